@@ -1,0 +1,209 @@
+"""Opening a store and reading from it: version first, then completeness, then whatever is asked for."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+import cache.compression  # noqa: F401 - switches Blosc's own threads off
+from cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, SIGNAL, StoreConfig
+from ecg.errors import ChecksumError, FormatVersionError, StoreError
+
+_COLUMN_PATHS = tuple(column.path for column in COLUMNS)
+
+
+class Store:
+    """A complete store, open for reading.
+
+    Tables are read when first asked for and kept; signal is read chunk by chunk. Safe to use from several
+    threads.
+
+    Attributes
+    ----------
+    path : where it is
+    attributes : the root attributes
+    fs : sampling frequency, Hz
+    leads : lead names, in storage order
+    n_records, n_chunks, chunk_length : sizes
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.attributes = read_attributes(self.path)
+        if self.attributes.get("complete") is not True:
+            raise StoreError(f"{self.path}: the store is incomplete; run build-cache again")
+        self.config = StoreConfig.from_dict(self.attributes["build"])
+        self.fs = float(self.attributes["fs"])
+        self.leads: tuple[str, ...] = tuple(self.attributes["leads"])
+        self.n_records = int(self.attributes["n_records"])
+        self.chunk_length = self.config.chunk_length
+        self._columns: dict[str, NDArray] = {}
+        shape = self._signal.shape
+        if shape[0] != len(self.leads) or shape[1] % self.chunk_length:
+            raise StoreError(
+                f"{self.path}/signal: shape {shape}; expected ({len(self.leads)}, a multiple of {self.chunk_length})"
+            )
+        self.n_chunks = shape[1] // self.chunk_length
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r}, {self.n_records} records, {self.fs:g} Hz)"
+
+    @cached_property
+    def _signal(self) -> zarr.Array:
+        try:
+            return zarr.open_array(self.path, path=SIGNAL.path, mode="r")
+        except (FileNotFoundError, KeyError, ValueError) as error:
+            raise StoreError(f"{self.path}/signal: cannot be opened ({error}); run verify") from error
+
+    def column(self, path: str) -> NDArray:
+        """One table column by its path, e.g. "record/name"; texts as an object array of str.
+
+        Raises
+        ------
+        StoreError
+            If it is missing or damaged.
+        """
+        if path not in _COLUMN_PATHS:
+            raise StoreError(f"{self.path}: no column {path!r}; expected one of {', '.join(_COLUMN_PATHS)}")
+        if path not in self._columns:
+            try:
+                values = zarr.open_array(self.path, path=path, mode="r")[...]
+            except (OSError, KeyError, ValueError, RuntimeError) as error:
+                raise StoreError(f"{self.path}/{path}: cannot be read ({error}); run verify") from error
+            array = np.asarray(values)
+            self._columns[path] = array.astype(object) if array.dtype.kind == "T" else array
+        return self._columns[path]
+
+    @property
+    def names(self) -> NDArray[np.object_]:
+        """Record names, shape (record,)."""
+        return self.column("record/name")
+
+    @property
+    def datasets(self) -> NDArray[np.object_]:
+        """Dataset of each record, shape (record,)."""
+        return self.column("record/dataset")
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """First column of each record in the signal, shape (record,)."""
+        return self.column("record/start")
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Samples of each record, shape (record,)."""
+        return self.column("record/length")
+
+    def index_of(self, name: str) -> int:
+        """The row of the record called `name`, or "dataset/name" where two datasets share the name.
+
+        Raises
+        ------
+        StoreError
+            If there is none, or more than one.
+        """
+        rows = np.flatnonzero(self.names == name)
+        if not len(rows) and "/" in name:
+            dataset, _, rest = name.partition("/")
+            rows = np.flatnonzero((self.datasets == dataset) & (self.names == rest))
+        if len(rows) != 1:
+            found = "no record" if not len(rows) else f"{len(rows)} records, in {', '.join(self.datasets[rows])},"
+            raise StoreError(f"{self.path}: {found} called {name!r}; expected one: name it as DATASET/NAME")
+        return int(rows[0])
+
+    def read_chunk(self, chunk: int) -> NDArray[np.int16]:
+        """A decoded chunk, int16, shape (n_leads, chunk_length), µV.
+
+        Raises
+        ------
+        ChecksumError
+            If its file is missing or damaged.
+        """
+        return self._read(chunk * self.chunk_length, (chunk + 1) * self.chunk_length)
+
+    def read_record(self, row: int) -> NDArray[np.int16]:
+        """A record's stored signal, int16, shape (n_leads, length), µV after its leads' offsets were taken off.
+
+        Raises
+        ------
+        ChecksumError
+            If a chunk it lies in is missing or damaged.
+        """
+        start = int(self.starts[row])
+        return self._read(start, start + int(self.lengths[row]))
+
+    def read_microvolts(self, row: int) -> NDArray[np.float32]:
+        """A record's signal with its offsets put back, float32, shape (n_leads, length), µV."""
+        offset = self.column("record/offset")[row]
+        return self.read_record(row).astype(np.float32) + offset[:, None].astype(np.float32)
+
+    def dx_codes(self, row: int) -> tuple[str, ...]:
+        """The codes a record is annotated with, sorted."""
+        return tuple(self.column("label/code")[self.column("label/matrix")[row] == 1])
+
+    def _read(self, start: int, stop: int) -> NDArray[np.int16]:
+        return _read_columns(self.path, self._signal, start, stop)
+
+
+def read_chunk_of(path: Path, chunk: int) -> NDArray[np.int16]:
+    """A decoded chunk of a store that may still be incomplete; raises as `Store.read_chunk` does."""
+    try:
+        signal = zarr.open_array(path, path=SIGNAL.path, mode="r")
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        raise ChecksumError(f"{path}/signal: cannot be opened ({error})") from error
+    width = signal.chunks[1]
+    return _read_columns(path, signal, chunk * width, (chunk + 1) * width)
+
+
+def _read_columns(path: Path, signal: zarr.Array, start: int, stop: int) -> NDArray[np.int16]:
+    width = signal.chunks[1]
+    first, last = start // width, (stop - 1) // width
+    for chunk in range(first, last + 1):
+        # zarr takes a missing chunk for one full of zeros; here every chunk is written
+        if not (path / "signal" / "c" / "0" / str(chunk)).is_file():
+            raise ChecksumError(f"{path}/signal chunk {chunk}: the file is missing; run verify")
+    try:
+        return np.asarray(signal[:, start:stop])
+    except (OSError, ValueError, RuntimeError) as error:
+        which = f"chunk {first}" if first == last else f"one of chunks {first} to {last}"
+        raise ChecksumError(f"{path}/signal {which}: damaged ({error}); run verify") from error
+
+
+def read_attributes(path: Path) -> dict[str, Any]:
+    """The root attributes of a store of this format version, complete or not.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, or it is not one of ours.
+    FormatVersionError
+        If its version is not the one this program reads.
+    """
+    if not path.is_dir():
+        building = path.with_name(f"{path.name}.build")
+        advice = (
+            f"{building} holds an unfinished build: run build-cache again to finish it"
+            if building.is_dir()
+            else "make one with build-cache"
+        )
+        raise StoreError(f"{path}: no store there; {advice}")
+    try:
+        metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+        attributes = metadata["attributes"]
+        if attributes["format"] != FORMAT_NAME:
+            raise KeyError("format")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path}: not a store of this program (zarr.json: {type(error).__name__} {error}); "
+            f"expected a zarr v3 group with attribute format = {FORMAT_NAME!r}"
+        ) from None
+    if attributes.get("format_version") != FORMAT_VERSION:
+        raise FormatVersionError(
+            f"{path}: format version {attributes.get('format_version')}; this program reads version "
+            f"{FORMAT_VERSION}: build the store again, or use the program version that wrote it"
+        )
+    return attributes

@@ -1,0 +1,262 @@
+"""What a store consists of: its configuration, its columns, one record's row, one partition's journal entry.
+
+All of it goes to JSON and back; `FORMAT.md` says the same for readers in other languages.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+
+from ecg.errors import ConfigError, StoreError
+from ecg.leads import LEADS
+
+FORMAT_NAME = "ecg12"
+FORMAT_VERSION = 1
+
+CODECS = ("lz4", "zstd")
+CHECKSUM_POLICIES = ("reject", "flag")
+SEX_CODES: dict[str | None, int] = {None: -1, "Female": 0, "Male": 1}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreConfig:
+    """Every option that changes the store's bytes, and none that does not.
+
+    Attributes
+    ----------
+    fs : sampling frequency of the store, Hz
+    leads : lead names, in storage order
+    chunk_length : samples of each lead in a chunk
+    codec : Blosc compressor of the signal, "lz4" (fast) or "zstd" (small), with bitshuffle
+    seed : of the placement order
+    bad_checksum : "reject" a record whose samples do not match its header's checksum, or "flag" it
+    """
+
+    fs: float = 400.0
+    leads: tuple[str, ...] = LEADS
+    chunk_length: int = 262_144
+    codec: str = "lz4"
+    seed: int = 2020
+    bad_checksum: str = "reject"
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.fs) and 1 <= self.fs <= 100_000):
+            raise ConfigError(f"fs is {self.fs}; expected 1 to 100,000 Hz")
+        unknown = [lead for lead in self.leads if lead not in LEADS]
+        if unknown or not self.leads or len(set(self.leads)) != len(self.leads):
+            raise ConfigError(f"leads are {', '.join(self.leads)}; expected each once, from {', '.join(LEADS)}")
+        if self.chunk_length < 1024:
+            raise ConfigError(f"chunk_length is {self.chunk_length}; expected at least 1,024 samples")
+        for field, allowed in (("codec", CODECS), ("bad_checksum", CHECKSUM_POLICIES)):
+            if getattr(self, field) not in allowed:
+                raise ConfigError(f"{field} is {getattr(self, field)!r}; expected {' or '.join(allowed)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "leads": list(self.leads)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`; a key this version does not know is refused by name."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(f"build configuration: unknown {', '.join(unknown)}; expected {', '.join(known)}")
+        return cls(**{**values, "leads": tuple(values.get("leads", LEADS))})
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON: two stores with equal digests were built by the same rules."""
+        return sha256_of_json({"format_version": FORMAT_VERSION, **self.to_dict()})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """One array of the tables: where it is, its dtype and dimensions, and what its values mean."""
+
+    path: str
+    dtype: str
+    dims: tuple[str, ...]
+    meaning: str
+    units: str | None = None
+    missing: str | None = None
+    flag_values: tuple[int, ...] | None = None
+    flag_masks: tuple[int, ...] | None = None
+    flag_meanings: str | None = None
+
+    def attributes(self) -> dict[str, Any]:
+        """Attributes in the CF conventions' names."""
+        values: dict[str, Any] = {"long_name": self.meaning}
+        for key in ("units", "missing", "flag_meanings"):
+            if getattr(self, key) is not None:
+                values[key] = getattr(self, key)
+        for key in ("flag_values", "flag_masks"):
+            if getattr(self, key) is not None:
+                values[key] = list(getattr(self, key))
+        return values
+
+
+_RECORD = ("record",)
+_FLAGS = "invalid clipped flat railed einthoven offset gain_corrected checksum unverified"  # ecg.quality.LeadFlag
+
+COLUMNS: tuple[Column, ...] = (
+    Column(path="record/name", dtype="string", dims=_RECORD, meaning="record name"),
+    Column(path="record/dataset", dtype="string", dims=_RECORD, meaning="dataset the record belongs to"),
+    Column(path="record/start", dtype="int64", dims=_RECORD, units="samples", meaning="first column in signal"),
+    Column(path="record/length", dtype="int64", dims=_RECORD, units="samples", meaning="columns in signal"),
+    Column(
+        path="record/fs_source",
+        dtype="float64",
+        dims=_RECORD,
+        units="Hz",
+        meaning="source sampling frequency",
+    ),
+    Column(path="record/n_samples_source", dtype="int64", dims=_RECORD, units="samples", meaning="source samples"),
+    Column(
+        path="record/age",
+        dtype="float32",
+        dims=_RECORD,
+        units="years",
+        missing="NaN",
+        meaning="age; 300 stands for older than 89",
+    ),
+    Column(
+        path="record/sex",
+        dtype="int8",
+        dims=_RECORD,
+        missing="-1",
+        meaning="sex",
+        flag_values=(-1, 0, 1),
+        flag_meanings="unknown female male",
+    ),
+    Column(path="record/group", dtype="string", dims=_RECORD, meaning="hashed patient, or record if unknown"),
+    Column(path="record/scale", dtype="float32", dims=_RECORD, units="uV", meaning="amplitude for normalisation"),
+    Column(path="record/n_invalid", dtype="int64", dims=_RECORD, units="samples", meaning="samples interpolated"),
+    Column(path="record/n_clipped", dtype="int64", dims=_RECORD, units="samples", meaning="samples clipped"),
+    Column(path="record/digest", dtype="string", dims=_RECORD, meaning="SHA-256 of the source samples"),
+    Column(
+        path="record/lead_flags",
+        dtype="uint16",
+        dims=("record", "lead"),
+        meaning="quality flags",
+        flag_masks=tuple(1 << bit for bit in range(len(_FLAGS.split()))),
+        flag_meanings=_FLAGS,
+    ),
+    Column(
+        path="record/offset",
+        dtype="int32",
+        dims=("record", "lead"),
+        units="uV",
+        meaning="offset taken off the lead: source = signal + offset",
+    ),
+    Column(path="label/code", dtype="string", dims=("class",), meaning="diagnosis code (SNOMED CT)"),
+    Column(path="label/matrix", dtype="uint8", dims=("record", "class"), meaning="1 where annotated"),
+    Column(path="label/annotated", dtype="bool", dims=_RECORD, meaning="the record carries any label"),
+    Column(path="label/scored_code", dtype="string", dims=("scored_class",), meaning="scored class"),
+    Column(
+        path="label/scored",
+        dtype="uint8",
+        dims=("record", "scored_class"),
+        meaning="1 where the class or an equivalent one is annotated",
+    ),
+    Column(path="chunk/digest", dtype="string", dims=("chunk",), meaning="SHA-256 of the decoded chunk"),
+)
+SIGNAL = Column(
+    path="signal",
+    dtype="int16",
+    dims=("lead", "time"),
+    units="uV",
+    meaning="all records' samples side by side; zero where no record is",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordRow:
+    """One record's row of the tables, as a task of the ingest writes it down."""
+
+    dataset: str
+    name: str
+    start: int
+    length: int
+    fs_source: float
+    n_samples_source: int
+    age: float | None
+    sex: str | None
+    group: str
+    scale: float
+    n_invalid: int
+    n_clipped: int
+    digest: str
+    lead_flags: tuple[int, ...]
+    offset: tuple[int, ...]
+    dx_codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reject:
+    """A record that is not in the store, and why."""
+
+    dataset: str
+    record: str
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """The journal entry of a finished partition: its rows, its rejects, its chunks' digests by number."""
+
+    partition: int
+    rows: tuple[RecordRow, ...]
+    rejects: tuple[Reject, ...]
+    chunk_digests: dict[int, str]
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(
+            {
+                "partition": self.partition,
+                "chunk_digests": {str(chunk): digest for chunk, digest in self.chunk_digests.items()},
+                "rows": [asdict(row) for row in self.rows],
+                "rejects": [asdict(reject) for reject in self.rejects],
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str) -> Self:
+        """The inverse of `to_json`.
+
+        Raises
+        ------
+        StoreError
+            If the text is not such an object, naming `where` it came from.
+        """
+        try:
+            values = json.loads(text)
+            return cls(
+                partition=values["partition"],
+                chunk_digests={int(chunk): digest for chunk, digest in values["chunk_digests"].items()},
+                rows=tuple(_row_from_dict(row) for row in values["rows"]),
+                rejects=tuple(Reject(**reject) for reject in values["rejects"]),
+            )
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise StoreError(f"{where}: not a part of this version's build journal ({error})") from error
+
+
+def _row_from_dict(values: Mapping[str, Any]) -> RecordRow:
+    tuples = {key: tuple(values[key]) for key in ("lead_flags", "offset", "dx_codes")}
+    return RecordRow(**{**values, **tuples})
+
+
+def sha256_of_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """SHA-256 of `value` as JSON with sorted keys and no spaces."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_of_texts(texts: Sequence[str]) -> str:
+    """SHA-256 of texts joined by a NUL, which none of them may hold."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()

@@ -1,0 +1,77 @@
+"""Proving a store: every chunk's digest, the tables' digest, and that the tables fit the signal."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from cache.checksum import DIGEST_ATTRIBUTE, chunk_digest, tables_digest
+from cache.reader import Store
+from cache.schema import COLUMNS
+from ecg.errors import EcgError, StoreError
+
+
+def verify_store(path: Path, *, workers: int = 1, advance: Callable[[int], None] = lambda n: None) -> tuple[str, ...]:
+    """Recompute every digest of a store.
+
+    Parameters
+    ----------
+    workers : threads; reading, decoding and hashing all let go of the interpreter's lock
+    advance : called with 1 after each chunk
+
+    Returns
+    -------
+    one line per problem, naming the chunk or column; empty when everything is as written
+
+    Raises
+    ------
+    StoreError
+        If there is no complete store of this version to verify.
+    """
+    store = Store(path)
+    problems: list[str] = []
+    try:
+        expected = store.column("chunk/digest")
+        problems += _table_problems(store)
+    except StoreError as error:
+        problems.append(str(error))
+        expected = np.full(store.n_chunks, None, object)
+
+    def check(chunk: int) -> str | None:
+        try:
+            found = chunk_digest(store.read_chunk(chunk))
+        except EcgError as error:
+            return str(error)
+        finally:
+            advance(1)
+        if chunk < len(expected) and expected[chunk] not in (None, found):
+            return f"{path}/signal chunk {chunk}: SHA-256 {found}; expected {expected[chunk]}: build the store again"
+        return None
+
+    with ThreadPoolExecutor(workers) as pool:
+        problems += [problem for problem in pool.map(check, range(store.n_chunks)) if problem]
+    return tuple(problems)
+
+
+def _table_problems(store: Store) -> Iterator[str]:
+    tables = {column.path: store.column(column.path) for column in COLUMNS}
+    found = tables_digest(tables.items(), store.attributes)
+    stated = store.attributes.get(DIGEST_ATTRIBUTE)
+    if found != stated:
+        yield f"{store.path}: tables and attributes have SHA-256 {found}; expected {stated}: build the store again"
+    sizes = {"record": store.n_records, "chunk": store.n_chunks, "lead": len(store.leads)}
+    for column in COLUMNS:
+        for dim, size in zip(column.dims, tables[column.path].shape, strict=True):
+            if sizes.setdefault(dim, size) != size:
+                yield f"{store.path}/{column.path}: {size} entries along {dim}; expected {sizes[dim]}"
+    starts, lengths = tables["record/start"], tables["record/length"]
+    order = np.argsort(starts)
+    ends = (starts + lengths)[order]
+    if len(starts) and (
+        starts.min() < 0
+        or ends[-1] > store.n_chunks * store.chunk_length
+        or (lengths < 1).any()
+        or (starts[order][1:] < ends[:-1]).any()
+    ):
+        yield f"{store.path}/record/start: records overlap or lie outside the signal; build the store again"

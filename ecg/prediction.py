@@ -1,0 +1,220 @@
+"""The Challenge's prediction file as text, both ways: `#record_name`, codes, 0/1 labels, scores.
+
+Two readers in one function. By default a file is read as the official evaluator reads it, which never stops
+at an entrant's slip and counts it as a negative; the same file therefore gets the same score here. With
+`strict=True` the same slips are errors that name the line, for files that we wrote or want to check.
+
+Source: the official evaluator of the PhysioNet/CinC Challenge 2020 (last version, August 2020) and the
+organisers' driver, which writes the form.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg.errors import PredictionError
+from ecg.metric import merge_equivalents
+from ecg.snomed import SCORED_CLASSES
+
+_POSITIVE = ("1", "True", "true", "T", "t")
+_NEGATIVE = ("0", "False", "false", "F", "f")
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What one record got: per code a label (0 or 1) and a score.
+
+    A score lies in 0-1 for our own models and may exceed 1 for a reference folder. It is NaN only where a
+    foreign file says so: `ecg.metric.merge_equivalents` needs to see it to average as the evaluator does.
+
+    Raises
+    ------
+    PredictionError
+        If codes, labels and scores differ in number, or a label is neither 0 nor 1.
+    """
+
+    record_name: str
+    codes: tuple[str, ...]
+    labels: tuple[int, ...]
+    scores: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.codes) == len(self.labels) == len(self.scores):
+            raise PredictionError(
+                f"{self.record_name}: {len(self.codes)} codes, {len(self.labels)} labels, "
+                f"{len(self.scores)} scores; expected as many of each"
+            )
+        for code, label in zip(self.codes, self.labels, strict=True):
+            if label not in (0, 1):
+                raise PredictionError(f"{self.record_name} class {code}: label {label!r}; expected 0 or 1")
+
+
+def format_prediction(prediction: Prediction) -> str:
+    """The four lines, comma-separated and newline-terminated.
+
+    A score is written with the fewest digits that read back as the same float32, the precision models work
+    in: 0.9 and not 0.8999999761581421.
+
+    Raises
+    ------
+    PredictionError
+        If there is no class or one twice, if the record name or a code would not survive the form (empty,
+        or with a comma, line break or surrounding blank; a code that starts with #), or if a score is no
+        finite float32. What is written can therefore be read with `strict`.
+    """
+    name = prediction.record_name
+    if not _survives(name, forbidden="\r\n"):
+        raise PredictionError(f"record name {name!r} cannot be written; expected one line of visible text")
+    if not prediction.codes:
+        raise PredictionError(f"{name}: no classes; expected at least one to write a prediction")
+    _check_codes(prediction.codes, name)
+    for code in prediction.codes:
+        if not _survives(code, forbidden="\r\n,") or code.startswith("#"):
+            raise PredictionError(f"{name}: class {code!r} cannot be written; expected a SNOMED CT code")
+    scores = [_format_score(name, *pair) for pair in zip(prediction.codes, prediction.scores, strict=True)]
+    labels = [str(int(label)) for label in prediction.labels]
+    return "".join(f"{line}\n" for line in (f"#{name}", *map(",".join, (prediction.codes, labels, scores))))
+
+
+def _survives(text: str, *, forbidden: str) -> bool:
+    """Whether `text` reads back as itself once it is written between commas or at the end of a line."""
+    return bool(text) and text == text.strip() and not set(text) & set(forbidden)
+
+
+def _format_score(name: str, code: str, score: float) -> str:
+    with np.errstate(over="ignore"):
+        rounded = np.float32(score)
+    if not np.isfinite(rounded):
+        raise PredictionError(f"{name} class {code}: score {score} cannot be written; expected a finite float32")
+    return str(rounded)
+
+
+def parse_prediction(text: str, *, where: str = "", strict: bool = False) -> Prediction:
+    """Read a prediction file, as the official evaluator does or (`strict`) only if nothing is wrong with it.
+
+    The evaluator's reading: blank lines and lines that begin with # are dropped. If fewer than three lines
+    remain, or the remaining lines (all of them, a fourth one too) have not equally many fields, the record
+    has no outputs and every class is negative: codes, labels and scores come back empty. Else the first three
+    are codes, labels and scores; blanks around commas do not matter; a label is positive if it is one of
+    1, True, true, T, t; a score that is no number is 0. A score "nan" stays NaN here, since it is left
+    out of the mean of equivalent classes and becomes 0 only after that.
+
+    The record name, which the evaluator takes from the file's name, is the first # line's text, or "".
+
+    Parameters
+    ----------
+    text : the file's contents
+    where : what to call the file in an error, usually its name
+    strict : refuse instead of forgive. Exactly four lines, the first `#record_name`; equally many fields;
+        no code twice or empty; labels 0 or 1 (or True/False, true/false, T/F, t/f); finite scores
+
+    Raises
+    ------
+    PredictionError
+        With `strict`, naming the line and what is wrong in it.
+    """
+    # Line breaks as in a file opened as text; str.splitlines would also break at rarer characters.
+    lines = [(number, line.strip()) for number, line in enumerate(re.split("\r\n|\r|\n", text), start=1)]
+    lines = [(number, line) for number, line in lines if line]
+    if strict:
+        _check_lines(lines, where or "prediction")
+    names = [line[1:].strip() for _, line in lines if line.startswith("#")]
+    rows = [_fields(line) for _, line in lines if not line.startswith("#")]
+    if len(rows) < 3 or len({len(row) for row in rows}) != 1:
+        rows = [[], [], []]
+    return Prediction(
+        record_name=names[0] if names else "",
+        codes=tuple(rows[0]),
+        labels=tuple(int(label in _POSITIVE) for label in rows[1]),
+        scores=tuple(_parse_score(score) for score in rows[2]),
+    )
+
+
+def _fields(line: str) -> list[str]:
+    return [part.strip() for part in line.split(",")]
+
+
+def _parse_score(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def _check_lines(lines: list[tuple[int, str]], where: str) -> None:
+    """Raise the first thing that strict reading refuses in the numbered, non-blank lines."""
+    form = "expected four lines: #record_name, codes, labels, scores"
+    if not lines:
+        raise PredictionError(f"{where}: empty; {form}")
+    number, first = lines[0]
+    if not first.startswith("#") or not first[1:].strip():
+        raise PredictionError(f"{where} line {number}: {first[:40]!r} is no record name; {form}")
+    for number, line in lines[1:]:
+        if line.startswith("#"):
+            raise PredictionError(f"{where} line {number}: a second # line, {line[:40]!r}; {form}")
+    if len(lines) != 4:
+        raise PredictionError(f"{where} line {lines[-1][0]}: the last of {len(lines)} lines; {form}")
+    codes = _fields(lines[1][1])
+    for number, line in lines[2:]:
+        if len(_fields(line)) != len(codes):
+            raise PredictionError(
+                f"{where} line {number}: {len(_fields(line))} fields; expected {len(codes)}, one per code"
+            )
+    _check_codes(codes, f"{where} line {lines[1][0]}")
+    for number, line in lines[2:]:
+        _check_values(codes, _fields(line), f"{where} line {number}", is_labels=number == lines[2][0])
+
+
+def _check_codes(codes: Sequence[str], where: str) -> None:
+    for code in codes:
+        if not code:
+            raise PredictionError(f"{where}: an empty code; expected SNOMED CT codes between commas")
+        if codes.count(code) > 1:
+            raise PredictionError(f"{where}: code {code} occurs {codes.count(code)} times; expected once")
+
+
+def _check_values(codes: Sequence[str], values: Sequence[str], where: str, *, is_labels: bool) -> None:
+    for code, value in zip(codes, values, strict=True):
+        if is_labels and value not in _POSITIVE + _NEGATIVE:
+            raise PredictionError(
+                f"{where}: label {value!r} of class {code} not understood; expected 0 or 1 "
+                f"(the official evaluator would count it as negative)"
+            )
+        if not is_labels and not _is_finite(value):
+            raise PredictionError(f"{where}: score {value!r} of class {code}; expected a finite number")
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def to_scored_matrices(
+    predictions: Sequence[Prediction],
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """Labels and scores of all records over the 24 scored classes, by the official merging rule.
+
+    Every prediction may have its own codes in its own order; those with the same codes are merged together.
+
+    Returns
+    -------
+    labels : uint8 array, shape (n_records, 24), columns in SCORED_CLASSES order
+    scores : float64 array, same shape
+    """
+    rows_of: dict[tuple[str, ...], list[int]] = {}
+    for row, prediction in enumerate(predictions):
+        rows_of.setdefault(prediction.codes, []).append(row)
+    labels = np.zeros((len(predictions), len(SCORED_CLASSES)), dtype=np.uint8)
+    scores = np.zeros(labels.shape, dtype=np.float64)
+    for codes, rows in rows_of.items():
+        shape = (len(rows), len(codes))
+        own_labels = np.array([predictions[row].labels for row in rows], dtype=np.uint8).reshape(shape)
+        own_scores = np.array([predictions[row].scores for row in rows], dtype=np.float64).reshape(shape)
+        labels[rows], scores[rows] = merge_equivalents(codes, own_labels, own_scores)
+    return labels, scores

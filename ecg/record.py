@@ -1,0 +1,90 @@
+"""One recording in memory: digital samples with what is needed to read them, and what the header says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.errors import SignalError
+from ecg.leads import LEADS, canonical_lead, select_leads
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Record:
+    """A recording as its files hold it.
+
+    Attributes
+    ----------
+    name : record name, as the header states it without a trailing `.mat`
+    signal : integer array, shape (n_leads, n_samples), adu
+    leads : standard lead names where the name is one of the twelve, else as stated
+    fs : sampling frequency, Hz
+    adc_gain : float64 array, shape (n_leads,), adu/mV
+    baseline : int64 array, shape (n_leads,), adu
+    invalid_sample : the adu value that means "no sample" in this record's format
+    checksum : stated 16-bit checksum of each lead's samples, None where the header has none
+    dx_codes : diagnosis codes without repeats, in the header's order; empty means unlabelled
+    age : years, None when absent; 300 stands for "older than 89" in PTB-XL
+    sex : "Female", "Male" or None
+    stated_gain : the header's own gains where `adc_gain` corrects them, else None
+    """
+
+    name: str
+    signal: NDArray[np.integer]
+    leads: tuple[str, ...]
+    fs: float
+    adc_gain: NDArray[np.float64]
+    baseline: NDArray[np.int64]
+    invalid_sample: int
+    checksum: tuple[int | None, ...]
+    dx_codes: tuple[str, ...] = ()
+    age: float | None = None
+    sex: str | None = None
+    stated_gain: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        n_leads = len(self.leads)
+        if self.signal.ndim != 2 or self.signal.shape[0] != n_leads:
+            raise SignalError(
+                f"{self.name}: signal of shape {self.signal.shape}; expected ({n_leads}, samples) "
+                f"for leads {', '.join(self.leads)}"
+            )
+        if self.signal.dtype.kind != "i":
+            raise SignalError(
+                f"{self.name}: samples of type {self.signal.dtype}; expected integers in adu, "
+                "with adc_gain and baseline beside them"
+            )
+        for field in ("adc_gain", "baseline"):
+            if getattr(self, field).shape != (n_leads,):
+                raise SignalError(f"{self.name}: {field} of shape {getattr(self, field).shape}; expected ({n_leads},)")
+
+    @property
+    def n_samples(self) -> int:
+        """Samples in each lead."""
+        return self.signal.shape[1]
+
+    def select(self, leads: Sequence[str] = LEADS) -> "Record":
+        """The record with just these leads, in this order.
+
+        Raises
+        ------
+        LeadError
+            If a wanted lead is missing or occurs twice, naming the record and the lead.
+        """
+        if tuple(map(canonical_lead, leads)) == self.leads:
+            return self
+        try:
+            rows = select_leads(self.leads, leads)
+        except SignalError as error:
+            error.args = (f"{self.name}: {error}",)
+            raise
+        return replace(
+            self,
+            signal=self.signal[rows],
+            leads=tuple(self.leads[row] for row in rows),
+            adc_gain=self.adc_gain[rows],
+            baseline=self.baseline[rows],
+            checksum=tuple(self.checksum[row] for row in rows),
+            stated_gain=None if self.stated_gain is None else self.stated_gain[rows],
+        )

@@ -1,0 +1,111 @@
+"""One record from its files to the store's int16 microvolts and its row of the tables."""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cache.schema import RecordRow, StoreConfig
+from ecg.adc import interpolate_invalid, to_digital, to_microvolts
+from ecg.errors import ChecksumError, HeaderError, StoreError
+from ecg.quality import OFFSET_LIMIT_UV, LeadFlag, checksum_mismatches, compute_lead_flags, compute_scale
+from ecg.record import Record
+from ecg.resample import resample
+from pipeline.plan import PlannedRecord
+from pipeline.wfdb_io import read_record
+
+
+def convert_record(planned: PlannedRecord, start: int, config: StoreConfig) -> tuple[NDArray[np.int16], RecordRow]:
+    """One record from its files to the store's int16 microvolts and its row of the tables.
+
+    Raises
+    ------
+    ChecksumError
+        If the samples do not match the header's checksum and the configuration rejects such records.
+    HeaderError, LeadError, SignalError
+        If it cannot be read, or is not what its header announced when the build was planned.
+    """
+    record = read_record(planned.path, config.leads)
+    if (record.fs, record.n_samples) != (planned.fs, planned.n_samples):
+        raise HeaderError(
+            f"{planned.name}: {record.n_samples} samples at {record.fs:g} Hz; expected {planned.n_samples} at "
+            f"{planned.fs:g} Hz as planned: the file changed during the build, run it again"
+        )
+    check_checksum(record, reject=config.bad_checksum == "reject")
+    signal_uv, flags, n_invalid = to_clean_microvolts(record)
+    signal_uv = resample(signal_uv, record.fs, config.fs)
+    if signal_uv.shape[1] != planned.length:
+        raise StoreError(f"{planned.name}: {signal_uv.shape[1]} samples; the plan says {planned.length}")
+    offset = _offsets(signal_uv)
+    flags[offset != 0] |= np.uint16(LeadFlag.OFFSET)
+    stored = np.empty(signal_uv.shape, np.int16)
+    n_clipped = 0
+    for row, lead_uv in enumerate(signal_uv):
+        stored[row], n = to_digital(lead_uv - np.float32(offset[row]) if offset[row] else lead_uv)
+        if n:
+            flags[row] |= np.uint16(LeadFlag.CLIPPED)
+            n_clipped += n
+    return stored, RecordRow(
+        dataset=planned.dataset,
+        name=planned.name,
+        start=start,
+        length=planned.length,
+        fs_source=record.fs,
+        n_samples_source=record.n_samples,
+        age=record.age,
+        sex=record.sex,
+        group=planned.group,
+        scale=float(compute_scale(stored)),
+        n_invalid=n_invalid,
+        n_clipped=n_clipped,
+        digest=source_digest(record),
+        lead_flags=tuple(map(int, flags)),
+        offset=tuple(map(int, offset)),
+        dx_codes=record.dx_codes,
+    )
+
+
+def check_checksum(record: Record, *, reject: bool = True) -> None:
+    """Raise ChecksumError, naming the leads, if the samples are not those the header was written for."""
+    wrong = checksum_mismatches(record) if reject else []
+    if wrong:
+        raise ChecksumError(
+            f"{record.name} lead {', '.join(record.leads[row] for row in wrong)}: the samples do not match the "
+            "header's checksum: the file is damaged, fetch it again (or build with --bad-checksum flag)"
+        )
+
+
+def source_digest(record: Record) -> str:
+    """SHA-256 of the samples in adu as little-endian int16 (int32 where they are wider), sample by sample."""
+    wide = "<i2" if record.signal.dtype.itemsize <= 2 else "<i4"
+    return hashlib.sha256(np.ascontiguousarray(record.signal.T, wide).data).hexdigest()
+
+
+def _offsets(signal_uv: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Median of each lead where it lies beyond ±10 mV, else 0; int32, µV."""
+    offset = np.zeros(len(signal_uv), np.int32)
+    for row in np.flatnonzero(np.abs(signal_uv).max(axis=1) > OFFSET_LIMIT_UV):
+        median = float(np.median(signal_uv[row]))
+        if abs(median) > OFFSET_LIMIT_UV:
+            offset[row] = round(median)
+    return offset
+
+
+def to_clean_microvolts(record: Record) -> tuple[NDArray[np.float32], NDArray[np.uint16], int]:
+    """A record's samples ready for a filter.
+
+    Returns
+    -------
+    float32 array, shape (n_leads, n_samples), µV, invalid samples interpolated; the leads' quality flags
+    (uint16, shape (n_leads,)); the number of samples interpolated
+    """
+    signal_uv = to_microvolts(
+        record.signal,
+        record.adc_gain,
+        record.baseline,
+        invalid_sample=record.invalid_sample,
+        leads=record.leads,
+    )
+    flags = compute_lead_flags(record, signal_uv)
+    n_invalid = interpolate_invalid(signal_uv) if (flags & LeadFlag.INVALID).any() else 0
+    return signal_uv, flags, n_invalid

@@ -1,0 +1,266 @@
+"""Finding WFDB records on disk and reading them into `Record`.
+
+Format 16 in one file, which is what all the Challenge's records are, is read here: wfdb's own header parser
+takes twenty times as long as reading the samples. Every other format goes through wfdb.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.adc import gain_per_mv, invalid_sample_of, true_gain
+from ecg.annotations import parse_annotations
+from ecg.datasets import Dataset, dataset_of
+from ecg.errors import EcgError, HeaderError, InputError, SignalError
+from ecg.header import Header, SignalSpec, parse_header
+from ecg.leads import LEADS, canonical_lead, select_leads
+from ecg.record import Record
+
+CHALLENGE_OFFSET = 24
+"""Bytes of the MATLAB v4 header in front of the Challenge's samples."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundRecord:
+    """A header file, and the input it was found under.
+
+    Attributes
+    ----------
+    path : of the .hea file
+    relative : posix path below the input, without .hea
+    source : name of the input folder, which stands for the dataset where the record tells none
+    """
+
+    path: Path
+    relative: str
+    source: str
+
+
+def find_records(inputs: Sequence[Path]) -> list[FoundRecord]:
+    """Every .hea file in or below the inputs: folders in any nesting, or single records with or without .hea.
+
+    The order is by path and does not depend on the order of the folder listing. A file reached by two ways
+    is taken once.
+
+    Raises
+    ------
+    InputError
+        If an input does not exist or holds no record.
+    """
+    found: dict[Path, FoundRecord] = {}
+    for given in inputs:
+        records = list(_records_below(given))
+        if not records:
+            raise InputError(f"{given}: no WFDB record there; expected .hea files with their signal files beside")
+        for record in records:
+            found.setdefault(record.path.resolve(), record)
+    return sorted(found.values(), key=lambda record: (record.source, record.relative))
+
+
+def _records_below(given: Path) -> Iterator[FoundRecord]:
+    single = given if given.suffix == ".hea" else given.with_name(f"{given.name}.hea")
+    if given.is_dir():
+        root = given.resolve()
+        seen: set[str] = set()
+        for folder, folders, files in os.walk(root, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders.sort()
+            for name in sorted(files):
+                if name.endswith(".hea") and not name.startswith("."):
+                    path = Path(folder, name)
+                    relative = path.relative_to(root).with_suffix("").as_posix()
+                    yield FoundRecord(path=path, relative=relative, source=root.name)
+    elif single.is_file():
+        path = single.resolve()
+        yield FoundRecord(path=path, relative=path.stem, source=path.parent.name)
+    else:
+        raise InputError(f"{given}: does not exist; expected a folder of WFDB records, or a record")
+
+
+def read_header(path: Path) -> Header:
+    """Parse the header file at `path`.
+
+    Raises
+    ------
+    HeaderError
+        If it cannot be read or understood.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise HeaderError(f"{path.name}: cannot be read ({error.strerror})") from error
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")  # comments of the older databases
+    return parse_header(text)
+
+
+def sampling_of(path: Path, header: Header) -> tuple[float, int]:
+    """(fs in Hz, n_samples) of a record; a length the header leaves open is measured from the file.
+
+    Raises
+    ------
+    HeaderError
+        If the header states no frequency, or no length and the format does not tell it.
+    SignalError
+        If the signal file is missing or holds no whole sample.
+    """
+    if header.fs is None:
+        raise HeaderError(f"{header.name}: no sampling frequency stated; expected it after the number of leads")
+    if header.n_samples:
+        return header.fs, header.n_samples
+    if not _is_plain(header):
+        raise HeaderError(
+            f"{header.name}: no length stated, and format {header.signals[0].fmt} does not tell it; "
+            "expected the number of samples after the frequency"
+        )
+    spec = header.signals[0]
+    n_bytes = _file_size(path, header, spec) - (spec.byte_offset or 0)
+    n_samples = n_bytes // (2 * header.n_leads)
+    if n_samples < 1:
+        raise SignalError(f"{header.name}: {spec.file_name} holds no sample of {header.n_leads} leads")
+    return header.fs, n_samples
+
+
+def challenge_dataset(header: Header) -> Dataset | None:
+    """The Challenge dataset this is a record of, by name, frequency and the Challenge's file form, else None."""
+    if any(spec.byte_offset != CHALLENGE_OFFSET for spec in header.signals):
+        return None
+    return dataset_of(header.name, header.fs)
+
+
+def read_record(path: Path, leads: Sequence[str] | None = LEADS) -> Record:
+    """Read a record by the path of its header.
+
+    Parameters
+    ----------
+    path : of the .hea file
+    leads : the leads to keep, in this order; None keeps all as they are
+
+    Returns
+    -------
+    Record named after the file, with true gains (see `ecg.adc.true_gain`)
+
+    Raises
+    ------
+    HeaderError, LeadError, SignalError
+        If the header is not understood, a lead is missing or uncalibrated, or the samples are not all there.
+        A wrong checksum is not an error here: see `ecg.quality.checksum_mismatches`.
+    """
+    header = read_header(path)
+    if not header.signals:
+        raise HeaderError(f"{header.name}: no signals; expected at least one lead")
+    names = [spec.description or "" for spec in header.signals]
+    try:
+        rows = list(range(len(names))) if leads is None else select_leads(names, leads)
+    except SignalError as error:
+        error.args = (f"{path.stem}: {error}",)
+        raise
+    fs, n_samples = sampling_of(path, header)
+    signal = _read_plain(path, header, n_samples) if _is_plain(header) else _read_with_wfdb(path, header)
+    specs = [header.signals[row] for row in rows]
+    signal = np.ascontiguousarray(signal[rows] if rows != list(range(len(names))) else signal)
+    dataset = challenge_dataset(header)
+    stated = _stated_gains(path.stem, specs, trusted=dataset is None)
+    gain, corrected = true_gain(dataset, stated)
+    annotations = parse_annotations(header.comments)
+    return Record(
+        name=path.stem,
+        signal=signal,
+        leads=tuple(canonical_lead(names[row]) for row in rows),
+        fs=fs,
+        adc_gain=gain,
+        baseline=np.array([0 if dataset else _baseline(spec) for spec in specs], np.int64),
+        invalid_sample=invalid_sample_of(specs[0].fmt),
+        checksum=tuple(spec.checksum for spec in specs),
+        dx_codes=annotations.dx_codes,
+        age=annotations.age,
+        sex=annotations.sex,
+        stated_gain=stated if corrected.any() else None,
+    )
+
+
+def _is_plain(header: Header) -> bool:
+    """Whether the samples are 16-bit, in one file, one after another: readable without wfdb."""
+    first = header.signals[0]
+    return all(
+        spec.fmt == "16"
+        and spec.file_name == first.file_name
+        and spec.samples_per_frame in (None, 1)
+        and not spec.skew
+        and spec.byte_offset == first.byte_offset
+        for spec in header.signals
+    )
+
+
+def _signal_path(path: Path, header: Header, spec: SignalSpec) -> Path:
+    if Path(spec.file_name).name != spec.file_name or spec.file_name in (".", "..", "-", "~"):
+        raise HeaderError(
+            f"{header.name}: signal file {spec.file_name!r}; expected a file name in the header's own folder"
+        )
+    return path.with_name(spec.file_name)
+
+
+def _file_size(path: Path, header: Header, spec: SignalSpec) -> int:
+    signal_path = _signal_path(path, header, spec)
+    try:
+        return signal_path.stat().st_size
+    except OSError as error:
+        raise SignalError(f"{header.name}: signal file {signal_path.name}: {error.strerror}") from error
+
+
+def _read_plain(path: Path, header: Header, n_samples: int) -> NDArray[np.integer]:
+    spec = header.signals[0]
+    offset, n_leads = spec.byte_offset or 0, header.n_leads
+    size, expected = _file_size(path, header, spec), offset + 2 * n_leads * n_samples
+    if size < expected:
+        raise SignalError(
+            f"{header.name}: {spec.file_name} has {size:,} bytes; expected {expected:,} for {n_samples:,} samples "
+            f"of {n_leads} leads: the file is cut short, fetch it again"
+        )
+    try:
+        samples = np.fromfile(path.with_name(spec.file_name), "<i2", count=n_samples * n_leads, offset=offset)
+    except OSError as error:
+        raise SignalError(f"{header.name}: {spec.file_name} cannot be read ({error})") from error
+    # samples: (sample, lead) in the file, (lead, sample) from here on
+    return np.ascontiguousarray(samples.reshape(n_samples, n_leads).T)
+
+
+def _read_with_wfdb(path: Path, header: Header) -> NDArray[np.integer]:
+    for spec in header.signals:
+        _file_size(path, header, spec)
+    import wfdb  # here, because it brings pandas and matplotlib with it: a second that few need
+
+    try:
+        record = wfdb.rdrecord(str(path.with_suffix("")), physical=False)
+    except EcgError:
+        raise
+    except Exception as error:
+        # wfdb raises whatever its reading of damaged bytes runs into
+        raise SignalError(f"{header.name}: wfdb cannot read it ({type(error).__name__}: {error})") from error
+    # wfdb gives (sample, lead)
+    signal = np.ascontiguousarray(record.d_signal.T)
+    narrow = np.int16 if all(spec.fmt in ("16", "212", "80", "61", "160") for spec in header.signals) else np.int32
+    return signal.astype(narrow, copy=False)
+
+
+def _stated_gains(name: str, specs: Sequence[SignalSpec], *, trusted: bool) -> NDArray[np.float64]:
+    if not trusted:
+        return np.array([np.nan if spec.adc_gain is None else spec.adc_gain for spec in specs], np.float64)
+    return np.array([gain_per_mv(spec.adc_gain, spec.units, where=f"{name} lead {spec.description}") for spec in specs])
+
+
+def _baseline(spec: SignalSpec) -> int:
+    """header(5): a baseline that is not stated is the ADC zero, which is 0 unless stated."""
+    if spec.baseline is not None:
+        return spec.baseline
+    return spec.adc_zero or 0
