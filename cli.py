@@ -1,0 +1,425 @@
+"""The door: options become one configuration, one call into the pipeline, and a summary in words."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import click
+from tqdm import tqdm
+
+from cache.schema import CHECKSUM_POLICIES, CODECS, StoreConfig
+from ecg import __version__
+from ecg.errors import EcgError
+
+DEFAULT_DATA = Path("data")
+DEFAULT_STORE = Path("data/ecg.zarr")
+
+BUILD = StoreConfig()
+
+
+class NumberList(click.ParamType):
+    """Numbers separated by commas or blanks."""
+
+    name = "n,n,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in value.replace(",", " ").split())
+        except ValueError:
+            self.fail(f"{value!r} is not a list of whole numbers such as 64,128,256", param, ctx)
+
+
+class Bar:
+    """A progress bar on standard error; one line every ten seconds where that is not a terminal."""
+
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        terminal = sys.stderr.isatty()
+        self.bar = tqdm(
+            total=total,
+            desc=label,
+            unit=f" {unit}",
+            mininterval=0.2 if terminal else 10,
+            maxinterval=10,
+            dynamic_ncols=terminal,
+            smoothing=0.05,
+        )
+
+    def advance(self, n: int = 1, **figures: float | str) -> None:
+        """Move the bar."""
+        if figures:
+            self.bar.set_postfix(figures, refresh=False)
+        self.bar.update(n)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.close()
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def echo_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows in columns: texts to the left, numbers to the right."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(line[column]) for line in [list(header), *cells]) for column in range(len(header))]
+    right = [all(not isinstance(row[column], str) for row in rows) for column in range(len(header))]
+    for line in [list(header), *cells]:
+        click.echo(
+            "  ".join(
+                text.rjust(width) if to_right else text.ljust(width)
+                for text, width, to_right in zip(line, widths, right, strict=True)
+            ).rstrip()
+        )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if value != value else f"{value:,.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def format_bytes(n: float) -> str:
+    """A size with its unit."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if n < 1000 or unit == "TB":
+            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1000
+    raise AssertionError
+
+
+class Group(click.Group):
+    """Commands in pipeline order; an `EcgError` becomes one line and exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As they are defined."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; errors of the input in one line, Ctrl-C without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except EcgError as error:
+            notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+            raise click.ClickException(f"{error}{notes}") from error
+        except BrokenPipeError:
+            raise  # click ends quietly when the reader of our output has gone
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}") from error
+
+
+store_argument = click.argument("store", type=click.Path(path_type=Path), default=DEFAULT_STORE)
+force_option = click.option("--force", is_flag=True, help="Replace what is there, once the new is whole.")
+cuda_option = click.option("--cuda", is_flag=True, help="Run on the GPU; an error if there is none.")
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=available_cores,
+    show_default="all cores",
+    help="Processes that work at once.",
+)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(version)s")
+def main() -> None:
+    """12-lead ECG: WFDB records → one verified zarr store → trained classifiers → Challenge predictions."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.captureWarnings(True)
+
+
+@main.command("build-cache")
+@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), default=DEFAULT_STORE, show_default=True, help="The store.")
+@click.option("--fs", type=float, default=BUILD.fs, show_default=True, help="Sampling frequency of the store, Hz.")
+@click.option("--codec", type=click.Choice(CODECS), default=BUILD.codec, show_default=True, help="Compressor.")
+@click.option("--seed", type=int, default=BUILD.seed, show_default=True, help="Of the records' placement.")
+@click.option(
+    "--bad-checksum",
+    type=click.Choice(CHECKSUM_POLICIES),
+    default=BUILD.bad_checksum,
+    show_default=True,
+    help="What to do with a record whose samples do not match its header's checksum.",
+)
+@click.option(
+    "--patients",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="CSV with columns record and patient_id, or PTB-XL's own table; may be given several times.",
+)
+@click.option("--strict", is_flag=True, help="Stop at the first record that cannot be taken.")
+@workers_option
+@force_option
+def build_cache(
+    inputs: tuple[Path, ...], output: Path, workers: int, force: bool, strict: bool, **options: Any
+) -> None:
+    """Convert WFDB records into one store.
+
+    INPUTS are folders in any nesting and layout, or single records; by default data/. A record that cannot be
+    taken is rejected by name and reason, and the build goes on. An interrupted build is finished by the same
+    command.
+    """
+    from pipeline import ingest
+
+    patients = options.pop("patients")
+    summary = ingest.build_cache(
+        inputs or (DEFAULT_DATA,),
+        output,
+        StoreConfig(**options),
+        workers=workers,
+        patients=patients,
+        strict=strict,
+        force=force,
+        progress=Bar,
+    )
+    store = summary.description
+    if summary.already_complete:
+        click.echo(f"{output} is complete already: built from these records by these rules.")
+    else:
+        click.echo(
+            f"{store.n_records:,} records in {summary.seconds:.1f} s ({summary.records_per_second:,.0f} records/s; "
+            f"headers {summary.plan_seconds:.1f} s, starting workers {summary.start_seconds:.1f} s)"
+            + (f"; {summary.n_resumed:,} of them were done by an earlier run" if summary.n_resumed else "")
+        )
+    _echo_store(store)
+    _echo_rejects(store.rejects)
+
+
+def _echo_store(store: Any) -> None:
+    flagged = sorted({name for flags in store.flags.values() for name, n in flags.items() if n})
+    rows: list[list[Any]] = [
+        [
+            name,
+            int(figures["records"]),
+            float(figures["hours"]),
+            int(figures["rejects"]),
+            *(store.flags.get(name, {}).get(flag, 0) for flag in flagged),
+        ]
+        for name, figures in store.datasets.items()
+    ]
+    if len(rows) > 1:
+        rows.append(["all", *(sum(row[column] for row in rows) for column in range(1, len(rows[0])))])
+    echo_table(["dataset", "records", "hours", "rejects", *flagged], rows)
+    for same in store.duplicates:
+        click.echo(f"same samples: {' = '.join(same)}")
+    size = f"{format_bytes(store.n_bytes)} in {store.n_chunks} chunks, {store.codec}"
+    click.echo(f"{store.path}: {len(store.leads)} leads at {store.fs:g} Hz, {size}")
+
+
+def _echo_rejects(rejects: Sequence[Any]) -> None:
+    for reject in rejects:
+        click.echo(f"rejected {reject.dataset}/{reject.record} ({reject.stage}): {reject.reason}", err=True)
+
+
+@main.command("inspect")
+@store_argument
+@click.option("--record", help="Show this record instead: NAME or DATASET/NAME.")
+@click.option("--all-classes", is_flag=True, help="Show the classes that are not scored, too.")
+def inspect_store(store: Path, record: str | None, all_classes: bool) -> None:
+    """Show what is in a store, or what it says of one record."""
+    from pipeline.describe import describe_record, describe_store
+
+    if record is not None:
+        described = describe_record(store, record)
+        for fact, value in described.facts.items():
+            click.echo(f"{fact:<22}{value}")
+        texts = [f"{label.name} ({label.abbreviation}, {label.code})" for label in described.labels]
+        click.echo(f"{'labels':<22}{'; '.join(texts) or 'none'}")
+        echo_table(
+            ["lead", "lowest mV", "highest mV", "offset µV", "flags"],
+            [[lead.lead, lead.lowest_mv, lead.highest_mv, lead.offset_uv, lead.flags] for lead in described.leads],
+        )
+        return
+    summary = describe_store(store)
+    _echo_store(summary)
+    click.echo(f"{summary.n_labelled:,} records with labels, in {summary.n_groups:,} groups of one patient or record")
+    echo_table(
+        ["code", "class", "scored", "records", "name"],
+        [
+            [entry.code, entry.abbreviation, "yes" if entry.scored else "no", entry.n_records, entry.name]
+            for entry in summary.classes
+            if entry.scored or all_classes
+        ],
+    )
+    n_hidden = 0 if all_classes else sum(not entry.scored for entry in summary.classes)
+    if n_hidden:
+        click.echo(f"and {n_hidden} classes that are not scored: --all-classes shows them")
+    _echo_rejects(summary.rejects)
+
+
+@main.command()
+@store_argument
+@workers_option
+def verify(store: Path, workers: int) -> None:
+    """Prove a store: recompute the digest of every chunk and of the tables."""
+    from cache.reader import Store
+    from cache.verify import verify_store
+
+    begun = time.perf_counter()
+    opened = Store(store)
+    with Bar("verify", opened.n_chunks, "chunks") as bar:
+        problems = verify_store(store, workers=workers, advance=bar.advance)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        raise click.ClickException(f"{store}: {len(problems)} problem(s) found")
+    click.echo(
+        f"{store}: {opened.n_records:,} records, {opened.n_chunks} chunks and the tables are as written "
+        f"({time.perf_counter() - begun:.1f} s)"
+    )
+
+
+@main.command()
+@store_argument
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The run folder; one with an unfinished run is continued.  [default: output_DATE_TIME]",
+)
+@click.option("--epochs", type=int, help="Passes over the training records.")
+@click.option("--seed", type=int, help="Of weights, order and split.")
+@click.option("--batch-size", type=int, help="Windows in a batch.")
+@click.option("--lr", type=float, help="Highest learning rate.")
+@click.option("--valid-split", type=float, help="Share of the records to validate on.")
+@click.option("--max-windows-per-record", type=int, help="Random windows of a long record in each epoch.")
+@click.option("--normalisation", type=click.Choice(["record", "none"]), help="Of the amplitude; none feeds mV.")
+@click.option("--net-filter-size", type=NumberList(), help="Filters of each block.")
+@click.option("--net-seq-length", type=NumberList(), help="Positions after each block.")
+@click.option("--kernel-size", type=int, help="Of the convolutions; odd.")
+@click.option("--dropout-rate", type=float, help="Of the blocks.")
+@cuda_option
+def train(store: Path, folder: Path | None, cuda: bool, **options: Any) -> None:
+    """Train a classifier of the 24 scored classes on a store's labelled records.
+
+    Ctrl-C stops after the last whole epoch; the same command with --folder goes on from there.
+    """
+    from ecg.models.build import ModelConfig
+    from pipeline import train as training
+
+    given = {key: value for key, value in options.items() if value is not None}
+    model_names = set(ModelConfig.__dataclass_fields__)
+    summary = training.train(
+        store,
+        folder=folder,
+        options={key: value for key, value in given.items() if key not in model_names},
+        model_options={key: value for key, value in given.items() if key in model_names},
+        cuda=cuda,
+        progress=Bar,
+        report=_echo_epoch,
+    )
+    best = summary.history[summary.best_epoch]
+    click.echo(
+        f"{'stopped' if summary.interrupted else 'done'} after {len(summary.history)} epochs on {summary.n_train:,} "
+        f"records, validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: challenge metric "
+        f"{best['challenge_metric']:.3f}, macro AUROC {best['auroc']:.3f}"
+    )
+    click.echo(f"run folder: {summary.folder}")
+    if summary.interrupted:
+        click.echo(f"continue with: python cli.py train {store} --folder {summary.folder}")
+        raise SystemExit(130)
+
+
+def _echo_epoch(row: Mapping[str, float]) -> None:
+    columns = {
+        "train loss": "train_loss",
+        "valid loss": "valid_loss",
+        "challenge": "challenge_metric",
+        "AUROC": "auroc",
+        "AUPRC": "auprc",
+        "windows/s": "windows_per_second",
+        "s": "seconds",
+    }
+    if row["epoch"] == 0:
+        click.echo("epoch  " + "  ".join(name.rjust(10) for name in columns))
+    values = [
+        f"{row[key]:.1f}" if key in ("windows_per_second", "seconds") else f"{row[key]:.4f}" for key in columns.values()
+    ]
+    click.echo(f"{int(row['epoch']) + 1:>5}  " + "  ".join(value.rjust(10) for value in values))
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("predictions"),
+    show_default=True,
+    help="Folder for one CSV a record.",
+)
+@click.option("--model", type=click.Path(path_type=Path), help="Run folder.  [default: the newest output_*]")
+@click.option("--force", is_flag=True, help="Write into a folder that holds predictions already.")
+@cuda_option
+def predict(inputs: tuple[Path, ...], output: Path, model: Path | None, force: bool, cuda: bool) -> None:
+    """Predict, and write one Challenge CSV for each record.
+
+    INPUTS are stores, folders of WFDB records, or single records; by default the store data/ecg.zarr. Exit
+    code 1 if any record could not be read; the others are predicted.
+    """
+    from pipeline import predict as prediction
+    from pipeline.run_folder import newest_run_folder
+
+    model = model or newest_run_folder(Path())
+    summary = prediction.predict(inputs or (DEFAULT_STORE,), output, model, cuda=cuda, force=force, progress=Bar)
+    click.echo(f"{summary.n_records:,} predictions in {output}, by {model}")
+    if summary.rejects:
+        for reject in summary.rejects:
+            click.echo(f"skipped {reject.record}: {reject.reason}", err=True)
+        raise click.ClickException(f"{len(summary.rejects)} record(s) could not be read and have no prediction")
+
+
+@main.command()
+@click.argument("labels", type=click.Path(path_type=Path))
+@click.argument("outputs", type=click.Path(path_type=Path))
+@click.argument("scores", type=click.Path(path_type=Path, dir_okay=False), required=False)
+def evaluate(labels: Path, outputs: Path, scores: Path | None) -> None:
+    """Score predictions as the official evaluator does.
+
+    LABELS is a folder of WFDB headers or a store, OUTPUTS a folder with a Challenge CSV for each record;
+    SCORES.csv takes the official figures, and SCORES-classes.csv beside it those of each class.
+    """
+    from pipeline import evaluate as evaluation
+
+    summary = evaluation.evaluate(labels, outputs, scores, progress=Bar)
+    _echo_scores(summary)
+
+
+def _echo_scores(summary: Any) -> None:
+    from ecg.snomed import SCORED_CLASSES, abbreviation_of, name_of
+    from pipeline.evaluate import OFFICIAL_COLUMNS
+
+    scores = summary.scores
+    figures = ("auroc", "auprc", "f_measure", "f_beta", "g_beta")
+    echo_table(
+        ["class", "positives", "AUROC", "AUPRC", "F", "F2", "G2", "name"],
+        [
+            [
+                abbreviation_of(code),
+                scores.n_positive[number],
+                *(getattr(scores, f"{name}_classes")[number] for name in figures),
+                name_of(code),
+            ]
+            for number, code in enumerate(SCORED_CLASSES)
+        ],
+    )
+    click.echo()
+    echo_table(["figure", "value"], [[title, getattr(scores, name)] for title, name in OFFICIAL_COLUMNS.items()])
+    click.echo(f"{summary.n_records:,} records, {summary.n_unlabelled:,} of them without a scored label")
+    for path in summary.written:
+        click.echo(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

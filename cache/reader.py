@@ -83,6 +83,15 @@ class Store:
         """Record names, shape (record,)."""
         return self.column("record/name")
 
+    @cached_property
+    def ids(self) -> NDArray[np.object_]:
+        """What each record is called alone: its name, or dataset/name where two datasets share it."""
+        names, counts = np.unique(self.names.astype(str), return_counts=True)
+        shared = set(names[counts > 1])
+        return np.array(
+            [f"{d}/{n}" if n in shared else n for d, n in zip(self.datasets, self.names, strict=True)], object
+        )
+
     @property
     def datasets(self) -> NDArray[np.object_]:
         """Dataset of each record, shape (record,)."""
@@ -99,7 +108,7 @@ class Store:
         return self.column("record/length")
 
     def index_of(self, name: str) -> int:
-        """The row of the record called `name`, or "dataset/name" where two datasets share the name.
+        """The row of the record called `name` (see `ids`; dataset/name always works).
 
         Raises
         ------
@@ -107,11 +116,11 @@ class Store:
             If there is none, or more than one.
         """
         rows = np.flatnonzero(self.names == name)
-        if not len(rows) and "/" in name:
-            dataset, _, rest = name.partition("/")
+        dataset, _, rest = name.partition("/")
+        if not len(rows) and rest:
             rows = np.flatnonzero((self.datasets == dataset) & (self.names == rest))
         if len(rows) != 1:
-            found = "no record" if not len(rows) else f"{len(rows)} records, in {', '.join(self.datasets[rows])},"
+            found = f"{len(rows)} records, in {', '.join(self.datasets[rows])}," if len(rows) else "no record"
             raise StoreError(f"{self.path}: {found} called {name!r}; expected one: name it as DATASET/NAME")
         return int(rows[0])
 
@@ -123,7 +132,7 @@ class Store:
         ChecksumError
             If its file is missing or damaged.
         """
-        return self._read(chunk * self.chunk_length, (chunk + 1) * self.chunk_length)
+        return self.read_columns(chunk * self.chunk_length, (chunk + 1) * self.chunk_length)
 
     def read_record(self, row: int) -> NDArray[np.int16]:
         """A record's stored signal, int16, shape (n_leads, length), µV after its leads' offsets were taken off.
@@ -134,7 +143,7 @@ class Store:
             If a chunk it lies in is missing or damaged.
         """
         start = int(self.starts[row])
-        return self._read(start, start + int(self.lengths[row]))
+        return self.read_columns(start, start + int(self.lengths[row]))
 
     def read_microvolts(self, row: int) -> NDArray[np.float32]:
         """A record's signal with its offsets put back, float32, shape (n_leads, length), µV."""
@@ -145,7 +154,8 @@ class Store:
         """The codes a record is annotated with, sorted."""
         return tuple(self.column("label/code")[self.column("label/matrix")[row] == 1])
 
-    def _read(self, start: int, stop: int) -> NDArray[np.int16]:
+    def read_columns(self, start: int, stop: int) -> NDArray[np.int16]:
+        """Columns `start` to `stop` of the signal, int16, shape (n_leads, stop - start), µV."""
         return _read_columns(self.path, self._signal, start, stop)
 
 

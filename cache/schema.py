@@ -6,11 +6,12 @@ All of it goes to JSON and back; `FORMAT.md` says the same for readers in other 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
 
+from ecg.config import Config
 from ecg.errors import ConfigError, StoreError
 from ecg.leads import LEADS
 
@@ -23,7 +24,7 @@ SEX_CODES: dict[str | None, int] = {None: -1, "Female": 0, "Male": 1}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StoreConfig:
+class StoreConfig(Config):
     """Every option that changes the store's bytes, and none that does not.
 
     Attributes
@@ -54,19 +55,6 @@ class StoreConfig:
         for field, allowed in (("codec", CODECS), ("bad_checksum", CHECKSUM_POLICIES)):
             if getattr(self, field) not in allowed:
                 raise ConfigError(f"{field} is {getattr(self, field)!r}; expected {' or '.join(allowed)}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {**asdict(self), "leads": list(self.leads)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`; a key this version does not know is refused by name."""
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise ConfigError(f"build configuration: unknown {', '.join(unknown)}; expected {', '.join(known)}")
-        return cls(**{**values, "leads": tuple(values.get("leads", LEADS))})
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON: two stores with equal digests were built by the same rules."""

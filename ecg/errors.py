@@ -55,3 +55,7 @@ class InputError(EcgError, ValueError):
 
 class RunFolderError(EcgError, ValueError):
     """A run folder that is missing a file or does not fit the data."""
+
+
+class TrainingError(EcgError, ArithmeticError):
+    """A training that cannot go on."""

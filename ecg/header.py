@@ -104,16 +104,12 @@ def parse_header(text: str) -> Header:
         header = _record_header(place, words)
         for number, line in lines[1:]:  # noqa: B007 (number: the line an error is about)
             if len(signals) == header.n_leads:
-                raise HeaderError(
-                    f"a signal line too many; expected {header.n_leads}, as the record line states"
-                )
+                raise HeaderError(f"a signal line too many; expected {header.n_leads}, as the record line states")
             signals.append(_signal_spec(line))
     except HeaderError as error:
         raise HeaderError(f"{place} line {number}: {error}") from None
     if len(signals) < header.n_leads:
-        raise HeaderError(
-            f"{place}: {len(signals)} signal lines; expected {header.n_leads}, as the record line states"
-        )
+        raise HeaderError(f"{place}: {len(signals)} signal lines; expected {header.n_leads}, as the record line states")
     return replace(header, signals=tuple(signals), comments=tuple(comments))
 
 
@@ -162,9 +158,7 @@ def _time_and_date(words: list[str]) -> tuple[str | None, str | None]:
     for word in words:
         kind = "time" if _TIME.fullmatch(word) else "date" if _DATE.fullmatch(word) else None
         if kind is None or kind in found:
-            raise HeaderError(
-                f"{word!r} not understood; expected one base time HH:MM:SS, one base date DD/MM/YYYY"
-            )
+            raise HeaderError(f"{word!r} not understood; expected one base time HH:MM:SS, one base date DD/MM/YYYY")
         found[kind] = word
     return found.get("time"), found.get("date")
 
@@ -244,9 +238,7 @@ def _frequency(word: str) -> tuple[float, float | None, float | None]:
     """Sampling frequency, counter frequency and base counter value."""
     match = _FREQUENCY.fullmatch(word)
     if match is None:
-        raise HeaderError(
-            f"sampling frequency {word!r} not understood; expected fs[/counter_freq[(base_counter)]]"
-        )
+        raise HeaderError(f"sampling frequency {word!r} not understood; expected fs[/counter_freq[(base_counter)]]")
     fs, counter_frequency, base_counter = (
         None if number is None else _finite(number, "frequency") for number in match.groups()
     )

@@ -132,9 +132,11 @@ class _Column:
         """
         # worth[i]: of a positive output in all records but the i with the lowest scores
         worth = np.append(np.cumsum(difference[self.order][::-1])[::-1], 0.0)
-        choice = int(np.argmax(worth[self.n_below]))
+        at_candidates = worth[self.n_below]
+        # The lowest of those that are equally good, so that rounding does not choose.
+        choice = np.flatnonzero(at_candidates >= at_candidates.max() - _LEAST_GAIN)[0]
         present = worth[np.searchsorted(self.ascending, threshold, side="right")]
-        return float(self.candidates[choice]), float(worth[self.n_below[choice]] - present)
+        return float(self.candidates[choice]), float(at_candidates[choice] - present)
 
 
 def _plan_candidates(label: BoolArray, score: FloatArray, n_candidates: int) -> FloatArray:

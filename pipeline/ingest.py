@@ -4,9 +4,10 @@ A task reads, checks, resamples and writes whole chunks of its own, so the store
 number of workers nor on the order of events. Several workers are dask processes; one works in this process.
 """
 
+import logging
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +29,10 @@ from cache.writer import (
     write_text_atomically,
 )
 from ecg.errors import ChecksumError, EcgError, InputError, StoreError
-from ecg.quality import LeadFlag
 from ecg.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
 from pipeline.convert import convert_record
-from pipeline.groups import duplicates_of, merge_groups, read_patients
+from pipeline.describe import StoreDescription, describe_store
+from pipeline.groups import merge_groups, read_patients
 from pipeline.plan import PlannedRecord, plan_records
 from pipeline.progress import Progress, silent
 
@@ -55,24 +56,24 @@ class BuildSummary:
 
     Attributes
     ----------
-    datasets : dataset → records, rejects, hours, flagged leads by flag name
-    duplicates : "dataset/name" lists of recordings with the same samples
+    description : what is in the store now
     n_resumed : records that an earlier, interrupted run had finished
-    seconds : of ingest, without planning and start-up; plan_seconds and start_seconds beside it
+    already_complete : the store was there, built from the same records by the same rules
+    plan_seconds, start_seconds, seconds : reading headers; starting workers; from there to the last record
     """
 
-    store: Path
-    n_records: int
-    datasets: Mapping[str, Mapping[str, float]]
-    flags: Mapping[str, Mapping[str, int]]
-    rejects: tuple[Reject, ...]
-    duplicates: tuple[tuple[str, ...], ...]
-    n_bytes: int
+    description: StoreDescription
     n_resumed: int = 0
     already_complete: bool = False
     plan_seconds: float = 0.0
     start_seconds: float = 0.0
     seconds: float = 0.0
+
+    @property
+    def records_per_second(self) -> float:
+        """Records a second, without planning and start-up."""
+        n_new = self.description.n_records + len(self.description.rejects) - self.n_resumed
+        return n_new / self.seconds if self.seconds else 0.0
 
 
 def build_cache(
@@ -115,7 +116,7 @@ def build_cache(
     plan_digest = plan.digest(config)
     if store.exists() and not force:
         _refuse_other(store, config, plan_digest)
-        return _summarise(store, already_complete=True)
+        return BuildSummary(description=describe_store(store), already_complete=True)
     store.parent.mkdir(parents=True, exist_ok=True)
     with build_lock(store) as folder:
         built = folder / "store.zarr"
@@ -140,7 +141,10 @@ def build_cache(
         ):
             started = time.perf_counter()
             task.advance(n_resumed)
-            for number, n_records in run(jobs):
+            for result in run(jobs):
+                if isinstance(result, EcgError):
+                    raise result
+                number, n_records = result
                 parts[number] = Part.from_json(part_path(folder, number).read_text(), where=f"part {number}")
                 task.advance(n_records)
         ended = time.perf_counter()
@@ -161,8 +165,8 @@ def build_cache(
         )
         move_into_place(built, store)
         shutil.rmtree(folder)
-    return _summarise(
-        store,
+    return BuildSummary(
+        description=describe_store(store),
         n_resumed=n_resumed,
         plan_seconds=planned - clock,
         start_seconds=started - planned,
@@ -170,12 +174,13 @@ def build_cache(
     )
 
 
-def ingest_partition(job: Job) -> tuple[int, int]:
+def ingest_partition(job: Job) -> tuple[int, int] | EcgError:
     """Read, check, resample and write one partition; its journal entry comes last.
 
     Returns
     -------
-    (partition number, records worked through)
+    (partition number, records worked through); with `strict` the first record's error as a value, because one
+    raised in a worker would be logged there as a failure of the program
     """
     config = job.config
     first_column = job.partition.first_chunk * config.chunk_length
@@ -189,7 +194,7 @@ def ingest_partition(job: Job) -> tuple[int, int]:
         except EcgError as error:
             if job.strict:
                 error.add_note(f"while ingesting {planned.path}")
-                raise
+                return error
             stage = "checksum" if isinstance(error, ChecksumError) else "signal"
             rejects.append(Reject(dataset=planned.dataset, record=planned.name, stage=stage, reason=str(error)))
             continue
@@ -293,6 +298,8 @@ def _executor(workers: int, n_jobs: int) -> Iterator:
     import dask
     from distributed import Client, LocalCluster, as_completed
 
+    logging.getLogger("distributed").setLevel(logging.ERROR)  # its comings and goings are not the user's
+
     # workers import this program afresh (spawn), so that no lock or thread is copied half-way
     with (
         dask.config.set({"distributed.worker.daemon": True, "distributed.logging.distributed": "error"}),
@@ -307,37 +314,9 @@ def _executor(workers: int, n_jobs: int) -> Iterator:
         Client(cluster) as client,
     ):
 
-        def run(jobs: Sequence[Job]) -> Iterator[tuple[int, int]]:
+        def run(jobs: Sequence[Job]) -> Iterator[tuple[int, int] | EcgError]:
             futures = client.map(ingest_partition, jobs, pure=False, batch_size=64)
             for _, result in as_completed(futures, with_results=True):
                 yield result
 
         yield run
-
-
-def _summarise(
-    store: Path,
-    **figures: float | bool,
-) -> BuildSummary:
-    opened = Store(store)
-    flags = opened.column("record/lead_flags")
-    datasets = opened.datasets
-    names = [f"{dataset}/{name}" for dataset, name in zip(datasets, opened.names, strict=True)]
-    rejects = tuple(Reject(**reject) for reject in opened.attributes["rejects"])
-    return BuildSummary(
-        store=store,
-        n_records=opened.n_records,
-        datasets=opened.attributes["datasets"],
-        flags={
-            dataset: {
-                flag.name.lower(): int(((flags[datasets == dataset] & flag) != 0).any(axis=1).sum())
-                for flag in LeadFlag
-                if flag.name
-            }
-            for dataset in sorted(set(datasets))
-        },
-        rejects=rejects,
-        duplicates=duplicates_of(names, opened.column("record/digest"), flags),
-        n_bytes=sum(path.stat().st_size for path in store.rglob("*") if path.is_file()),
-        **figures,  # type: ignore[arg-type]
-    )

@@ -5,6 +5,7 @@ takes twenty times as long as reading the samples. Every other format goes throu
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,18 @@ def find_records(inputs: Sequence[Path]) -> list[FoundRecord]:
         for record in records:
             found.setdefault(record.path.resolve(), record)
     return sorted(found.values(), key=lambda record: (record.source, record.relative))
+
+
+def name_records(found: Sequence[FoundRecord]) -> dict[str, FoundRecord]:
+    """What each record is called among the others: its file's name, or its path where two share the name."""
+    times_named = Counter(record.path.stem for record in found)
+    named: dict[str, FoundRecord] = {}
+    for record in found:
+        name = record.path.stem if times_named[record.path.stem] == 1 else record.relative
+        if name in named:
+            raise InputError(f"{record.path}: a second record called {name} in the inputs; name one input at a time")
+        named[name] = record
+    return named
 
 
 def _records_below(given: Path) -> Iterator[FoundRecord]:

@@ -1,7 +1,7 @@
 """One patient: the traits that all recordings of the same person share.
 
 Traits named `..._u` are ranks between 0 and 1. Which interval a rank is mapped to depends on the findings (the
-same `pr_u` is a PR interval of 130-185 ms, or of 250-340 ms under first degree block), so that a patient
+same `pr_u` is a PR interval of 128-188 ms, or of 245-340 ms under first degree block), so that a patient
 keeps the same place in each range whatever was found on the day, and no trait but the sign tells a label.
 """
 
@@ -24,6 +24,8 @@ class Patient:
     depth : float, factor on the posterior part of the main QRS vector, about 1
     t_amplitude, p_amplitude : float, factors on T and P, about 1
     t_angle, p_angle : float, degrees in the frontal plane
+    t_depth : float, factor on the anterior part of T, about 1
+    variant : int, seed of what has no name: widths and directions of single waves, places of the chest electrodes
     axis_u, qrs_u, pr_u, qtc_u, form_u, voltage_u, site_u, size_u : float, 0 to 1, see the module's text
     """
 
@@ -37,6 +39,8 @@ class Patient:
     t_angle: float
     p_amplitude: float
     p_angle: float
+    t_depth: float
+    variant: int
     axis_u: float
     qrs_u: float
     pr_u: float
@@ -50,7 +54,8 @@ class Patient:
 def draw_patient(rng: Generator) -> Patient:
     """Draw one patient. Age and sex are independent of any finding: nothing but the signal tells a label."""
     sex = "Female" if rng.random() < 0.48 else "Male"
-    factors = np.exp(rng.normal(0.0, 1.0, 6).clip(-2, 2) * (0.16, 0.25, 0.25, 0.25, 0.18, 0.18))
+    spread = np.array([0.17, 0.28, 0.30, 0.28, 0.24, 0.24, 0.35])
+    factors = np.exp(rng.normal(0.0, 1.0, 7).clip(-2, 2) * spread)
     ranks = rng.random(8)
     return Patient(
         age=int(np.clip(rng.normal(60, 17), 18, 97)),
@@ -61,9 +66,11 @@ def draw_patient(rng: Generator) -> Patient:
         terminal=float(factors[2]),
         depth=float(factors[3]),
         t_amplitude=float(factors[4]),
-        t_angle=float(rng.uniform(28, 58)),
+        t_angle=float(rng.uniform(20, 64)),
         p_amplitude=float(factors[5]),
-        p_angle=float(rng.uniform(42, 70)),
+        p_angle=float(rng.uniform(38, 72)),
+        t_depth=float(factors[6]),
+        variant=int(rng.integers(2**32)),
         axis_u=float(ranks[0]),
         qrs_u=float(ranks[1]),
         pr_u=float(ranks[2]),

@@ -9,7 +9,7 @@ so that no label is a matter of taste. Three conventions keep that promise reada
 - Brady (426627000) is a ventricular rate below 60/min in a rhythm other than sinus (slow fibrillation, slow
   flutter, junctional escape); the sinus rhythm of that rate is SB. They never occur together.
 - LPR (164947007) is the measured long interval, IAVB (270492004) the block; LPR without IAVB lies just above
-  the border (212-230 ms), IAVB well above (250-340 ms) and always carries LPR, too.
+  the border (212-232 ms), IAVB well above (245-340 ms) and always carries LPR, too.
 
 How often a finding is drawn follows the datasets' published counts only roughly: classes that are rare there
 (flutter, pacing, low voltage, ...) are drawn far more often, so that every one of the 24 scored classes is in
@@ -52,25 +52,25 @@ FINDINGS: Final[dict[str, Finding]] = {
             abbreviation="SNR",
             codes=("426783006",),
             definition="sinus rhythm: a P wave before every QRS, regular, 60-100/min",
-            simulated="62-96/min, RR range below 10 %",
+            simulated="61-97/min, RR range below 10 %",
         ),
         Finding(
             abbreviation="SB",
             codes=("426177001",),
             definition="sinus bradycardia: sinus P waves, rate < 60/min",
-            simulated="40-54/min",
+            simulated="40-56/min",
         ),
         Finding(
             abbreviation="STach",
             codes=("427084000",),
             definition="sinus tachycardia: sinus P waves, rate > 100/min",
-            simulated="108-150/min",
+            simulated="104-150/min",
         ),
         Finding(
             abbreviation="SA",
             codes=("427393009",),
             definition="sinus arrhythmia: sinus P waves, longest minus shortest RR > 120 ms",
-            simulated="respiratory, peak to peak 26-40 % of RR, at 64-84/min, or at 46-53/min together with SB",
+            simulated="respiratory, peak to peak 21-40 % of RR, at 64-84/min, or at 46-53/min together with SB",
         ),
         Finding(
             abbreviation="AF",
@@ -107,14 +107,14 @@ FINDINGS: Final[dict[str, Finding]] = {
             abbreviation="IAVB",
             codes=("270492004",),
             definition="first degree AV block: PR > 200 ms, constant, every P conducted",
-            simulated="PR 250-340 ms, always with LPR",
+            simulated="PR 245-340 ms, always with LPR",
             stays=True,
         ),
         Finding(
             abbreviation="LPR",
             codes=("164947007",),
             definition="prolonged PR interval: PR > 200 ms",
-            simulated="PR 212-230 ms alone, 250-340 ms with IAVB; normal is 130-185 ms",
+            simulated="PR 212-232 ms alone, 245-340 ms with IAVB; normal is 128-188 ms",
             stays=True,
         ),
         Finding(
@@ -185,26 +185,26 @@ FINDINGS: Final[dict[str, Finding]] = {
             abbreviation="PAC",
             codes=("284470004", "63593006"),
             definition="premature atrial contraction: early beat, P of another form, narrow QRS, no full pause",
-            simulated="coupling 55-70 % of RR, 10-28 % of the beats",
+            simulated="coupling 55-74 % of RR, 10-28 % of the beats",
         ),
         Finding(
             abbreviation="PVC",
             codes=("427172004", "17338001"),
             definition="premature ventricular contraction: early beat without P, QRS >= 120 ms of another form, "
             "discordant T, compensatory pause",
-            simulated="coupling 48-64 % of RR, QRS 140-175 ms, 10-28 % of the beats",
+            simulated="coupling 48-74 % of RR, QRS 140-175 ms, 10-28 % of the beats",
         ),
         Finding(
             abbreviation="LQT",
             codes=("111975006",),
             definition="prolonged QT: QTc (Bazett) >= 450 ms in men, >= 460 ms in women",
-            simulated="QTc 495-570 ms; normal is 380-435 ms",
+            simulated="QTc 480-570 ms; normal is 380-435 ms",
         ),
         Finding(
             abbreviation="TAb",
             codes=("164934002",),
             definition="T wave abnormal, nonspecific: T below 10 % of R, or diphasic, in I, II, V3-V6",
-            simulated="flat (0-6 %) or diphasic in every lead",
+            simulated="flat (a seventh of the usual T at most) or diphasic in every lead",
         ),
         Finding(
             abbreviation="TInv",
@@ -279,8 +279,7 @@ def findings_of(dx_codes: Iterable[str]) -> frozenset[str]:
     unknown = sorted({str(code) for code in codes if code not in _BY_CODE})
     if unknown:
         raise ConfigError(
-            f"simulator: dx code {', '.join(unknown)} not known; expected codes of "
-            f"{', '.join(FINDINGS)}; leave it out"
+            f"simulator: dx code {', '.join(unknown)} not known; expected codes of {', '.join(FINDINGS)}; leave it out"
         )
     findings = with_implied(_BY_CODE[code] for code in codes)
     if not findings & RHYTHMS:
@@ -297,13 +296,13 @@ def findings_of(dx_codes: Iterable[str]) -> frozenset[str]:
 # Weight of each rhythm in a dataset. Pacing stays with the patient and is drawn below.
 _MIXED_RHYTHMS: Final[dict[tuple[str, ...], float]] = {
     ("SNR",): 28,
-    ("SB",): 13,
+    ("SB",): 10,
     ("SB", "SA"): 4,
-    ("SA",): 8,
-    ("STach",): 13,
+    ("SA",): 7,
+    ("STach",): 12,
     ("AF",): 6,
     ("AF", "Brady"): 3,
-    ("AFL",): 6.5,
+    ("AFL",): 7,
     ("AFL", "Brady"): 3,
     ("JE", "Brady"): 4.5,
 }
@@ -318,27 +317,27 @@ _RHYTHM_WEIGHTS: Final[dict[str, dict[tuple[str, ...], float]]] = {
 
 # Probability of each further finding, drawn in random order and dropped when it cannot join those before it.
 _COMMON: Final[dict[str, float]] = {
-    "PR": 0.085,
-    "IAVB": 0.085,
+    "PR": 0.14,
+    "IAVB": 0.08,
     "LPR": 0.05,
     "RBBB": 0.08,
-    "IRBBB": 0.10,
+    "IRBBB": 0.12,
     "LBBB": 0.09,
-    "NSIVCB": 0.10,
-    "LAnFB": 0.095,
+    "NSIVCB": 0.11,
+    "LAnFB": 0.11,
     "LAD": 0.06,
-    "RAD": 0.09,
+    "RAD": 0.11,
     "LQRSV": 0.12,
     "QAb": 0.12,
-    "PAC": 0.12,
-    "PVC": 0.095,
-    "LQT": 0.15,
-    "TAb": 0.14,
-    "TInv": 0.13,
+    "PAC": 0.13,
+    "PVC": 0.09,
+    "LQT": 0.17,
+    "TAb": 0.15,
+    "TInv": 0.14,
 }
 _FURTHER: Final[dict[str, dict[str, float]]] = {
     # CPSC was annotated with nine codes: nothing else is put into its signals, so its labels stay complete.
-    "cpsc": {"IAVB": 0.11, "RBBB": 0.20, "LBBB": 0.06, "PAC": 0.16, "PVC": 0.12},
+    "cpsc": {"IAVB": 0.11, "RBBB": 0.20, "LBBB": 0.08, "PAC": 0.16, "PVC": 0.12},
     "cpsc-extra": _COMMON,
     "georgia": _COMMON,
     "incart": {"PAC": 0.3, "PVC": 0.5, "NSIVCB": 0.05, "TInv": 0.1},
@@ -351,9 +350,7 @@ def _joinable(finding: str, findings: frozenset[str]) -> bool:
     return not conflicts(findings | with_implied((finding,)))
 
 
-def _draw_further(
-    dataset: str, findings: frozenset[str], rng: Generator, stays: bool
-) -> frozenset[str]:
+def _draw_further(dataset: str, findings: frozenset[str], rng: Generator, stays: bool) -> frozenset[str]:
     chances = {f: p for f, p in _FURTHER[dataset].items() if FINDINGS[f].stays is stays}
     for finding in rng.permutation(sorted(chances)):
         if rng.random() < chances[str(finding)] and _joinable(str(finding), findings):

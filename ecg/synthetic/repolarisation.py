@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ecg.synthetic.anatomy import Patient, between
-from ecg.synthetic.waves import BeatShape, Floats, Wave, frontal_vector, qrs_waves, scaled
+from ecg.synthetic.waves import BeatShape, Floats, Wave, frontal_vector, qrs_waves
 
 
 def _p_waves(patient: Patient, weaken: float) -> tuple[Wave, ...]:
@@ -40,7 +40,7 @@ def _t_wave(qt_s: float, vector: Floats, shift_s: float = 0.0, narrow: float = 1
     return Wave(delay_s=-2 * fall + shift_s, rise_s=1.55 * fall, fall_s=fall, vector=vector)
 
 
-def _inverted_t(patient: Patient, qrs_z: float) -> Floats:
+def _inverted_t(patient: Patient) -> Floats:
     """T vector away from one region: anterior, inferior, lateral, or from the whole left ventricle."""
     size = between(patient.size_u, 0.85, 1.3)
     sites = (
@@ -49,17 +49,17 @@ def _inverted_t(patient: Patient, qrs_z: float) -> Floats:
         frontal_vector(0.26 * size, 172, 0.02),
         frontal_vector(0.30 * size, -140, 0.16 * size),
     )
-    return sites[int(patient.site_u * len(sites))] + np.array([0.0, 0.0, qrs_z])
+    return sites[int(patient.site_u * len(sites))]
 
 
 def _t_waves(findings: Collection[str], patient: Patient, qt_s: float, weaken: float) -> tuple[Wave, ...]:
     size = 0.30 * patient.t_amplitude * weaken
-    normal = frontal_vector(size, patient.t_angle, -0.20 * patient.t_amplitude * weaken)
+    normal = frontal_vector(size, patient.t_angle, -0.19 * patient.t_depth * patient.t_amplitude * weaken)
     if "TInv" in findings:
-        return (_t_wave(qt_s, _inverted_t(patient, 0.0)),)
+        return (_t_wave(qt_s, _inverted_t(patient)),)
     if "TAb" in findings:
         if patient.form_u < 0.5:
-            return (_t_wave(qt_s, normal * between(patient.size_u, -0.05, 0.10)),)
+            return (_t_wave(qt_s, normal * between(patient.size_u, -0.10, 0.14)),)
         sign = 1.0 if patient.size_u < 0.5 else -1.0
         first = _t_wave(qt_s, sign * 0.42 * normal, shift_s=-0.085, narrow=0.62)
         return (first, _t_wave(qt_s, -sign * 0.42 * normal, narrow=0.62))
@@ -67,7 +67,8 @@ def _t_waves(findings: Collection[str], patient: Patient, qt_s: float, weaken: f
         qrs_area = sum((w.vector * (w.rise_s + w.fall_s) for w in qrs_waves(findings, patient)), np.zeros(3))
         return (_t_wave(qt_s, -0.42 * size / 0.30 * qrs_area / np.linalg.norm(qrs_area)),)
     if "RBBB" in findings:
-        return (_t_wave(qt_s, normal + np.array([0.0, 0.0, 0.30])),)
+        # Inverted in V1 and V2, where QRS ends upright.
+        return (_t_wave(qt_s, np.append(normal[:2], 0.13 * patient.t_depth * patient.t_amplitude)),)
     return (_t_wave(qt_s, normal),)
 
 
@@ -97,7 +98,7 @@ def ventricular_premature_shape(patient: Patient, voltage: float, rng: Generator
     `voltage` (mV) is the size of the dominant beat's QRS vector, which this one exceeds.
     """
     d = rng.uniform(0.140, 0.175)
-    size = rng.uniform(1.15, 1.6) * max(voltage, 0.45)
+    size = rng.uniform(0.75, 1.05) * max(voltage, 0.6)
     from_right = rng.random() < 0.6
     angle = rng.uniform(60, 100) if rng.random() < 0.6 else rng.uniform(-90, -50)
     z = (0.75 if from_right else -0.75) * size
@@ -109,7 +110,7 @@ def ventricular_premature_shape(patient: Patient, voltage: float, rng: Generator
         Wave(delay_s=0.32 * d, rise_s=0.125 * d, fall_s=0.125 * d, vector=first),
         Wave(delay_s=0.64 * d, rise_s=0.130 * d, fall_s=0.135 * d, vector=second),
     )
-    t = Wave(delay_s=0.0, rise_s=0.065, fall_s=0.045, vector=-0.28 * (first + second))
+    t = Wave(delay_s=-0.09, rise_s=0.065, fall_s=0.045, vector=-0.28 * (first + second))
     return BeatShape(p=(), qrs=qrs, t=(t,))
 
 
@@ -122,12 +123,3 @@ def spike(fs: float, rng: Generator) -> Wave:
     angle = rng.uniform(-110, 60)
     vector = frontal_vector(rng.uniform(0.7, 2.2), angle, rng.uniform(-0.5, 0.5))
     return Wave(delay_s=0.0, rise_s=sigma, fall_s=sigma, vector=vector)
-
-
-__all__ = [
-    "atrial_premature_shape",
-    "beat_shape",
-    "scaled",
-    "spike",
-    "ventricular_premature_shape",
-]

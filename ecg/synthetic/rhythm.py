@@ -50,26 +50,26 @@ class Beats:
 
 
 def pr_interval_s(findings: Collection[str], patient: Patient) -> float:
-    """PR interval in seconds: 130-185 ms normally, 212-230 under LPR, 250-340 under IAVB."""
+    """PR interval in seconds: 128-188 ms normally, 212-232 under LPR, 245-340 under IAVB."""
     if "IAVB" in findings:
-        return between(patient.pr_u, 0.250, 0.340)
+        return between(patient.pr_u, 0.245, 0.340)
     if "LPR" in findings:
-        return between(patient.pr_u, 0.212, 0.230)
-    return between(patient.pr_u, 0.130, 0.185)
+        return between(patient.pr_u, 0.212, 0.232)
+    return between(patient.pr_u, 0.128, 0.188)
 
 
 def qtc_s(findings: Collection[str], patient: Patient) -> float:
     """Corrected QT (Bazett: QT / sqrt(RR)) in s^(1/2); a wide QRS lengthens it, uncoded, as it should."""
     if "LQT" in findings:
-        return between(patient.qtc_u, 0.495, 0.570)
+        return between(patient.qtc_u, 0.480, 0.570)
     wide = 0.03 if {"RBBB", "LBBB", "NSIVCB", "PR"} & set(findings) else 0.0
     return between(patient.qtc_u, 0.380, 0.435) + wide
 
 
 _SINUS_RATES = {
-    "SNR": (62.0, 96.0),
-    "SB": (40.0, 54.0),
-    "STach": (108.0, 150.0),
+    "SNR": (61.0, 97.0),
+    "SB": (40.0, 56.0),
+    "STach": (104.0, 150.0),
     "SA": (64.0, 84.0),
     "SA+SB": (46.0, 53.0),
     "JE": (36.0, 54.0),
@@ -81,7 +81,7 @@ def _steady_rr(kind: str, pr: float, qtc: float, rng: Generator) -> float:
     """Mean RR in s of a regular rhythm: within its range, with room for T before the next P."""
     low, high = _SINUS_RATES[kind]
     rr = 60.0 / rng.uniform(low, high)
-    needed = [r for r in np.arange(0.36, 1.6, 0.01) if r >= 0.97 * (qtc * np.sqrt(r) + pr)][0]
+    needed = next(r for r in np.arange(0.36, 1.6, 0.01) if r >= 0.97 * (qtc * np.sqrt(r) + pr))
     return float(min(max(rr, needed), 60.0 / low))
 
 
@@ -93,11 +93,13 @@ def _sinus_rr(n: int, rr: float, swing: float, respiration_hz: float, rng: Gener
     return np.asarray(rr * (1 + swing * np.sin(phase) + rng.normal(0, 0.006, n).clip(-0.018, 0.018)))
 
 
-def _fibrillation_rr(n: int, slow: bool, rng: Generator) -> Floats:
+def _fibrillation_rr(n: int, duration_s: float, slow: bool, rng: Generator) -> Floats:
+    """Independent intervals; those inside the record have the drawn mean, so that its rate is what it should be."""
     rr = 60.0 / (rng.uniform(38, 52) if slow else rng.uniform(66, 130))
     spread = rng.uniform(0.16, 0.28)
     intervals = np.exp(rng.normal(0, spread, n).clip(-2.2, 2.2) - spread**2 / 2)
-    return np.asarray(np.maximum(rr * intervals, 0.29))
+    inside = max(4, int((duration_s + LEAD_IN_S) / rr))
+    return np.asarray(np.maximum(rr * intervals / intervals[:inside].mean(), 0.29))
 
 
 def _flutter_rr(n: int, slow: bool, rng: Generator) -> tuple[Floats, float]:
@@ -136,10 +138,10 @@ def _premature_beats(
             wanted -= 1
     early = np.flatnonzero(origin)
     after = early + 1
-    low, high = (0.55, 0.70) if kind is Origin.ATRIAL_PREMATURE else (0.48, 0.64)
+    low, high = (0.55, 0.74) if kind is Origin.ATRIAL_PREMATURE else (0.48, 0.68)
     coupling = rng.uniform(low, high, early.size)
     # Tissue is refractory until about the end of T.
-    coupling = np.maximum(coupling, 0.97 * qt_s / rr[early]).clip(max=0.75)
+    coupling = np.maximum(coupling, 0.97 * qt_s / rr[early]).clip(max=0.74)
     # A ventricular beat leaves the sinus node alone: the pause compensates. An atrial one resets it.
     rr[after] *= rng.uniform(1.0, 1.12, early.size) if kind is Origin.ATRIAL_PREMATURE else 2 - coupling
     rr[early] *= coupling
@@ -161,7 +163,7 @@ def plan_beats(findings: Collection[str], patient: Patient, duration_s: float, r
     n = int((duration_s + 2 * LEAD_IN_S) / 0.25) + 4
     flutter_hz = 0.0
     if "AF" in findings:
-        rr = _fibrillation_rr(n, "Brady" in findings, rng)
+        rr = _fibrillation_rr(n, duration_s, "Brady" in findings, rng)
     elif "AFL" in findings:
         rr, flutter_hz = _flutter_rr(n, "Brady" in findings, rng)
     elif "PR" in findings or "JE" in findings:
@@ -169,7 +171,7 @@ def plan_beats(findings: Collection[str], patient: Patient, duration_s: float, r
         rr = _steady_rr(kind, pr, qtc, rng) * (1 + rng.normal(0, 0.003, n))
     else:
         kind = "+".join(sorted({"SNR", "SB", "STach", "SA"} & set(findings)))
-        swing = rng.uniform(0.13, 0.20) if "SA" in findings else rng.uniform(0.0, 0.022)
+        swing = rng.uniform(0.105, 0.20) if "SA" in findings else rng.uniform(0.0, 0.025)
         rr = _sinus_rr(n, _steady_rr(kind, pr, qtc, rng), swing, respiration_hz, rng)
     mean_rr = float(np.median(rr[: max(4, int(duration_s / np.median(rr)))]))
     # The record may begin anywhere in the first interval; flutter keeps its waves locked to the beats.

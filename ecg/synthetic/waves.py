@@ -36,13 +36,11 @@ DOWER: Final[Floats] = np.array(
 )
 
 # The twelve leads, in the order of `ecg.leads.LEADS`, from I, II, V1..V6.
-LEADS_FROM_EIGHT: Final[Floats] = np.vstack(
-    [
-        [[1, 0], [0, 1], [-1, 1], [-0.5, -0.5], [1, -0.5], [-0.5, 1]] @ np.eye(2, 8),
-        np.eye(6, 8, k=2),
-    ]
-)
-_FRONTAL_INVERSE: Final[Floats] = np.linalg.inv(DOWER[:2, :2])
+# Rows I, II, III, aVR, aVL, aVF; columns I and II.
+_LIMB_LEADS: Final[Floats] = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 1.0], [-0.5, -0.5], [1.0, -0.5], [-0.5, 1.0]])
+# The twelve leads, in the order of `ecg.leads.LEADS`, from I, II, V1..V6.
+LEADS_FROM_EIGHT: Final[Floats] = np.vstack([np.pad(_LIMB_LEADS, ((0, 0), (0, 6))), np.eye(6, 8, k=2)])
+_FRONTAL_INVERSE: Final[Floats] = np.asarray(np.linalg.inv(DOWER[:2, :2]), np.float64)
 
 
 def frontal_vector(magnitude: float, angle_deg: float, z: float) -> Floats:
@@ -76,6 +74,10 @@ class BeatShape:
     t: tuple[Wave, ...]
 
 
+Plan = tuple[list[Wave], int, float]
+"""Waves of a QRS, the number of the main one among them, and the size in mV that its axis is given."""
+
+
 def axis_deg(findings: Collection[str], patient: Patient) -> float:
     """Mean QRS axis in degrees; normal is -12 to 78, well inside the accepted -30 to 90."""
     if "RAD" in findings:
@@ -95,59 +97,55 @@ def _with_axis(waves: list[Wave], main: int, axis: float, magnitude: float) -> t
     """
     width = [w.rise_s + w.fall_s for w in waves]
     # Areas in leads I and II, of all waves but the main one.
-    others = sum(
-        (DOWER[:2] @ w.vector * width[i] for i, w in enumerate(waves) if i != main), start=np.zeros(2)
-    )
+    others = sum((DOWER[:2] @ w.vector * width[i] for i, w in enumerate(waves) if i != main), start=np.zeros(2))
     angle = np.deg2rad(axis)
     wanted = magnitude * width[main] * np.array([np.cos(angle), np.cos(angle - np.pi / 3)])
     limb = (wanted - others) / width[main]
     z = waves[main].vector[2]
     vector = np.append(_FRONTAL_INVERSE @ (limb - DOWER[:2, 2] * z), z)
-    turned = Wave(
-        delay_s=waves[main].delay_s, rise_s=waves[main].rise_s, fall_s=waves[main].fall_s, vector=vector
-    )
+    turned = Wave(delay_s=waves[main].delay_s, rise_s=waves[main].rise_s, fall_s=waves[main].fall_s, vector=vector)
     return (*waves[:main], turned, *waves[main + 1 :])
 
 
-def _narrow_qrs(findings: Collection[str], patient: Patient, axis: float, size: float) -> tuple[Wave, ...]:
+def _narrow_qrs(findings: Collection[str], patient: Patient, axis: float, size: float) -> Plan:
     d = between(patient.qrs_u, 0.082, 0.100)
     back = 0.24 * patient.depth * size
     end_z = 0.55 * patient.terminal * size
     if "LAnFB" in findings:
-        d = between(patient.qrs_u, 0.096, 0.110)
+        d = between(patient.qrs_u, 0.092, 0.106)
         waves = [
             _wave(0.20 * d, 0.080 * d, 0.26 * size, 112, -0.22 * patient.septal * size),
             _wave(0.56 * d, 0.120 * d, size, axis, back),
             _wave(0.80 * d, 0.080 * d, 0.12 * size, -75, 0.9 * end_z),
         ]
-        return _with_axis(waves, 1, axis, 0.95 * size)
+        return waves, 1, 1.15 * size
     septal = _wave(0.22 * d, 0.085 * d, 0.10 * size, 175, -0.28 * patient.septal * size)
     if "RAD" in findings:
         waves = [
             septal,
             _wave(0.42 * d, 0.095 * d, 0.65 * size, 62, 0.05),
-            _wave(0.62 * d, 0.105 * d, size, axis, 0.8 * back),
+            _wave(0.62 * d, 0.105 * d, size, axis, 0.30 * size + 0.5 * back),
             _wave(0.80 * d, 0.080 * d, 0.12 * size, -150, 0.6 * end_z),
         ]
-        return _with_axis(waves, 2, axis, 0.75 * size)
+        return waves, 2, 0.75 * size
     waves = [
         septal,
         _wave(0.48 * d, 0.115 * d, size, axis, back),
         _wave(0.77 * d, 0.085 * d, 0.16 * size, between(patient.form_u, -150, -95), end_z),
     ]
-    return _with_axis(waves, 1, axis, size)
+    return waves, 1, size
 
 
-def _q_wave_qrs(patient: Patient, axis: float, size: float) -> tuple[Wave, ...]:
+def _q_wave_qrs(patient: Patient, axis: float, size: float) -> Plan:
     """QRS after an infarct: it starts with 45 ms of activation away from the scar."""
-    d = between(patient.qrs_u, 0.106, 0.115)
+    d = between(patient.qrs_u, 0.101, 0.110)
     depth = between(patient.size_u, 0.85, 1.25) * size
     site = int(patient.site_u * 3)
     if site == 0 and axis < 5:
         site = 1  # an inferior Q needs some R below it to be told from a left axis
     q = (
         _wave(0.25 * d, 0.108 * d, 0.52 * depth, -85, 0.0),
-        _wave(0.25 * d, 0.108 * d, 0.10 * depth, 180, 0.78 * depth),
+        _wave(0.25 * d, 0.108 * d, 0.08 * depth, 180, 0.62 * depth),
         _wave(0.25 * d, 0.108 * d, 0.36 * depth, 178, 0.05),
     )[site]
     waves = [
@@ -155,10 +153,10 @@ def _q_wave_qrs(patient: Patient, axis: float, size: float) -> tuple[Wave, ...]:
         _wave(0.60 * d, 0.095 * d, size, axis, 0.18 * patient.depth * size),
         _wave(0.82 * d, 0.072 * d, 0.10 * size, -120, 0.40 * patient.terminal * size),
     ]
-    return _with_axis(waves, 1, axis, size)
+    return waves, 1, size
 
 
-def _right_block_qrs(findings: Collection[str], patient: Patient, axis: float, size: float) -> tuple[Wave, ...]:
+def _right_block_qrs(findings: Collection[str], patient: Patient, axis: float, size: float) -> Plan:
     """The first part is normal; the right ventricle follows late, to the right and to the front."""
     complete = "RBBB" in findings
     d = between(patient.qrs_u, 0.128, 0.158) if complete else between(patient.qrs_u, 0.102, 0.114)
@@ -175,22 +173,22 @@ def _right_block_qrs(findings: Collection[str], patient: Patient, axis: float, s
         _wave(0.78 * first, 0.085 * first, 0.12 * size, -110, 0.30 * patient.terminal * size),
         late,
     ]
-    return _with_axis(waves, 1, axis, 0.9 * size)
+    return waves, 1, 0.9 * size
 
 
-def _left_block_qrs(patient: Patient, axis: float, size: float, paced: bool) -> tuple[Wave, ...]:
+def _left_block_qrs(patient: Patient, axis: float, size: float, paced: bool) -> Plan:
     """One broad, notched vector to the left and back, without a septal start."""
     d = between(patient.qrs_u, 0.150, 0.185) if paced else between(patient.qrs_u, 0.134, 0.166)
-    back = between(patient.form_u, 0.75, 1.05) * size
+    back = between(patient.form_u, 0.95, 1.25) * size
     waves = [
         _wave(0.10 * d, 0.045 * d, 0.06 * size, 20, -0.16 * patient.septal * size),
         _wave(0.34 * d, 0.125 * d, 0.50 * size, axis, 0.75 * back),
         _wave(0.66 * d, 0.125 * d, 0.75 * size, axis, back),
     ]
-    return _with_axis(waves, 2, axis, 1.3 * size)
+    return waves, 2, 1.3 * size
 
 
-def _slow_qrs(patient: Patient, axis: float, size: float) -> tuple[Wave, ...]:
+def _slow_qrs(patient: Patient, axis: float, size: float) -> Plan:
     """Everything takes longer and the middle is notched; start and end keep the normal directions."""
     d = between(patient.qrs_u, 0.128, 0.152)
     waves = [
@@ -199,14 +197,25 @@ def _slow_qrs(patient: Patient, axis: float, size: float) -> tuple[Wave, ...]:
         _wave(0.62 * d, 0.080 * d, 0.45 * size, axis + between(patient.form_u, -25, 25), 0.25 * size),
         _wave(0.83 * d, 0.070 * d, 0.24 * size, -140, 0.50 * patient.terminal * size),
     ]
-    return _with_axis(waves, 1, axis, 1.2 * size)
+    return waves, 1, 1.2 * size
 
 
-def peak_to_peak(waves: tuple[Wave, ...]) -> Floats:
-    """Peak-to-peak voltage of a group of waves in each of the twelve leads, mV."""
+def lead_field(patient: Patient) -> Floats:
+    """Dower's matrix for one patient, shape (8, 3): chest electrodes never sit where the atlas has them.
+
+    The limb leads stay as they are, since limb electrodes are far away and the axis is measured with them.
+    """
+    rng = np.random.Generator(np.random.Philox(patient.variant + 1))
+    size = np.linalg.norm(DOWER[2:], axis=1, keepdims=True)
+    shift = rng.normal(0, 0.09, (6, 3)).clip(-0.18, 0.18) * size
+    return DOWER + np.pad(shift, ((2, 0), (0, 0)))
+
+
+def peak_to_peak(waves: tuple[Wave, ...], field: Floats) -> Floats:
+    """Peak-to-peak voltage of a group of waves in each of the twelve leads, mV; `field` as in `lead_field`."""
     time = np.arange(-0.05, 0.25, 0.001)
     rows = np.array([_gauss(time - w.delay_s, w.rise_s, w.fall_s) for w in waves])
-    leads = LEADS_FROM_EIGHT @ DOWER @ np.array([w.vector for w in waves]).T @ rows
+    leads = LEADS_FROM_EIGHT @ field @ np.array([w.vector for w in waves]).T @ rows
     return np.ptp(leads, axis=1)
 
 
@@ -216,33 +225,46 @@ def _gauss(time: Floats, rise_s: float, fall_s: float) -> Floats:
 
 def scaled(waves: tuple[Wave, ...], factor: float) -> tuple[Wave, ...]:
     """The waves with all vectors multiplied."""
-    return tuple(
-        Wave(delay_s=w.delay_s, rise_s=w.rise_s, fall_s=w.fall_s, vector=w.vector * factor) for w in waves
-    )
+    return tuple(Wave(delay_s=w.delay_s, rise_s=w.rise_s, fall_s=w.fall_s, vector=w.vector * factor) for w in waves)
 
 
 def _voltage_factor(findings: Collection[str], patient: Patient, qrs: tuple[Wave, ...]) -> float:
     """Factor that brings QRS below the limits of low voltage, or keeps it clear above them."""
-    voltage = peak_to_peak(qrs)
+    voltage = peak_to_peak(qrs, lead_field(patient))
     limb, chest = voltage[:6].max(), voltage[6:].max()
     if "LQRSV" in findings:
-        return float(
-            min(between(patient.voltage_u, 0.24, 0.42) / limb, between(patient.voltage_u, 0.5, 0.85) / chest)
-        )
+        return float(min(between(patient.voltage_u, 0.24, 0.42) / limb, between(patient.voltage_u, 0.5, 0.85) / chest))
     return float(max(1.0, 0.80 / limb, 1.5 / chest))
+
+
+def _plan_qrs(findings: Collection[str], patient: Patient, axis: float) -> Plan:
+    size = patient.amplitude
+    if {"LBBB", "PR"} & set(findings):
+        return _left_block_qrs(patient, axis, size, "PR" in findings)
+    if {"RBBB", "IRBBB"} & set(findings):
+        return _right_block_qrs(findings, patient, axis, size)
+    if "NSIVCB" in findings:
+        return _slow_qrs(patient, axis, size)
+    if "QAb" in findings:
+        return _q_wave_qrs(patient, axis, size)
+    return _narrow_qrs(findings, patient, axis, size)
+
+
+def _varied(waves: list[Wave], variant: int) -> list[Wave]:
+    """No two hearts are alike: each wave a little wider or narrower, earlier or later, turned in depth."""
+    rng = np.random.Generator(np.random.Philox(variant))
+    varied = []
+    for w in waves:
+        rise, fall = np.array([w.rise_s, w.fall_s]) * np.exp(rng.normal(0, 0.08, 2).clip(-0.14, 0.14))
+        shift = rng.normal(0, 0.10) * w.rise_s
+        vector = w.vector * np.append(np.full(2, 1 + rng.normal(0, 0.12)), 1 + rng.normal(0, 0.15))
+        varied.append(Wave(delay_s=w.delay_s + shift, rise_s=rise, fall_s=fall, vector=vector))
+    return varied
 
 
 def qrs_waves(findings: Collection[str], patient: Patient) -> tuple[Wave, ...]:
     """QRS of the conducted (or paced) beat, from its onset, mV."""
-    axis, size = axis_deg(findings, patient), patient.amplitude
-    if {"LBBB", "PR"} & set(findings):
-        waves = _left_block_qrs(patient, axis, size, "PR" in findings)
-    elif {"RBBB", "IRBBB"} & set(findings):
-        waves = _right_block_qrs(findings, patient, axis, size)
-    elif "NSIVCB" in findings:
-        waves = _slow_qrs(patient, axis, size)
-    elif "QAb" in findings:
-        waves = _q_wave_qrs(patient, axis, size)
-    else:
-        waves = _narrow_qrs(findings, patient, axis, size)
+    axis = axis_deg(findings, patient)
+    planned, main, magnitude = _plan_qrs(findings, patient, axis)
+    waves = _with_axis(_varied(planned, patient.variant), main, axis, magnitude)
     return scaled(waves, _voltage_factor(findings, patient, waves))

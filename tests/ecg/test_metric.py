@@ -134,12 +134,14 @@ class TestAreas:
         areas = metric.compute_areas(np.array([labels]).T, np.array([scores]).T)
         np.testing.assert_allclose(np.concatenate(areas), [auroc, auprc], rtol=1e-15)
 
+    @settings(deadline=None)
     @given(labelled_scores)
     def test_equals_the_naive_loop(self, pair):
         labels, scores = pair
         naive = [naive_areas(labels[:, k].tolist(), scores[:, k].tolist()) for k in range(2)]
         np.testing.assert_allclose(np.transpose(metric.compute_areas(labels, scores)), naive, atol=1e-12)
 
+    @settings(deadline=None)
     @given(labelled_scores)
     def test_auroc_counts_pairs(self, pair):
         labels, scores = pair
@@ -210,6 +212,7 @@ class TestChallengeMetric:
         score = metric.compute_challenge_metric([[1, 0, 0]], [[1, 1, 0]], SMALL_WEIGHTS, 2)
         assert score == pytest.approx((0.75 - 0.15) / (1 - 0.15), rel=1e-15)
 
+    @settings(deadline=None)
     @given(binary_matrices())
     def test_equals_the_naive_loop(self, pair):
         labels, outputs = pair
@@ -348,6 +351,7 @@ def simulate(n_records, seed):
 
 
 class TestFitThresholds:
+    @settings(deadline=None)
     @given(
         st.integers(0, 20).flatmap(
             lambda n: st.tuples(
@@ -365,7 +369,7 @@ class TestFitThresholds:
         )
         assert tuned >= plain
 
-    @settings(max_examples=30)
+    @settings(max_examples=30, deadline=None)
     @given(st.integers(0, 1000))
     def test_no_single_threshold_could_do_better(self, seed):
         rng = np.random.default_rng(seed)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg.errors import PredictionError
@@ -29,6 +29,7 @@ def predictions(draw):
 
 
 class TestRoundTrip:
+    @settings(deadline=None)
     @given(prediction=predictions(), strict=st.booleans())
     def test_everything_comes_back(self, prediction, strict):
         text = format_prediction(prediction)
@@ -197,7 +198,7 @@ class TestStrict:
             parse_prediction(text, where="A0001.csv", strict=True)
 
     def test_without_a_place(self):
-        with pytest.raises(PredictionError, match="^prediction: empty"):
+        with pytest.raises(PredictionError, match=r"^prediction: empty"):
             parse_prediction("", strict=True)
 
 

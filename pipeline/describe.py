@@ -1,0 +1,171 @@
+"""What is in a store, and what it says of one record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cache.reader import Store
+from cache.schema import SEX_CODES, Reject
+from ecg.quality import LeadFlag, describe_flags
+from ecg.snomed import SCORED_CODES, abbreviation_of, name_of
+from pipeline.groups import duplicates_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClassCount:
+    """How often a code occurs."""
+
+    code: str
+    abbreviation: str
+    name: str
+    scored: bool
+    n_records: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreDescription:
+    """A store in figures.
+
+    Attributes
+    ----------
+    datasets : dataset → records, rejects, hours
+    flags : dataset → flag name → records with at least one such lead
+    duplicates : recordings with the same samples, as dataset/name
+    n_bytes : on disk
+    """
+
+    path: Path
+    fs: float
+    leads: tuple[str, ...]
+    codec: str
+    n_records: int
+    n_labelled: int
+    n_groups: int
+    n_chunks: int
+    n_bytes: int
+    datasets: Mapping[str, Mapping[str, float]]
+    flags: Mapping[str, Mapping[str, int]]
+    classes: tuple[ClassCount, ...]
+    duplicates: tuple[tuple[str, ...], ...]
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeadDescription:
+    """One lead of a record: its range in mV as recorded, the offset taken off it (µV) and its flags."""
+
+    lead: str
+    lowest_mv: float
+    highest_mv: float
+    offset_uv: int
+    flags: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordDescription:
+    """One record: its row of the tables in words, and its leads."""
+
+    facts: Mapping[str, str]
+    labels: tuple[ClassCount, ...]
+    leads: tuple[LeadDescription, ...]
+
+
+def describe_store(path: Path) -> StoreDescription:
+    """Read a store's tables and count.
+
+    Raises
+    ------
+    StoreError
+        If there is no complete store of this version.
+    """
+    store = Store(path)
+    flags, datasets = store.column("record/lead_flags"), store.datasets
+    matrix = store.column("label/matrix")
+    counts = matrix.sum(axis=0, dtype=np.int64)
+    classes = [_class_count(code, int(n)) for code, n in zip(store.column("label/code"), counts, strict=True)]
+    return StoreDescription(
+        path=path,
+        fs=store.fs,
+        leads=store.leads,
+        codec=store.config.codec,
+        n_records=store.n_records,
+        n_labelled=int(store.column("label/annotated").sum()),
+        n_groups=len(set(store.column("record/group"))),
+        n_chunks=store.n_chunks,
+        n_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+        datasets=store.attributes["datasets"],
+        flags={
+            dataset: {
+                name.lower(): int(((flags[datasets == dataset] & flag.value) != 0).any(axis=1).sum())
+                for name, flag in LeadFlag.__members__.items()
+            }
+            for dataset in sorted(set(datasets))
+        },
+        classes=tuple(sorted(classes, key=lambda entry: (-entry.n_records, entry.code))),
+        duplicates=duplicates_of(
+            [f"{dataset}/{name}" for dataset, name in zip(datasets, store.names, strict=True)],
+            store.column("record/digest"),
+            flags,
+        ),
+        rejects=tuple(Reject(**reject) for reject in store.attributes["rejects"]),
+    )
+
+
+def describe_record(path: Path, name: str) -> RecordDescription:
+    """Read one record of a store.
+
+    Raises
+    ------
+    StoreError
+        If there is no such record.
+    """
+    store = Store(path)
+    row = store.index_of(name)
+
+    def value(column: str) -> Any:  # noqa: ANN401 - each column has its own type
+        return store.column(f"record/{column}")[row]
+
+    age = float(value("age"))
+    sex = {code: text for text, code in SEX_CODES.items()}[int(value("sex"))]
+    signal_mv = store.read_microvolts(row) / 1000.0
+    flags, offset = store.column("record/lead_flags")[row], store.column("record/offset")[row]
+    return RecordDescription(
+        facts={
+            "record": str(value("name")),
+            "dataset": str(value("dataset")),
+            "length": f"{value('length'):,} samples at {store.fs:g} Hz, {value('length') / store.fs:.3f} s",
+            "source": f"{value('n_samples_source'):,} samples at {value('fs_source'):g} Hz",
+            "age": "unknown" if np.isnan(age) else "older than 89" if age == 300 else f"{age:g}",
+            "sex": (sex or "unknown").lower(),
+            "group": str(value("group")),
+            "scale": f"{value('scale'):.1f} µV",
+            "samples interpolated": f"{value('n_invalid'):,}",
+            "samples clipped": f"{value('n_clipped'):,}",
+            "first column": f"{value('start'):,} (chunk {value('start') // store.chunk_length})",
+            "SHA-256 of source": str(value("digest")),
+        },
+        labels=tuple(_class_count(code, 1) for code in store.dx_codes(row)),
+        leads=tuple(
+            LeadDescription(
+                lead=lead,
+                lowest_mv=float(signal_mv[number].min()),
+                highest_mv=float(signal_mv[number].max()),
+                offset_uv=int(offset[number]),
+                flags=describe_flags(int(flags[number])),
+            )
+            for number, lead in enumerate(store.leads)
+        ),
+    )
+
+
+def _class_count(code: str, n_records: int) -> ClassCount:
+    return ClassCount(
+        code=code,
+        abbreviation=abbreviation_of(code),
+        name=name_of(code),
+        scored=code in SCORED_CODES,
+        n_records=n_records,
+    )
