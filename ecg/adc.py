@@ -16,21 +16,28 @@ MICROVOLTS_PER_MV = 1000.0
 STORE_LIMIT_UV = 32767
 """The largest magnitude the store can hold; -32768 stays free so that it cannot be taken for invalid."""
 
+FLOAT32_EXACT_ADU = 2**23
+"""A baseline up to here, less any 16-bit sample, is exact in float32."""
+
 _UNITS_PER_MV = {"mv": 1.0, "uv": 1000.0, "µv": 1000.0, "μv": 1000.0, "v": 0.001}
 
 INVALID_SAMPLE_BY_FORMAT = {
-    "8": -128,
     "80": -128,
+    "508": -128,
     "310": -512,
     "311": -512,
     "212": -2048,
     "16": -32768,
     "61": -32768,
     "160": -32768,
+    "516": -32768,
     "24": -8388608,
+    "524": -8388608,
     "32": -2147483648,
+    "8": -2147483648,
 }
-"""The value that stands for "no sample" in each WFDB format: its most negative one (signal(5))."""
+"""The value that stands for "no sample" in each WFDB format: its most negative one (signal(5)). Format 8 stores
+differences and has no such value; its entry is one that they do not reach."""
 
 
 def gain_per_mv(gain: float | None, units: str | None, *, where: str) -> float:
@@ -45,11 +52,11 @@ def gain_per_mv(gain: float | None, units: str | None, *, where: str) -> float:
     if gain is None or gain == 0:
         raise SignalError(f"{where}: uncalibrated, the header states no gain; expected gain in adu/mV")
     if not (np.isfinite(gain) and gain > 0):
-        raise SignalError(f"{where}: gain {gain:g} adu/mV; expected a positive number")
+        raise SignalError(f"{where}: gain {gain:g} adu/{units or 'mV'}; expected a positive number")
     per_mv = _UNITS_PER_MV.get((units or "mV").strip().lower())
     if per_mv is None:
         raise SignalError(f"{where}: units {units!r} not understood; expected mV, uV or V")
-    return gain / per_mv
+    return gain * per_mv
 
 
 def true_gain(dataset: Dataset | None, stated: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -82,7 +89,7 @@ def to_physical(
     Parameters
     ----------
     signal : integer array, shape (n_leads, n_samples), adu
-    adc_gain : float64 array, shape (n_leads,), adu/mV; must be positive
+    adc_gain : float64 array, shape (n_leads,), adu/mV; must be positive and finite
     baseline : int array, shape (n_leads,), adu
     invalid_sample : adu value that becomes NaN
     leads : names for the error message
@@ -94,7 +101,7 @@ def to_physical(
     Raises
     ------
     SignalError
-        If a gain is not positive, naming the lead.
+        If a gain is not a positive finite number, naming the lead.
 
     Source: WFDB header(5), "ADC gain" and "baseline".
     """
@@ -174,11 +181,12 @@ def _scale(
     leads: Sequence[str] | None,
 ) -> NDArray[np.float32]:
     for row, gain in enumerate(adc_gain):
-        if not gain > 0:
+        if not (np.isfinite(gain) and gain > 0):
             name = leads[row] if leads else str(row)
             raise SignalError(f"lead {name}: gain {gain:g} adu/mV; expected a positive number")
-    # signal: (lead, sample); float32 holds 24 bits, so wider samples go through float64 first
-    scaled: NDArray[np.floating] = signal.astype(np.float32 if signal.dtype.itemsize <= 2 else np.float64)
+    # signal: (lead, sample); float32 holds 24 bits, so wider samples or baselines go through float64 first
+    narrow = signal.dtype.itemsize <= 2 and (np.abs(baseline) <= FLOAT32_EXACT_ADU).all()
+    scaled: NDArray[np.floating] = signal.astype(np.float32 if narrow else np.float64)
     if baseline.any():
         scaled = scaled - baseline[:, None].astype(scaled.dtype)
     factor = units_per_mv / adc_gain

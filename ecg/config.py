@@ -1,14 +1,19 @@
 """What every configuration can do: go to JSON and come back, refusing what it does not know."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
-from typing import Any, Self
+from dataclasses import fields
+from types import NoneType, UnionType
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from ecg.errors import ConfigError
 
 
 class Config:
-    """Base of the frozen configuration dataclasses; a field may hold another `Config` or a tuple."""
+    """Base of the frozen configuration dataclasses.
+
+    A field holds a number, a text, a truth value, a tuple of these, or another `Config`; any of them may be None
+    where its type says so.
+    """
 
     __slots__ = ()
 
@@ -18,23 +23,22 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`; absent keys take their defaults.
+        """The inverse of `to_dict`; absent keys take their defaults, and 400 will do for 400.0.
 
         Raises
         ------
         ConfigError
-            If a key is unknown, naming it, or a value is out of its range.
+            If a key is unknown or missing, a value is of another type than its field, or out of its range; it
+            names the key.
         """
-        known = {entry.name: entry for entry in fields(cls)}  # type: ignore[arg-type]
-        unknown = sorted(set(values) - set(known))
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{cls.__name__} is {values!r}; expected an object")
+        known = [entry.name for entry in fields(cls)]  # type: ignore[arg-type]
+        unknown = sorted(str(name) for name in values if name not in known)
         if unknown:
             raise ConfigError(f"{cls.__name__}: unknown {', '.join(unknown)}; expected {', '.join(known)}")
-        converted = {}
-        for name, value in values.items():
-            within = known[name].default_factory
-            if isinstance(value, Mapping) and within is not MISSING and issubclass(within, Config):  # type: ignore[arg-type]
-                value = within.from_dict(value)  # type: ignore[attr-defined]
-            converted[name] = tuple(value) if isinstance(value, list) else value
+        hints = get_type_hints(cls)
+        converted = {name: _from_json(value, hints[name], f"{cls.__name__}: {name}") for name, value in values.items()}
         try:
             return cls(**converted)
         except TypeError as error:
@@ -44,4 +48,22 @@ class Config:
 def _to_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, Config):
         return value.to_dict()
-    return list(value) if isinstance(value, tuple) else value
+    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _from_json(value: Any, hint: Any, where: str) -> Any:  # noqa: ANN401 - any JSON value, any type
+    """`value` as a field of type `hint` holds it: lists as tuples, objects as configurations."""
+    if get_origin(hint) is UnionType:
+        if value is None and NoneType in get_args(hint):
+            return None
+        (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
+    if get_origin(hint) is tuple and isinstance(value, list | tuple):
+        return tuple(_from_json(item, get_args(hint)[0], where) for item in value)
+    expected = get_origin(hint) or hint
+    if issubclass(expected, Config) and not isinstance(value, Config):
+        return expected.from_dict(value)
+    if expected is float and type(value) is int:
+        return float(value)
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        raise ConfigError(f"{where} is {value!r}; expected {getattr(hint, '__name__', hint)}")
+    return value

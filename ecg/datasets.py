@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
-    """One of the six: `name` is ours, `folder` the tarball's, `fs` in Hz, `n_records` as published."""
+    """One of the six: `name` is ours, `folder` the one its tarball unpacks, `fs` in Hz, `n_records` as published."""
 
     name: str
     title: str
@@ -23,7 +23,7 @@ class Dataset:
 
     def matches(self, record_name: str) -> bool:
         """Whether `record_name` has this dataset's form, e.g. HR00001."""
-        return re.fullmatch(rf"{self.prefix}\d{{{self.digits}}}", record_name) is not None
+        return re.fullmatch(rf"{self.prefix}[0-9]{{{self.digits}}}", record_name) is not None
 
 
 DATASETS: tuple[Dataset, ...] = (

@@ -23,7 +23,7 @@ class LeadFlag(IntFlag):
     FLAT = 4
     """every valid sample is the same"""
     RAILED = 8
-    """at least RAILED_SAMPLES samples sit at the converter's limit"""
+    """at least RAILED_SAMPLES valid samples sit at the format's limit, and others do not"""
     EINTHOVEN = 16
     """lead II is not I + III: mean |I + III - II| above EINTHOVEN_LIMIT_UV (on all three leads)"""
     OFFSET = 32
@@ -81,7 +81,8 @@ def compute_lead_flags(record: Record, signal_uv: NDArray[np.float32]) -> NDArra
     flags[low == high] |= np.uint16(LeadFlag.FLAT)
     rail = abs(record.invalid_sample) - 1
     for row in np.flatnonzero((high >= rail) | (low <= -rail)):
-        n_railed = ((record.signal[row] >= rail) | (record.signal[row] <= -rail)).sum()
+        valid = record.signal[row][record.signal[row] != record.invalid_sample]
+        n_railed = ((valid >= rail) | (valid <= -rail)).sum()
         if n_railed >= RAILED_SAMPLES and low[row] != high[row]:
             flags[row] |= np.uint16(LeadFlag.RAILED)
     if record.stated_gain is not None:
@@ -93,14 +94,14 @@ def compute_lead_flags(record: Record, signal_uv: NDArray[np.float32]) -> NDArra
 
 
 def compute_scale(signal_uv: NDArray[np.float32] | NDArray[np.int16]) -> np.float32:
-    """A record's amplitude for normalisation: robust against offsets, spikes and dead stretches.
+    """A record's amplitude for normalisation, robust against offsets and rare spikes.
 
     Each lead's median is removed; of all leads' samples together those between the 1st and the 99th
     percentile are kept; their root mean square is the scale. It is proportional to the gain.
 
     Parameters
     ----------
-    signal_uv : array, shape (n_leads, n_samples), µV
+    signal_uv : array, shape (n_leads, n_samples), µV, no NaN, at least one sample
 
     Returns
     -------

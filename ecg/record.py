@@ -50,14 +50,19 @@ class Record:
                 f"{self.name}: signal of shape {self.signal.shape}; expected ({n_leads}, samples) "
                 f"for leads {', '.join(self.leads)}"
             )
+        if not self.signal.size:
+            raise SignalError(f"{self.name}: {n_leads} leads of {self.n_samples} samples; expected at least one of each")
         if self.signal.dtype.kind != "i":
             raise SignalError(
                 f"{self.name}: samples of type {self.signal.dtype}; expected integers in adu, "
                 "with adc_gain and baseline beside them"
             )
-        for field in ("adc_gain", "baseline"):
-            if getattr(self, field).shape != (n_leads,):
-                raise SignalError(f"{self.name}: {field} of shape {getattr(self, field).shape}; expected ({n_leads},)")
+        for field in ("adc_gain", "baseline", "stated_gain"):
+            values = getattr(self, field)
+            if values is not None and values.shape != (n_leads,):
+                raise SignalError(f"{self.name}: {field} of shape {values.shape}; expected ({n_leads},)")
+        if len(self.checksum) != n_leads:
+            raise SignalError(f"{self.name}: {len(self.checksum)} checksums; expected {n_leads}, one for each lead")
 
     @property
     def n_samples(self) -> int:

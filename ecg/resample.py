@@ -13,8 +13,10 @@ from scipy.signal import firwin, upfirdn
 
 from ecg.errors import SignalError
 
-MAX_DENOMINATOR = 100_000
-"""Frequencies are taken as fractions with at most this denominator: 62.4725 Hz is exactly 24989/400."""
+MAX_FACTOR = 200_000
+"""The ratio is the nearest fraction of two numbers up to this: exact for any pair of usual frequencies (62.4725 to
+400 Hz is 160000/24989), at most five in a million off otherwise, where the exact one (360.00123 Hz to 400 Hz is
+40000000/36000123) would take a filter of gigabytes."""
 
 FLOAT32_LIMIT_UV = 8000.0
 """Above this magnitude float32 sums of some thirty products are more than 0.01 µV off (measured: 0.015 µV
@@ -22,18 +24,22 @@ at ±32 mV), so such rows, one record in two hundred, take the slower float64.""
 
 
 def resampling_ratio(fs_in: float, fs_out: float) -> tuple[int, int]:
-    """(up, down) in lowest terms with fs_out / fs_in = up / down.
+    """(up, down) in lowest terms, neither above `MAX_FACTOR`, with fs_out / fs_in = up / down.
 
     Raises
     ------
     SignalError
-        If a frequency is not a positive finite number.
+        If a frequency is not a positive finite number, or one is more than `MAX_FACTOR` times the other.
     """
     for fs in (fs_in, fs_out):
         if not (np.isfinite(fs) and fs > 0):
             raise SignalError(f"sampling frequency {fs:g} Hz; expected a positive number")
-    ratio = Fraction(fs_out).limit_denominator(MAX_DENOMINATOR) / Fraction(fs_in).limit_denominator(MAX_DENOMINATOR)
-    return ratio.numerator, ratio.denominator
+    ratio = Fraction(fs_out) / Fraction(fs_in)
+    smaller = min(ratio, 1 / ratio)
+    if smaller * MAX_FACTOR < 1:
+        raise SignalError(f"{fs_in:g} Hz to {fs_out:g} Hz; expected frequencies at most {MAX_FACTOR:,} times apart")
+    up, down = smaller.limit_denominator(MAX_FACTOR).as_integer_ratio()
+    return (down, up) if ratio > 1 else (up, down)
 
 
 def resampled_length(n_samples: int, fs_in: float, fs_out: float) -> int:
@@ -63,11 +69,12 @@ def resample(signal: NDArray[np.float32], fs_in: float, fs_out: float) -> NDArra
     if up == down:
         return signal
     n_out = -(-signal.shape[-1] * up // down)
-    n_out = -(-signal.shape[-1] * up // down)
+    if not signal.size:
+        return np.zeros((*signal.shape[:-1], n_out), np.float32)
     taps, n_skip = _filter(up, down)
     # rows: (row, sample). Each row is filtered for itself, so a record comes out the same in any company.
     rows = signal.reshape(-1, signal.shape[-1])
-    large = np.abs(rows).max(axis=-1) > FLOAT32_LIMIT_UV if rows.size else np.zeros(0, bool)
+    large = np.abs(rows).max(axis=-1) > FLOAT32_LIMIT_UV
     resampled = np.empty((len(rows), n_out), np.float32)
     for selected, dtype in ((~large, np.float32), (large, np.float64)):
         if selected.any():

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.errors import ConfigError
+from ecg.errors import ConfigError, SignalError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowConfig:
-    """Window length in samples, and the shortest rest worth a window of its own (default: half a window)."""
+    """Window length in samples, and what a rest must exceed to get a window of its own (default: half a window)."""
 
     window_length: int = 4096
     min_piece: int | None = None
@@ -27,8 +27,8 @@ class WindowConfig:
             raise ConfigError(f"min_piece is {self.min_piece}; expected 0 samples or more")
 
     @property
-    def shortest_rest(self) -> int:
-        """A rest longer than this many samples gets a window."""
+    def longest_dropped_rest(self) -> int:
+        """A rest of at most this many samples gets no window; a longer one does."""
         return self.window_length // 2 if self.min_piece is None else self.min_piece
 
 
@@ -66,17 +66,17 @@ def plan_windows(lengths: NDArray[np.integer], config: WindowConfig) -> WindowPl
 
     Raises
     ------
-    ConfigError
-        If a length is not positive.
+    SignalError
+        If a length is not positive, naming the record by its position.
 
     Source: physionet-12ecg-classification, its preprocessing; see the module's docstring.
     """
     total = np.asarray(lengths, np.int64)
     if (total < 1).any():
         position = int(np.flatnonzero(total < 1)[0])
-        raise ConfigError(f"record {position} has {total[position]} samples; expected at least 1")
+        raise SignalError(f"record {position} has {total[position]} samples; expected at least 1")
     length = config.window_length
-    n_windows = np.maximum(total // length + (total % length > config.shortest_rest), 1)
+    n_windows = np.maximum(total // length + (total % length > config.longest_dropped_rest), 1)
     first = np.cumsum(n_windows) - n_windows
     record = np.repeat(np.arange(len(total)), n_windows)
     number = np.arange(len(record)) - np.repeat(first, n_windows)

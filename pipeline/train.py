@@ -325,7 +325,7 @@ def _train_epoch(
     seconds = time.perf_counter() - begun
     return {
         "train_loss": total / max(n_windows, 1),
-        "lr": state.scheduler.get_last_lr()[0],
+        "lr": float(state.scheduler.get_last_lr()[0]),
         "windows_per_second": round(n_windows / seconds, 1),
     }
 

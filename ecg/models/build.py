@@ -1,5 +1,6 @@
 """A model from its configuration."""
 
+import math
 from dataclasses import dataclass
 
 from torch import nn
@@ -21,7 +22,7 @@ class ModelConfig(Config):
     Attributes
     ----------
     fs : sampling frequency the model works at, Hz
-    leads : the leads it expects, in order
+    leads : the leads it expects, in order, each once
     window_length : samples in a window
     normalisation : see `ecg.models.normalise`
     """
@@ -36,6 +37,10 @@ class ModelConfig(Config):
     dropout_rate: float = 0.5
 
     def __post_init__(self) -> None:
+        if not (math.isfinite(self.fs) and self.fs > 0):
+            raise ConfigError(f"fs is {self.fs}; expected a positive number of Hz")
+        if not self.leads or not set(self.leads) <= set(LEADS) or len(set(self.leads)) != len(self.leads):
+            raise ConfigError(f"leads are {', '.join(self.leads)}; expected each once, from {', '.join(LEADS)}")
         if len(self.net_filter_size) != len(self.net_seq_length) or not self.net_filter_size:
             raise ConfigError(
                 f"net_filter_size has {len(self.net_filter_size)} entries and net_seq_length "

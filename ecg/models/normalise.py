@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ecg.errors import ConfigError
+
 NORMALISATIONS = ("record", "none")
 
 SMALLEST_SCALE_UV = 1.0
@@ -14,7 +16,7 @@ def to_network_input(signal_uv: Tensor, valid: Tensor, pad: Tensor, scale_uv: Te
 
     Parameters
     ----------
-    signal_uv : int16 or float32 tensor, shape (window, lead, sample), µV
+    signal_uv : int16 or float32 tensor, shape (window, lead, sample), µV, zero where nothing was recorded
     valid, pad : int64 tensors, shape (window,): recorded samples, and zeros in front of them
     scale_uv : float32 tensor, shape (window,): each window's record's amplitude, µV
     normalisation : "none" gives mV, as the reference system's models have seen; "record" takes each lead's
@@ -24,7 +26,14 @@ def to_network_input(signal_uv: Tensor, valid: Tensor, pad: Tensor, scale_uv: Te
     Returns
     -------
     float32 tensor, shape (window, lead, sample), zero where nothing was recorded
+
+    Raises
+    ------
+    ConfigError
+        If there is no such normalisation.
     """
+    if normalisation not in NORMALISATIONS:
+        raise ConfigError(f"normalisation is {normalisation!r}; expected {' or '.join(NORMALISATIONS)}")
     signal = signal_uv.to(torch.float32)
     if normalisation == "none":
         return signal / 1000.0

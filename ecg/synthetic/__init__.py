@@ -1,20 +1,16 @@
 """An embedded ECG simulator: records of the six Challenge datasets with real signs, as text and bytes.
 
 It needs no data and writes no file, so that tests, the demonstration and teaching run anywhere; what it makes is
-physiologically plausible, never a substitute for recordings. `findings` has the definitions and labels, `anatomy`
-the patient, `rhythm` the beat times, `waves`, `repolarisation` and `atrial` the heart vector, `noise` the
-electrodes, `trace` the signal, `dialect` the file formats and `corpus` the datasets.
+physiologically plausible, never a substitute for recordings. `findings` has the definitions and labels,
+`prevalence` their frequencies, `anatomy` the patient, `rhythm` the beat times, `waves`, `repolarisation` and
+`atrial` the heart vector, `noise` the electrodes, `trace` the signal, `dialect` the file formats, `plan` the
+datasets and `corpus` the records.
 """
 
 from ecg.synthetic.anatomy import Patient, draw_patient
-from ecg.synthetic.corpus import (
-    PlannedRecord,
-    SimulatedRecord,
-    plan_corpus,
-    simulate_corpus,
-    simulate_record,
-)
+from ecg.synthetic.corpus import SimulatedRecord, simulate_corpus, simulate_record
 from ecg.synthetic.findings import FINDINGS, Finding, findings_of
+from ecg.synthetic.plan import PlannedRecord, plan_corpus
 from ecg.synthetic.trace import simulate_signal
 
 __all__ = [

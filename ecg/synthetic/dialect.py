@@ -15,6 +15,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ecg.leads import LEADS
+from ecg.snomed import TEXT_LABELS
 from ecg.synthetic.anatomy import Patient
 
 
@@ -71,15 +72,8 @@ _RELEASE_SHARE: Final = 0.14
 # Shares of headers from before August 2020; CPSC's of that time state the true gain, and labels as text.
 _EARLY_SHARE: Final = {"cpsc": 0.22, "georgia": 0.12, "incart": 0.3, "ptb": 0.3, "ptb-xl": 0.08}
 _EARLY_GAIN: Final = {"georgia": "4880/mV", "ptb": "2000000/mV", "ptb-xl": "200/mV"}
-_LABEL_TEXT: Final = {
-    "164889003": "AF",
-    "270492004": "I-AVB",
-    "164909002": "LBBB",
-    "426783006": "Normal",
-    "284470004": "PAC",
-    "427172004": "PVC",
-    "59118001": "RBBB",
-}
+# The early text PVC stood for 164884008, which is not simulated, so a simulated PVC stays a code.
+_LABEL_TEXT: Final = {code: text for text, code in TEXT_LABELS.items()}
 _NO_LABEL_SHARE: Final = 0.03
 
 

@@ -128,11 +128,12 @@ def _premature_beats(
         return rr, origin
     rr = rr.copy()
     onset = np.cumsum(rr) - LEAD_IN_S
-    inside = np.flatnonzero((onset > 0.9) & (onset < duration_s - 0.9))
+    # Where even the shortened interval leaves the premature beat and its P wave inside the record.
+    inside = np.flatnonzero((onset > 0.6 + 0.55 * rr) & (onset < duration_s - 0.7))
     wanted = max(1, round(inside.size * rng.uniform(0.10, 0.28)))
     taken = np.zeros(rr.size + 3, bool)
     for beat in rng.permutation(inside):
-        if wanted and not taken[beat - 2 : beat + 3].any():
+        if wanted and not taken[max(beat - 2, 0) : beat + 3].any():
             taken[beat] = True
             origin[beat] = kind
             wanted -= 1
