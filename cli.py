@@ -145,7 +145,13 @@ def main() -> None:
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--records", type=click.IntRange(min=1), default=1000, show_default=True, help="How many.")
 @click.option("--seed", type=int, default=2020, show_default=True, help="Same seed, same bytes.")
-@click.option("--layout", type=click.Choice(["tarball", "release"]), default="tarball", show_default=True)
+@click.option(
+    "--layout",
+    type=click.Choice(["tarball", "release"]),
+    default="tarball",
+    show_default=True,
+    help="Folders as in the 2020 tarballs or as in the published release.",
+)
 @click.option("--max-duration", type=float, help="Cut records longer than this many seconds.")
 def simulate(output: Path, records: int, seed: int, layout: str, max_duration: float | None) -> None:
     """Write simulated records of all six datasets into the folder OUTPUT, for trying things out without data."""

@@ -138,8 +138,8 @@ def to_digital(signal_uv: NDArray[np.floating]) -> tuple[NDArray[np.int16], int]
         If a sample is NaN: interpolate first.
     """
     rounded = np.rint(signal_uv)
-    if not np.isfinite(rounded.sum()) and np.isnan(rounded).any():
-        raise SignalError(f"{np.isnan(rounded).sum()} samples are NaN; expected finite microvolts: interpolate first")
+    if (n_missing := int(np.isnan(rounded).sum())) > 0:
+        raise SignalError(f"{n_missing} samples are NaN; expected finite microvolts: interpolate first")
     n_clipped = int((np.abs(rounded) > STORE_LIMIT_UV).sum())
     if n_clipped:
         rounded = np.clip(rounded, -STORE_LIMIT_UV, STORE_LIMIT_UV)

@@ -65,5 +65,5 @@ def _from_json(value: Any, hint: Any, where: str) -> Any:  # noqa: ANN401 - any 
     if expected is float and type(value) is int:
         return float(value)
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
-        raise ConfigError(f"{where} is {value!r}; expected {getattr(hint, '__name__', hint)}")
+        raise ConfigError(f"{where} is {value!r}; expected {hint.__name__ if hint is expected else hint}")
     return value

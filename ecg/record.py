@@ -51,7 +51,7 @@ class Record:
                 f"for leads {', '.join(self.leads)}"
             )
         if not self.signal.size:
-            raise SignalError(f"{self.name}: {n_leads} leads of {self.n_samples} samples; expected at least one of each")
+            raise SignalError(f"{self.name}: {n_leads} leads of {self.n_samples} samples; expected at least one each")
         if self.signal.dtype.kind != "i":
             raise SignalError(
                 f"{self.name}: samples of type {self.signal.dtype}; expected integers in adu, "

@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from cache.schema import StoreConfig
+from pipeline.ingest import build_cache
+from pipeline.simulate import PATIENTS, simulate
+from pipeline.train import train
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -19,3 +24,31 @@ def shared() -> Path:
         missing = pytest.fail if os.environ.get("ECG_REQUIRE_SHARED") else pytest.skip
         missing(f"needs the real records: no data/challenge2020 in {path} (set ECG_SHARED)")
     return path
+
+
+TINY = {"net_filter_size": (4, 6), "net_seq_length": (256, 16), "dropout_rate": 0.0}
+"""A network that learns next to nothing, quickly."""
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eighty simulated records of all six datasets, none longer than 12 s, with their table of patients."""
+    folder = tmp_path_factory.mktemp("simulated") / "corpus"
+    simulate(folder, 80, seed=11, max_duration_s=12)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def simulated_store(simulated: Path) -> Path:
+    """The store of `simulated`; tests only read it."""
+    path = simulated.parent / "ecg.zarr"
+    build_cache([simulated], path, StoreConfig(), patients=[simulated / PATIENTS])
+    return path
+
+
+@pytest.fixture(scope="session")
+def run(simulated_store: Path) -> Path:
+    """A run folder of three epochs on `simulated_store`; tests only read it."""
+    folder = simulated_store.parent / "run"
+    train(simulated_store, folder=folder, options={"epochs": 3, "seed": 5}, model_options=TINY)
+    return folder

@@ -3,7 +3,7 @@
 It needs no data and writes no file, so that tests, the demonstration and teaching run anywhere; what it makes is
 physiologically plausible, never a substitute for recordings. `findings` has the definitions and labels,
 `prevalence` their frequencies, `anatomy` the patient, `rhythm` the beat times, `waves`, `repolarisation` and
-`atrial` the heart vector, `noise` the electrodes, `trace` the signal, `dialect` the file formats, `plan` the
+`atrial` the heart vector, `noise` the electrodes, `recording` the signal, `dialect` the file formats, `plan` the
 datasets and `corpus` the records.
 """
 
@@ -11,7 +11,7 @@ from ecg.synthetic.anatomy import Patient, draw_patient
 from ecg.synthetic.corpus import SimulatedRecord, simulate_corpus, simulate_record
 from ecg.synthetic.findings import FINDINGS, Finding, findings_of
 from ecg.synthetic.plan import PlannedRecord, plan_corpus
-from ecg.synthetic.trace import simulate_signal
+from ecg.synthetic.recording import simulate_signal
 
 __all__ = [
     "FINDINGS",

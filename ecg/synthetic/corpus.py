@@ -12,7 +12,7 @@ from ecg.datasets import TRUE_GAIN_ADU_PER_MV
 from ecg.synthetic.anatomy import draw_patient
 from ecg.synthetic.dialect import draw_dialect, format_mat, format_record_header
 from ecg.synthetic.plan import PlannedRecord, plan_corpus, stream
-from ecg.synthetic.trace import simulate_signal
+from ecg.synthetic.recording import simulate_signal
 
 INVALID_SAMPLE: Final = -32768
 _INVALID_SHARE: Final = {"georgia": 0.03, "incart": 0.15}

@@ -1,0 +1,111 @@
+"""Run folders: what loads, and what is refused by name."""
+
+import datetime
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ecg.errors import RunFolderError
+from ecg.snomed import SCORED_CLASSES
+from pipeline import run_folder as files
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "copy"))
+
+
+def test_a_run_folder_gives_its_model_back(run: Path) -> None:
+    trained = files.load_model(run)
+    assert trained.codes == SCORED_CLASSES
+    assert trained.config.net_filter_size == (4, 6)
+    assert not trained.network.training
+    stated = json.loads((run / "thresholds.json").read_text())
+    np.testing.assert_array_equal(trained.thresholds, [stated[code] for code in SCORED_CLASSES])
+    assert trained.network(torch.zeros(2, 12, 4096)).shape == (2, 24)
+
+
+def test_names_sort_by_time_and_the_newest_is_found(tmp_path: Path) -> None:
+    moments = [datetime.datetime(2026, 1, 2, 3, 4, 5, 678), datetime.datetime(2026, 11, 2, 3, 4, 5)]
+    for moment in moments:
+        folder = files.new_run_folder(tmp_path, moment)
+        folder.mkdir()
+        (folder / "model.pth").touch()
+    (tmp_path / "output_2027-01-01_00_00_00_000000").mkdir()  # begun, but without a model
+    assert files.new_run_folder(tmp_path, moments[0]).name == "output_2026-01-02_03_04_05_000678"
+    assert files.newest_run_folder(tmp_path).name == "output_2026-11-02_03_04_05_000000"
+    with pytest.raises(RunFolderError, match="no run folder output_"):
+        files.newest_run_folder(tmp_path / "output_2027-01-01_00_00_00_000000")
+
+
+def test_a_missing_folder_or_file_is_named(copy: Path) -> None:
+    with pytest.raises(RunFolderError, match="nowhere: no such run folder; run train, or name another with --model"):
+        files.load_model(copy / "nowhere")
+    for name in ("model.pth", "classes.json", "config.json"):
+        (copy / name).unlink()
+        with pytest.raises(RunFolderError, match=f"{name}: missing; expected a run folder made by train"):
+            files.load_model(copy)
+
+
+def test_damaged_weights_are_refused(copy: Path) -> None:
+    good = (copy / "model.pth").read_bytes()
+    for bad in (b"", good[:100], b"x" * 1000, good[: len(good) // 2]):
+        (copy / "model.pth").write_bytes(bad)
+        with pytest.raises(RunFolderError, match=r"model\.pth: damaged or not a checkpoint"):
+            files.load_model(copy)
+
+
+class Payload:
+    """What a malicious checkpoint would hold."""
+
+    def __reduce__(self):
+        return os.system, ("touch /tmp/ecg12-was-here",)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(copy: Path) -> None:
+    torch.save({"model": Payload()}, copy / "model.pth")
+    with pytest.raises(RunFolderError, match=r"model\.pth: damaged or not a checkpoint"):
+        files.load_model(copy)
+
+
+def test_other_contents_are_refused(copy: Path) -> None:
+    torch.save([1, 2], copy / "model.pth")
+    with pytest.raises(RunFolderError, match="not a checkpoint of this program; expected a dictionary"):
+        files.load_model(copy)
+    torch.save({"model": {"0.conv1.weight": torch.zeros(3)}, "epoch": 1}, copy / "model.pth")
+    with pytest.raises(RunFolderError, match=r"weights of another network than config\.json describes \(Missing key"):
+        files.load_model(copy)
+
+
+def test_a_damaged_configuration_is_refused(copy: Path) -> None:
+    (copy / "config.json").write_text("{")
+    with pytest.raises(RunFolderError, match=r"config\.json: cannot be read .*; expected the JSON that train wrote"):
+        files.load_model(copy)
+    (copy / "config.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="no model configuration in it"):
+        files.load_model(copy)
+    (copy / "config.json").write_text('{"model": {"depth": 3}}')
+    with pytest.raises(RunFolderError, match="ModelConfig: unknown depth"):
+        files.load_model(copy)
+
+
+def test_thresholds_of_other_classes_are_refused(copy: Path) -> None:
+    (copy / "thresholds.json").write_text('{"1": 0.5}')
+    with pytest.raises(RunFolderError, match=r"classes\.json and thresholds\.json do not fit each other"):
+        files.load_model(copy)
+
+
+def test_ids_and_history_round_trip(tmp_path: Path) -> None:
+    files.write_ids(tmp_path / "ids", ["A0001", "ptb/S0001"])
+    assert (tmp_path / "ids").read_text() == "A0001,ptb/S0001"
+    assert files.read_ids(tmp_path / "ids") == ["A0001", "ptb/S0001"]
+    (tmp_path / "ids").write_text("1\n2\n3\n")
+    assert files.read_ids(tmp_path / "ids") == ["1", "2", "3"]
+    rows = [{"epoch": 0, "loss": 0.25}, {"epoch": 1, "loss": 1e-9}]
+    files.write_history(tmp_path / "history.csv", rows)
+    assert files.read_history(tmp_path / "history.csv") == rows
