@@ -36,6 +36,22 @@ class NumberList(click.ParamType):
             self.fail(f"{value!r} is not a list of whole numbers such as 64,128,256", param, ctx)
 
 
+PLAIN_BAR = "{desc}: {percentage:.0f}% {n_fmt} of {total_fmt} [{elapsed}, {remaining} left, {rate_fmt}{postfix}]"
+
+
+class Lines:
+    """Takes what tqdm draws over itself and writes each state on a line of its own, for logs."""
+
+    def write(self, text: str) -> None:
+        """One state of the bar; its first, empty one is left out."""
+        line = text.strip("\r\n ")
+        if line and not line.partition(": ")[2].startswith("0% "):
+            click.echo(line, err=True)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
 class Bar:
     """A progress bar on standard error; one line every ten seconds where that is not a terminal."""
 
@@ -49,6 +65,8 @@ class Bar:
             maxinterval=10,
             dynamic_ncols=terminal,
             smoothing=0.05,
+            file=sys.stderr if terminal else Lines(),
+            bar_format=None if terminal else PLAIN_BAR,
         )
 
     def advance(self, n: int = 1, **figures: float | str) -> None:
