@@ -87,9 +87,7 @@ def test_an_unreadable_age_is_not_made_up(value):
 
 
 def test_the_first_readable_value_counts():
-    annotations = parse_annotations(
-        ["Age: NaN", "Age: 30", "Age: 40", "Sex: ?", "Sex: F", "Rx: Unknown", "Rx: x"]
-    )
+    annotations = parse_annotations(["Age: NaN", "Age: 30", "Age: 40", "Sex: ?", "Sex: F", "Rx: Unknown", "Rx: x"])
     assert (annotations.age, annotations.sex, annotations.rx) == (30.0, "Female", "x")
 
 
@@ -111,9 +109,7 @@ def test_unknown_history_is_none(value):
     assert (annotations.rx, annotations.hx, annotations.sx) == (None, None, None)
 
 
-@given(
-    st.lists(st.text() | st.builds("{}:{}".format, st.sampled_from(["Age", "Sex", "Dx", "Rx"]), st.text()))
-)
+@given(st.lists(st.text() | st.builds("{}:{}".format, st.sampled_from(["Age", "Sex", "Dx", "Rx"]), st.text())))
 def test_any_comments_can_be_read(comments):
     annotations = parse_annotations(comments)
     assert len(set(annotations.dx_codes)) == len(annotations.dx_codes)

@@ -12,9 +12,7 @@ def test_leads_are_in_the_order_of_the_challenge():
     assert LEADS == ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 
 
-@pytest.mark.parametrize(
-    "spell", [str, str.lower, str.upper, "Lead {}".format, "ECG_{}".format, " {} ".format]
-)
+@pytest.mark.parametrize("spell", [str, str.lower, str.upper, "Lead {}".format, "ECG_{}".format, " {} ".format])
 def test_canonical_lead_knows_every_spelling_of_every_lead(spell):
     assert [canonical_lead(spell(lead)) for lead in LEADS] == list(LEADS)
 
@@ -31,9 +29,7 @@ def test_canonical_lead_leaves_other_names(name, expected):
 
 def test_canonical_lead_is_idempotent():
     names = [*PTB_NAMES, "Lead aVR", " other name "]
-    assert [canonical_lead(canonical_lead(name)) for name in names] == [
-        canonical_lead(name) for name in names
-    ]
+    assert [canonical_lead(canonical_lead(name)) for name in names] == [canonical_lead(name) for name in names]
 
 
 def test_select_leads_takes_the_twelve_out_of_fifteen():
