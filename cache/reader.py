@@ -13,6 +13,9 @@ import cache.compression  # noqa: F401 - switches Blosc's own threads off
 from cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, SIGNAL, StoreConfig
 from ecg.errors import ChecksumError, FormatVersionError, StoreError
 
+_OPENING = (OSError, KeyError, TypeError, ValueError)
+"""What zarr raises on metadata that is missing or damaged."""
+
 _COLUMN_PATHS = tuple(column.path for column in COLUMNS)
 
 
@@ -36,16 +39,24 @@ class Store:
         self.attributes = read_attributes(self.path)
         if self.attributes.get("complete") is not True:
             raise StoreError(f"{self.path}: the store is incomplete; run build-cache again")
-        self.config = StoreConfig.from_dict(self.attributes["build"])
-        self.fs = float(self.attributes["fs"])
-        self.leads: tuple[str, ...] = tuple(self.attributes["leads"])
-        self.n_records = int(self.attributes["n_records"])
+        try:
+            self.config = StoreConfig.from_dict(self.attributes["build"])
+            self.fs = float(self.attributes["fs"])
+            self.leads: tuple[str, ...] = tuple(self.attributes["leads"])
+            self.n_records = int(self.attributes["n_records"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StoreError(
+                f"{self.path}: root attributes changed ({type(error).__name__}: {error}); expected what build-cache "
+                "wrote: build the store again"
+            ) from error
         self.chunk_length = self.config.chunk_length
         self._columns: dict[str, NDArray] = {}
-        shape = self._signal.shape
-        if shape[0] != len(self.leads) or shape[1] % self.chunk_length:
+        shape, chunks, dtype = self._signal.shape, self._signal.chunks, self._signal.dtype
+        expected = (len(self.leads), self.chunk_length)
+        if len(shape) != 2 or (shape[0], *chunks[1:]) != expected or shape[1] % self.chunk_length or dtype != np.int16:
             raise StoreError(
-                f"{self.path}/signal: shape {shape}; expected ({len(self.leads)}, a multiple of {self.chunk_length})"
+                f"{self.path}/signal: {dtype} of shape {shape} in chunks {chunks}; expected int16 in chunks "
+                f"{expected}: build the store again"
             )
         self.n_chunks = shape[1] // self.chunk_length
 
@@ -56,8 +67,8 @@ class Store:
     def _signal(self) -> zarr.Array:
         try:
             return zarr.open_array(self.path, path=SIGNAL.path, mode="r")
-        except (FileNotFoundError, KeyError, ValueError) as error:
-            raise StoreError(f"{self.path}/signal: cannot be opened ({error}); run verify") from error
+        except _OPENING as error:
+            raise StoreError(f"{self.path}/signal: cannot be opened ({error}); build the store again") from error
 
     def column(self, path: str) -> NDArray:
         """One table column by its path, e.g. "record/name"; texts as an object array of str.
@@ -70,13 +81,20 @@ class Store:
         if path not in _COLUMN_PATHS:
             raise StoreError(f"{self.path}: no column {path!r}; expected one of {', '.join(_COLUMN_PATHS)}")
         if path not in self._columns:
-            try:
-                values = zarr.open_array(self.path, path=path, mode="r")[...]
-            except (OSError, KeyError, ValueError, RuntimeError) as error:
-                raise StoreError(f"{self.path}/{path}: cannot be read ({error}); run verify") from error
-            array = np.asarray(values)
-            self._columns[path] = array.astype(object) if array.dtype.kind == "T" else array
+            self._columns[path] = self._read_column(path)
         return self._columns[path]
+
+    def _read_column(self, path: str) -> NDArray:
+        try:
+            column = zarr.open_array(self.path, path=path, mode="r")
+            # zarr takes a missing chunk for one full of the fill value; here every chunk is written
+            missing = column.nchunks - column.nchunks_initialized
+            values = np.asarray(column[...])
+        except (*_OPENING, RuntimeError) as error:
+            raise StoreError(f"{self.path}/{path}: cannot be read ({error}); build the store again") from error
+        if missing:
+            raise StoreError(f"{self.path}/{path}: {missing} of its files missing; build the store again")
+        return values.astype(object) if values.dtype.kind == "T" else values
 
     @property
     def names(self) -> NDArray[np.object_]:
@@ -163,7 +181,7 @@ def read_chunk_of(path: Path, chunk: int) -> NDArray[np.int16]:
     """A decoded chunk of a store that may still be incomplete; raises as `Store.read_chunk` does."""
     try:
         signal = zarr.open_array(path, path=SIGNAL.path, mode="r")
-    except (FileNotFoundError, KeyError, ValueError) as error:
+    except _OPENING as error:
         raise ChecksumError(f"{path}/signal: cannot be opened ({error})") from error
     width = signal.chunks[1]
     return _read_columns(path, signal, chunk * width, (chunk + 1) * width)
@@ -193,6 +211,8 @@ def read_attributes(path: Path) -> dict[str, Any]:
     FormatVersionError
         If its version is not the one this program reads.
     """
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"{path}: a file; expected the folder of a store")
     if not path.is_dir():
         building = path.with_name(f"{path.name}.build")
         advice = (

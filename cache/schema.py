@@ -45,6 +45,8 @@ class StoreConfig(Config):
     bad_checksum: str = "reject"
 
     def __post_init__(self) -> None:
+        if isinstance(self.fs, int):
+            object.__setattr__(self, "fs", float(self.fs))  # 400 and 400.0 are the same build
         if not (np.isfinite(self.fs) and 1 <= self.fs <= 100_000):
             raise ConfigError(f"fs is {self.fs}; expected 1 to 100,000 Hz")
         unknown = [lead for lead in self.leads if lead not in LEADS]
@@ -214,7 +216,7 @@ class Part:
         )
 
     @classmethod
-    def from_json(cls, text: str, *, where: str) -> Self:
+    def from_json(cls, text: str | bytes, *, where: str) -> Self:
         """The inverse of `to_json`.
 
         Raises

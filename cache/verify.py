@@ -61,10 +61,15 @@ def _table_problems(store: Store) -> Iterator[str]:
     if found != stated:
         yield f"{store.path}: tables and attributes have SHA-256 {found}; expected {stated}: build the store again"
     sizes = {"record": store.n_records, "chunk": store.n_chunks, "lead": len(store.leads)}
+    misshapen = False
     for column in COLUMNS:
-        for dim, size in zip(column.dims, tables[column.path].shape, strict=True):
-            if sizes.setdefault(dim, size) != size:
-                yield f"{store.path}/{column.path}: {size} entries along {dim}; expected {sizes[dim]}"
+        shape = tables[column.path].shape
+        expected = tuple(sizes.setdefault(dim, size) for dim, size in zip(column.dims, shape, strict=False))
+        if shape != expected:
+            misshapen = True
+            yield f"{store.path}/{column.path}: shape {shape} along {', '.join(column.dims)}; expected {expected}"
+    if misshapen:
+        return
     starts, lengths = tables["record/start"], tables["record/length"]
     order = np.argsort(starts)
     ends = (starts + lengths)[order]

@@ -54,9 +54,16 @@ def build_lock(store: Path) -> Iterator[Path]:
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(f"{store}: another process is building it; wait for it or stop it") from None
-        yield folder
+            ours = os.path.samestat(os.fstat(lock.fileno()), os.stat(lock.name))
+        except (BlockingIOError, FileNotFoundError):
+            ours = False
+        if not ours:  # held by another build, or by one that ended just now and took its folder along
+            raise StoreError(f"{store}: another process is building it; wait for it or stop it")
+        try:
+            yield folder
+        finally:
+            if folder.is_dir() and os.listdir(folder) == ["lock"]:
+                shutil.rmtree(folder)
 
 
 def create_store(path: Path, config: StoreConfig, n_chunks: int) -> None:
@@ -83,7 +90,8 @@ def write_chunk(path: Path, chunk: int, block: NDArray[np.int16]) -> str:
     ----------
     block : int16 array, shape (n_leads, chunk_length), µV
     """
-    signal = zarr.open_array(path, path=SIGNAL.path, mode="r+", config={"write_empty_chunks": True})
+    # with_config, for open_array drops a config given to it
+    signal = zarr.open_array(path, path=SIGNAL.path, mode="r+").with_config({"write_empty_chunks": True})
     width = signal.chunks[1]
     if block.shape != (signal.shape[0], width) or block.dtype != np.int16:
         raise StoreError(
@@ -167,14 +175,24 @@ def finalise(
 def move_into_place(built: Path, store: Path) -> None:
     """Rename a finished store to its own path; an older one there goes only once the new one stands."""
     if store.exists():
-        old = store.with_name(f"{store.name}.old")
-        if old.exists():
-            shutil.rmtree(old)
-        store.rename(old)
+        store.rename(_replaced(store))
+    try:
         built.rename(store)
+    finally:
+        settle_replaced(store)
+
+
+def settle_replaced(store: Path) -> None:
+    """Remove the store that was moved aside for a new one, or put it back where the new one did not arrive."""
+    old = _replaced(store)
+    if old.exists() and store.exists():
         shutil.rmtree(old)
-    else:
-        built.rename(store)
+    elif old.exists():
+        old.rename(store)
+
+
+def _replaced(store: Path) -> Path:
+    return build_folder(store) / "replaced.zarr"
 
 
 def _attributes(config: StoreConfig, *, complete: bool) -> dict[str, Any]:

@@ -7,12 +7,15 @@ from numpy.typing import NDArray
 
 from cache.schema import RecordRow, StoreConfig
 from ecg.adc import interpolate_invalid, to_digital, to_microvolts
-from ecg.errors import ChecksumError, HeaderError, StoreError
+from ecg.errors import ChecksumError, HeaderError, SignalError, StoreError
 from ecg.quality import OFFSET_LIMIT_UV, LeadFlag, checksum_mismatches, compute_lead_flags, compute_scale
 from ecg.record import Record
 from ecg.resample import resample
 from pipeline.plan import PlannedRecord
 from pipeline.wfdb_io import read_record
+
+LARGEST_UV = 1e9
+"""A kilovolt is no ECG but a wrong gain or baseline, and more would not fit the tables' numbers."""
 
 
 def convert_record(planned: PlannedRecord, start: int, config: StoreConfig) -> tuple[NDArray[np.int16], RecordRow]:
@@ -98,14 +101,27 @@ def to_clean_microvolts(record: Record) -> tuple[NDArray[np.float32], NDArray[np
     -------
     float32 array, shape (n_leads, n_samples), µV, invalid samples interpolated; the leads' quality flags
     (uint16, shape (n_leads,)); the number of samples interpolated
+
+    Raises
+    ------
+    SignalError
+        If a gain is not a positive number, or gives a voltage that no ECG has.
     """
-    signal_uv = to_microvolts(
-        record.signal,
-        record.adc_gain,
-        record.baseline,
-        invalid_sample=record.invalid_sample,
-        leads=record.leads,
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        signal_uv = to_microvolts(
+            record.signal,
+            record.adc_gain,
+            record.baseline,
+            invalid_sample=record.invalid_sample,
+            leads=record.leads,
+        )
+    # largest: (lead,), NaN where no sample is valid
+    largest = np.fmax.reduce(np.abs(signal_uv), axis=1)
+    for row in np.flatnonzero(largest > LARGEST_UV)[:1]:
+        raise SignalError(
+            f"{record.name} lead {record.leads[row]}: {largest[row] / 1e6:.3g} V at {record.adc_gain[row]:g} adu/mV, "
+            f"baseline {record.baseline[row]}; expected at most {LARGEST_UV / 1e6:g} V: correct the header"
+        )
     flags = compute_lead_flags(record, signal_uv)
     n_invalid = interpolate_invalid(signal_uv) if (flags & LeadFlag.INVALID).any() else 0
     return signal_uv, flags, n_invalid

@@ -29,17 +29,23 @@ def record_group(dataset: str, name: str) -> str:
     return sha256_of_texts(("record", dataset, name))[:GROUP_DIGITS]
 
 
-def read_patients(path: Path) -> dict[str, str]:
-    """Record name → patient id, from a CSV with columns record and patient_id, or PTB-XL's own table.
+def read_patients(*paths: Path) -> dict[str, str]:
+    """Record name → patient id, from CSVs with columns record and patient_id, or PTB-XL's own table.
 
     PTB-XL's `ptbxl_database.csv` has ecg_id instead of record: record HR00001 is its ecg_id 1.
 
     Raises
     ------
     InputError
-        If the file cannot be read, lacks the columns, or gives one record two patients.
+        If a file cannot be read, lacks the columns, or one record has two patients, in one file or in several.
     """
     patients: dict[str, str] = {}
+    for path in paths:
+        _add_patients(patients, path)
+    return patients
+
+
+def _add_patients(patients: dict[str, str], path: Path) -> None:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
@@ -57,12 +63,14 @@ def read_patients(path: Path) -> dict[str, str]:
                     name = f"HR{int(float(name)):05d}"
                 patient = patient.removesuffix(".0")  # PTB-XL's table writes its ids as 15709.0
                 if patients.setdefault(name, patient) != patient:
-                    raise InputError(f"{path} line {table.line_num}: {name} has two patients; expected one")
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+                    raise InputError(
+                        f"{path} line {table.line_num}: record {name} has patient {patient}, and {patients[name]} "
+                        "elsewhere; expected one"
+                    )
+    except InputError:
+        raise
+    except (OSError, csv.Error, ValueError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read as a table of patients ({error})") from error
-    return patients
 
 
 def duplicates_of(

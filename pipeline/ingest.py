@@ -4,11 +4,9 @@ A task reads, checks, resamples and writes whole chunks of its own, so the store
 number of workers nor on the order of events. Several workers are dask processes; one works in this process.
 """
 
-import logging
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,38 +14,24 @@ import numpy as np
 
 from cache.checksum import chunk_digest
 from cache.layout import Layout, Partition, plan_layout
-from cache.reader import Store, read_attributes, read_chunk_of
-from cache.schema import Part, RecordRow, Reject, StoreConfig
+from cache.reader import read_attributes, read_chunk_of
+from cache.schema import Part, StoreConfig
 from cache.writer import (
     build_lock,
     create_store,
     finalise,
     move_into_place,
     part_path,
-    write_chunk,
-    write_part,
+    settle_replaced,
     write_text_atomically,
 )
-from ecg.errors import ChecksumError, EcgError, InputError, StoreError
+from ecg.errors import EcgError, FormatVersionError, InputError, StoreError
 from ecg.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
-from pipeline.convert import convert_record
 from pipeline.describe import StoreDescription, describe_store
 from pipeline.groups import merge_groups, read_patients
+from pipeline.partition import Job, job_runner
 from pipeline.plan import PlannedRecord, plan_records
 from pipeline.progress import Progress, silent
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """All that one task needs; small, because it travels to a worker."""
-
-    store: Path
-    folder: Path
-    config: StoreConfig
-    partition: Partition
-    starts: tuple[int, ...]
-    records: tuple[PlannedRecord, ...]
-    strict: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,19 +90,21 @@ def build_cache(
         If another store or another unfinished build is in the way.
     """
     clock = time.perf_counter()
-    patient_of: dict[str, str] = {}
-    for table in patients:
-        patient_of |= read_patients(table)
+    if store.is_symlink():
+        store = store.resolve()  # build and replace where the link points to, not the link
+    patient_of = read_patients(*patients)
     plan = plan_records(inputs, config, patient_of, strict=strict, progress=progress)
     if not plan.records:
         reasons = "; ".join(reject.reason for reject in plan.rejects[:3])
         raise InputError(f"none of the {len(plan.rejects)} records can be taken: {reasons}")
     plan_digest = plan.digest(config)
-    if store.exists() and not force:
-        _refuse_other(store, config, plan_digest)
+    if store.exists() and _is_wanted(store, config, plan_digest, force=force):
         return BuildSummary(description=describe_store(store), already_complete=True)
     store.parent.mkdir(parents=True, exist_ok=True)
     with build_lock(store) as folder:
+        settle_replaced(store)
+        if store.exists() and _is_wanted(store, config, plan_digest, force=force):  # by a build that ended just now
+            return BuildSummary(description=describe_store(store), already_complete=True)
         built = folder / "store.zarr"
         layout = plan_layout(
             [(record.dataset, record.name) for record in plan.records],
@@ -136,7 +122,7 @@ def build_cache(
         ]
         planned = time.perf_counter()
         with (
-            _executor(workers, len(jobs)) as run,
+            job_runner(workers, len(jobs)) as run,
             progress("build-cache", len(plan.records), "records") as task,
         ):
             started = time.perf_counter()
@@ -145,12 +131,13 @@ def build_cache(
                 if isinstance(result, EcgError):
                     raise result
                 number, n_records = result
-                parts[number] = Part.from_json(part_path(folder, number).read_text(), where=f"part {number}")
+                parts[number] = _read_part(folder, number)
                 task.advance(n_records)
         ended = time.perf_counter()
         rows = [row for number in sorted(parts) for row in parts[number].rows]
         rejects = [*plan.rejects, *(reject for part in parts.values() for reject in part.rejects)]
         if not rows:
+            shutil.rmtree(folder)
             raise InputError(f"none of the {len(rejects)} records can be taken: {rejects[0].reason}")
         digests = {chunk: digest for part in parts.values() for chunk, digest in part.chunk_digests.items()}
         finalise(
@@ -174,61 +161,44 @@ def build_cache(
     )
 
 
-def ingest_partition(job: Job) -> tuple[int, int] | EcgError:
-    """Read, check, resample and write one partition; its journal entry comes last.
+def _is_wanted(store: Path, config: StoreConfig, plan_digest: str, *, force: bool) -> bool:
+    """Whether `store` is the complete result of this very build; False if it is to be replaced.
 
-    Returns
-    -------
-    (partition number, records worked through); with `strict` the first record's error as a value, because one
-    raised in a worker would be logged there as a failure of the program
+    Raises
+    ------
+    StoreError
+        If it is another store and may not be replaced, or no store at all, which even `force` leaves alone.
     """
-    config = job.config
-    first_column = job.partition.first_chunk * config.chunk_length
-    # block: (lead, time) of the partition's chunks; where no record lies it stays zero
-    block = np.zeros((len(config.leads), job.partition.n_chunks * config.chunk_length), np.int16)
-    rows: list[RecordRow] = []
-    rejects: list[Reject] = []
-    for planned, start in zip(job.records, job.starts, strict=True):
-        try:
-            signal, row = convert_record(planned, start, config)
-        except EcgError as error:
-            if job.strict:
-                error.add_note(f"while ingesting {planned.path}")
-                return error
-            stage = "checksum" if isinstance(error, ChecksumError) else "signal"
-            rejects.append(Reject(dataset=planned.dataset, record=planned.name, stage=stage, reason=str(error)))
-            continue
-        block[:, start - first_column : start - first_column + row.length] = signal
-        rows.append(row)
-    digests = {}
-    for number in range(job.partition.n_chunks):
-        columns = slice(number * config.chunk_length, (number + 1) * config.chunk_length)
-        chunk = job.partition.first_chunk + number
-        digests[chunk] = write_chunk(job.store, chunk, block[:, columns])
-    write_part(
-        job.folder,
-        Part(partition=job.partition.index, rows=tuple(rows), rejects=tuple(rejects), chunk_digests=digests),
-    )
-    return job.partition.index, len(job.records)
-
-
-def _refuse_other(store: Path, config: StoreConfig, plan_digest: str) -> None:
-    """Pass only if `store` is the complete result of this very build."""
-    attributes = read_attributes(store)
-    other = attributes.get("build", {})
+    try:
+        attributes = read_attributes(store)
+    except FormatVersionError:
+        if force:
+            return False
+        raise
+    except StoreError as error:
+        error.add_note("choose another --output, or remove it yourself: --force replaces nothing but a store")
+        raise
+    if force:
+        return False
+    if attributes.get("complete") is not True:
+        raise StoreError(f"{store}: an incomplete store; choose another --output, or --force to replace it")
+    build = attributes.get("build")
+    other = build if isinstance(build, dict) else {}
     differing = [
         f"{key} {other.get(key)} there, {value} asked for"
         for key, value in config.to_dict().items()
         if other.get(key) != value
     ]
     if differing:
-        raise StoreError(f"{store}: built otherwise ({'; '.join(differing)}); choose another --output, or --force")
+        raise StoreError(
+            f"{store}: built otherwise ({'; '.join(differing)}); choose another --output, or --force to replace it"
+        )
     if attributes.get("plan_digest") != plan_digest:
         raise StoreError(
             f"{store}: built from other records ({attributes.get('n_records')} of them); a complete store is not "
             "changed: choose another --output, or --force to replace it"
         )
-    Store(store)
+    return True
 
 
 def _prepare(folder: Path, built: Path, config: StoreConfig, layout: Layout, plan_digest: str, *, force: bool) -> None:
@@ -250,22 +220,29 @@ def _prepare(folder: Path, built: Path, config: StoreConfig, layout: Layout, pla
 
 
 def _finished_parts(folder: Path, built: Path, layout: Layout) -> dict[int, Part]:
-    """Parts of an interrupted build whose chunks still have the digests the journal says."""
+    """Parts of an interrupted build that need not be done again.
+
+    Their chunks still have the digests the journal says, and no record was rejected: it may have been mended.
+    """
     parts = {}
     for partition in layout.partitions:
-        path = part_path(folder, partition.index)
-        if not path.exists():
-            continue
-        part = Part.from_json(path.read_text(encoding="utf-8"), where=str(path))
         try:
-            same = all(
-                chunk_digest(read_chunk_of(built, chunk)) == digest for chunk, digest in part.chunk_digests.items()
-            )
-        except ChecksumError:
-            same = False
-        if same:
-            parts[partition.index] = part
+            part = _read_part(folder, partition.index)
+            chunks = range(partition.first_chunk, partition.first_chunk + partition.n_chunks)
+            if (
+                len(part.rows) == len(partition.records)
+                and sorted(part.chunk_digests) == list(chunks)
+                and all(chunk_digest(read_chunk_of(built, chunk)) == part.chunk_digests[chunk] for chunk in chunks)
+            ):
+                parts[partition.index] = part
+        except (FileNotFoundError, StoreError):  # not written, or not whole: to be done again
+            continue
     return parts
+
+
+def _read_part(folder: Path, number: int) -> Part:
+    path = part_path(folder, number)
+    return Part.from_json(path.read_bytes(), where=str(path))
 
 
 def _job(
@@ -287,36 +264,3 @@ def _job(
         records=tuple(records[index] for index in partition.records),
         strict=strict,
     )
-
-
-@contextmanager
-def _executor(workers: int, n_jobs: int) -> Iterator:
-    """A function from jobs to results in the order they finish: in this process, or on dask workers."""
-    if workers == 1 or n_jobs < 2:
-        yield lambda jobs: map(ingest_partition, jobs)
-        return
-    import dask
-    from distributed import Client, LocalCluster, as_completed
-
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # its comings and goings are not the user's
-
-    # workers import this program afresh (spawn), so that no lock or thread is copied half-way
-    with (
-        dask.config.set({"distributed.worker.daemon": True, "distributed.logging.distributed": "error"}),
-        LocalCluster(
-            n_workers=min(workers, n_jobs),
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            host="127.0.0.1",
-            memory_limit=0,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-
-        def run(jobs: Sequence[Job]) -> Iterator[tuple[int, int] | EcgError]:
-            futures = client.map(ingest_partition, jobs, pure=False, batch_size=64)
-            for _, result in as_completed(futures, with_results=True):
-                yield result
-
-        yield run

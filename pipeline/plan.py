@@ -1,21 +1,30 @@
 """The plan of a build: what each record is called, how long it will be, whom it belongs to; headers alone."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cache.schema import Reject, StoreConfig, sha256_of_json
-from ecg.errors import EcgError, HeaderError
+from ecg.errors import ChecksumError, EcgError, HeaderError
+from ecg.header import parse_header
 from ecg.resample import resampled_length
 from pipeline.groups import patient_group, record_group
 from pipeline.progress import Progress, silent
-from pipeline.wfdb_io import FoundRecord, challenge_dataset, find_records, read_header, sampling_of
+from pipeline.wfdb_io import FoundRecord, challenge_dataset, find_records, read_header_text, sampling_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedRecord:
-    """A record as its header announces it: enough to give it a place."""
+    """A record as its header announces it: enough to give it a place.
+
+    Attributes
+    ----------
+    length : samples at the store's fs
+    group : of its patient, or of itself
+    header_digest : SHA-256 of the header's text, by which a corrected label is noticed
+    """
 
     path: Path
     dataset: str
@@ -24,6 +33,7 @@ class PlannedRecord:
     n_samples: int
     length: int
     group: str
+    header_digest: str
 
 
 @dataclass(kw_only=True, slots=True)
@@ -34,10 +44,25 @@ class Plan:
     rejects: list[Reject] = field(default_factory=list)
 
     def digest(self, config: StoreConfig) -> str:
-        """Of everything the bytes depend on: the same inputs under the same rules."""
-        entries = [[r.dataset, r.name, r.fs, r.n_samples, r.group] for r in self.records]
+        """Of everything a build is planned from: the same headers and patients under the same rules.
+
+        The samples count through the checksums and lengths that the headers state.
+        """
+        entries = [[r.dataset, r.name, r.fs, r.n_samples, r.group, r.header_digest] for r in self.records]
         rejects = sorted([r.dataset, r.record, r.stage, r.reason] for r in self.rejects)
         return sha256_of_json([config.digest(), entries, rejects])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Candidate:
+    """A record whose header is understood, before the names of all are settled."""
+
+    found: FoundRecord
+    dataset: str
+    fs: float
+    n_samples: int
+    length: int
+    header_digest: str
 
 
 def plan_records(
@@ -52,54 +77,87 @@ def plan_records(
 
     Records outside the six datasets belong to a dataset named after their input folder; where two of them
     share a name, both are called by their path below that folder instead.
+
+    Raises
+    ------
+    InputError
+        If an input holds no record.
+    HeaderError, SignalError
+        With `strict`, for the first record that cannot be taken.
     """
     patient_of = patient_of or {}
     found = find_records(inputs)
     plan = Plan()
-    known: list[tuple[FoundRecord, str, str, float, int]] = []
+    candidates: list[_Candidate] = []
     with progress("reading headers", len(found), "records") as task:
         for record in found:
             try:
-                header = read_header(record.path)
-                challenge = challenge_dataset(header)
-                fs, n_samples = sampling_of(record.path, header)
-                if "," in record.path.stem:
-                    raise HeaderError(f"{record.path.stem}: a record name with a comma; rename the record")
-                known.append((record, challenge.name if challenge else record.source, record.path.stem, fs, n_samples))
+                candidates.append(_read_candidate(record, config))
             except EcgError as error:
-                if strict:
-                    error.add_note(f"while planning {record.path}")
-                    raise
-                plan.rejects.append(
-                    Reject(dataset=record.source, record=record.relative, stage="header", reason=str(error))
-                )
+                _reject(plan, record, record.source, error, strict=strict)
             task.advance()
-    times_named = Counter((dataset, name) for _, dataset, name, _, _ in known)
+    times_named = Counter((entry.dataset, entry.found.path.stem) for entry in candidates)
     taken: set[tuple[str, str]] = set()
-    for record, dataset, name, fs, n_samples in known:
-        key = name if times_named[dataset, name] == 1 or dataset != record.source else record.relative
-        if (dataset, key) in taken:
-            plan.rejects.append(
-                Reject(
-                    dataset=dataset,
-                    record=record.relative,
-                    stage="header",
-                    reason=f"{key}: a second record of this name in {dataset}; the first, by path, was taken",
-                )
-            )
+    for entry in candidates:
+        dataset, record = entry.dataset, entry.found
+        shared = times_named[dataset, record.path.stem] > 1 and dataset == record.source
+        name = record.relative if shared else record.path.stem
+        try:
+            _check_name(dataset, name, taken)
+        except EcgError as error:
+            _reject(plan, record, dataset, error, strict=strict)
             continue
-        taken.add((dataset, key))
-        patient = patient_of.get(key)
+        taken.add((dataset, name))
+        patient = patient_of.get(name)
         plan.records.append(
             PlannedRecord(
                 path=record.path,
                 dataset=dataset,
-                name=key,
-                fs=fs,
-                n_samples=n_samples,
-                length=resampled_length(n_samples, fs, config.fs),
-                group=patient_group(dataset, patient) if patient else record_group(dataset, key),
+                name=name,
+                fs=entry.fs,
+                n_samples=entry.n_samples,
+                length=entry.length,
+                group=patient_group(dataset, patient) if patient else record_group(dataset, name),
+                header_digest=entry.header_digest,
             )
         )
     plan.records.sort(key=lambda record: (record.dataset, record.name))
     return plan
+
+
+def _read_candidate(record: FoundRecord, config: StoreConfig) -> _Candidate:
+    text = read_header_text(record.path)
+    header = parse_header(text)
+    challenge = challenge_dataset(header)
+    fs, n_samples = sampling_of(record.path, header)
+    return _Candidate(
+        found=record,
+        dataset=challenge.name if challenge else record.source,
+        fs=fs,
+        n_samples=n_samples,
+        length=resampled_length(n_samples, fs, config.fs),
+        header_digest=hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def _check_name(dataset: str, name: str, taken: set[tuple[str, str]]) -> None:
+    if "," in name:
+        raise HeaderError(f"{name}: a record name with a comma; rename the record")
+    if not name.isprintable():
+        raise HeaderError(f"{name!a}: a record name that cannot be printed; rename the record")
+    if (dataset, name) in taken:
+        raise HeaderError(f"{name}: a second record of this name in {dataset}; the first, by path, was taken")
+
+
+def _reject(plan: Plan, record: FoundRecord, dataset: str, error: EcgError, *, strict: bool) -> None:
+    if strict:
+        error.add_note(f"while planning {record.path}")
+        raise error
+    plan.rejects.append(reject_for(error, dataset, record.relative))
+
+
+def reject_for(error: EcgError, dataset: str, record: str) -> Reject:
+    """The entry of a record that `error` keeps out of the store; its stage is where it failed."""
+    stages = {HeaderError: "header", ChecksumError: "checksum"}
+    stage = next((stage for kind, stage in stages.items() if isinstance(error, kind)), "signal")
+    return Reject(dataset=dataset, record=record, stage=stage, reason=str(error))

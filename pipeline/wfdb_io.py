@@ -16,13 +16,18 @@ from numpy.typing import NDArray
 from ecg.adc import gain_per_mv, invalid_sample_of, true_gain
 from ecg.annotations import parse_annotations
 from ecg.datasets import Dataset, dataset_of
-from ecg.errors import EcgError, HeaderError, InputError, SignalError
+from ecg.errors import HeaderError, InputError, SignalError
 from ecg.header import Header, SignalSpec, parse_header
 from ecg.leads import LEADS, canonical_lead, select_leads
 from ecg.record import Record
 
 CHALLENGE_OFFSET = 24
 """Bytes of the MATLAB v4 header in front of the Challenge's samples."""
+
+LONG_SAMPLES = 1_000_000
+"""Lengths from here on are held against the file's size before a build is planned; INCART has 462,600."""
+
+_COMPRESSED_FORMATS = ("508", "516", "524")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +64,7 @@ def find_records(inputs: Sequence[Path]) -> list[FoundRecord]:
             raise InputError(f"{given}: no WFDB record there; expected .hea files with their signal files beside")
         for record in records:
             found.setdefault(record.path.resolve(), record)
-    return sorted(found.values(), key=lambda record: (record.source, record.relative))
+    return sorted(found.values(), key=lambda record: (record.source, record.relative, str(record.path)))
 
 
 def name_records(found: Sequence[FoundRecord]) -> dict[str, FoundRecord]:
@@ -75,11 +80,10 @@ def name_records(found: Sequence[FoundRecord]) -> dict[str, FoundRecord]:
 
 
 def _records_below(given: Path) -> Iterator[FoundRecord]:
-    single = given if given.suffix == ".hea" else given.with_name(f"{given.name}.hea")
     if given.is_dir():
         root = given.resolve()
         seen: set[str] = set()
-        for folder, folders, files in os.walk(root, followlinks=True):
+        for folder, folders, files in os.walk(root, onerror=_refuse_unreadable, followlinks=True):
             real = os.path.realpath(folder)
             if real in seen:
                 folders.clear()
@@ -90,12 +94,28 @@ def _records_below(given: Path) -> Iterator[FoundRecord]:
                 if name.endswith(".hea") and not name.startswith("."):
                     path = Path(folder, name)
                     relative = path.relative_to(root).with_suffix("").as_posix()
-                    yield FoundRecord(path=path, relative=relative, source=root.name)
-    elif single.is_file():
-        path = single.resolve()
-        yield FoundRecord(path=path, relative=path.stem, source=path.parent.name)
-    else:
+                    yield FoundRecord(path=path, relative=_printable(relative), source=_printable(root.name))
+        return
+    single = given if given.suffix == ".hea" else given.with_name(f"{given.name}.hea")
+    if not single.is_file():
         raise InputError(f"{given}: does not exist; expected a folder of WFDB records, or a record")
+    path = single.parent.resolve() / single.name  # a link's own name is the record's, not its target's
+    yield FoundRecord(path=path, relative=_printable(path.stem), source=_printable(path.parent.name))
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise InputError(
+        f"{error.filename}: cannot be listed ({error.strerror}); expected a readable folder: "
+        "allow reading it, or leave it out of the inputs"
+    ) from error
+
+
+def _printable(text: str) -> str:
+    """A name that every file and terminal can hold: odd bytes of a file's name become \\xNN, line breaks \\n."""
+    if text.isprintable():
+        return text
+    text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def read_header(path: Path) -> Header:
@@ -106,15 +126,19 @@ def read_header(path: Path) -> Header:
     HeaderError
         If it cannot be read or understood.
     """
+    return parse_header(read_header_text(path))
+
+
+def read_header_text(path: Path) -> str:
+    """The text of the header file at `path`; raises HeaderError if it cannot be read."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise HeaderError(f"{path.name}: cannot be read ({error.strerror})") from error
+        raise HeaderError(f"{_printable(path.name)}: cannot be read ({error.strerror})") from error
     try:
-        text = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
-        text = data.decode("latin-1")  # comments of the older databases
-    return parse_header(text)
+        return data.decode("latin-1")  # comments of the older databases
 
 
 def sampling_of(path: Path, header: Header) -> tuple[float, int]:
@@ -130,6 +154,7 @@ def sampling_of(path: Path, header: Header) -> tuple[float, int]:
     if header.fs is None:
         raise HeaderError(f"{header.name}: no sampling frequency stated; expected it after the number of leads")
     if header.n_samples:
+        _check_long(path, header)
         return header.fs, header.n_samples
     if not _is_plain(header):
         raise HeaderError(
@@ -142,6 +167,22 @@ def sampling_of(path: Path, header: Header) -> tuple[float, int]:
     if n_samples < 1:
         raise SignalError(f"{header.name}: {spec.file_name} holds no sample of {header.n_leads} leads")
     return header.fs, n_samples
+
+
+def _check_long(path: Path, header: Header) -> None:
+    """Refuse a stated length that the file cannot hold, before room is set aside for it.
+
+    Short records are checked when they are read; a slip of a digit in one header must not cost a terabyte.
+    """
+    spec, n_samples = header.signals[0], header.n_samples or 0
+    if n_samples < LONG_SAMPLES or spec.fmt in _COMPRESSED_FORMATS:
+        return
+    size = _file_size(path, header, spec)
+    if n_samples > size:
+        raise SignalError(
+            f"{header.name}: {spec.file_name} has {size:,} bytes; expected more for the {n_samples:,} samples of "
+            "each lead that the header states: correct the header, or fetch the file again"
+        )
 
 
 def challenge_dataset(header: Header) -> Dataset | None:
@@ -170,8 +211,6 @@ def read_record(path: Path, leads: Sequence[str] | None = LEADS) -> Record:
         A wrong checksum is not an error here: see `ecg.quality.checksum_mismatches`.
     """
     header = read_header(path)
-    if not header.signals:
-        raise HeaderError(f"{header.name}: no signals; expected at least one lead")
     names = [spec.description or "" for spec in header.signals]
     try:
         rows = list(range(len(names))) if leads is None else select_leads(names, leads)
@@ -243,7 +282,7 @@ def _read_plain(path: Path, header: Header, n_samples: int) -> NDArray[np.intege
     try:
         samples = np.fromfile(path.with_name(spec.file_name), "<i2", count=n_samples * n_leads, offset=offset)
     except OSError as error:
-        raise SignalError(f"{header.name}: {spec.file_name} cannot be read ({error})") from error
+        raise SignalError(f"{header.name}: {spec.file_name} cannot be read ({error.strerror or error})") from error
     # samples: (sample, lead) in the file, (lead, sample) from here on
     return np.ascontiguousarray(samples.reshape(n_samples, n_leads).T)
 
@@ -255,11 +294,10 @@ def _read_with_wfdb(path: Path, header: Header) -> NDArray[np.integer]:
 
     try:
         record = wfdb.rdrecord(str(path.with_suffix("")), physical=False)
-    except EcgError:
-        raise
     except Exception as error:
         # wfdb raises whatever its reading of damaged bytes runs into
-        raise SignalError(f"{header.name}: wfdb cannot read it ({type(error).__name__}: {error})") from error
+        reason = str(error).replace(f"{path.parent}/", "")  # a store holds no paths, its rejects included
+        raise SignalError(f"{header.name}: wfdb cannot read it ({type(error).__name__}: {reason})") from error
     # wfdb gives (sample, lead)
     signal = np.ascontiguousarray(record.d_signal.T)
     narrow = np.int16 if all(spec.fmt in ("16", "212", "80", "61", "160") for spec in header.signals) else np.int32

@@ -52,3 +52,12 @@ def run(simulated_store: Path) -> Path:
     folder = simulated_store.parent / "run"
     train(simulated_store, folder=folder, options={"epochs": 3, "seed": 5}, model_options=TINY)
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_store(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of the 486 real records with their patients, built once a session; not to be changed."""
+    store = tmp_path_factory.mktemp("real") / "real.zarr"
+    records = shared / "data" / "challenge2020"
+    build_cache([records], store, StoreConfig(), patients=[records / "ptbxl_patients.csv"])
+    return store
