@@ -229,6 +229,8 @@ def build_cache(
     store = summary.description
     if summary.already_complete:
         click.echo(f"{output} is complete already: built from these records by these rules.")
+        if store.rejects:
+            click.echo("If a rejected record's files have been mended, --force builds it again.")
     else:
         click.echo(
             f"{store.n_records:,} records in {summary.seconds:.1f} s ({summary.records_per_second:,.0f} records/s; "

@@ -85,7 +85,7 @@ def build_cache(
     Raises
     ------
     InputError
-        If there is no record, or none could be taken.
+        If there is no record, or none could be taken, or the tables of patients know none of them.
     StoreError
         If another store or another unfinished build is in the way.
     """
@@ -97,6 +97,11 @@ def build_cache(
     if not plan.records:
         reasons = "; ".join(reject.reason for reject in plan.rejects[:3])
         raise InputError(f"none of the {len(plan.rejects)} records can be taken: {reasons}")
+    if patients and not any(record.name in patient_of for record in plan.records):
+        raise InputError(
+            f"{', '.join(map(str, patients))}: names none of the {len(plan.records)} records; expected their names in "
+            "the column record: a split without patients would leak"
+        )
     plan_digest = plan.digest(config)
     if store.exists() and _is_wanted(store, config, plan_digest, force=force):
         return BuildSummary(description=describe_store(store), already_complete=True)

@@ -28,6 +28,8 @@ LONG_SAMPLES = 1_000_000
 """Lengths from here on are held against the file's size before a build is planned; INCART has 462,600."""
 
 _COMPRESSED_FORMATS = ("508", "516", "524")
+_WIDE_FORMATS = ("24", "32", "524")
+"""Samples beyond 16 bits; all other formats fit int16, so that equal samples have equal digests."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,7 +234,7 @@ def read_record(path: Path, leads: Sequence[str] | None = LEADS) -> Record:
         fs=fs,
         adc_gain=gain,
         baseline=np.array([0 if dataset else _baseline(spec) for spec in specs], np.int64),
-        invalid_sample=invalid_sample_of(specs[0].fmt),
+        invalid_sample=_invalid_sample(path.stem, specs),
         checksum=tuple(spec.checksum for spec in specs),
         dx_codes=annotations.dx_codes,
         age=annotations.age,
@@ -300,14 +302,25 @@ def _read_with_wfdb(path: Path, header: Header) -> NDArray[np.integer]:
         raise SignalError(f"{header.name}: wfdb cannot read it ({type(error).__name__}: {reason})") from error
     # wfdb gives (sample, lead)
     signal = np.ascontiguousarray(record.d_signal.T)
-    narrow = np.int16 if all(spec.fmt in ("16", "212", "80", "61", "160") for spec in header.signals) else np.int32
-    return signal.astype(narrow, copy=False)
+    wide = any(spec.fmt in _WIDE_FORMATS for spec in header.signals)
+    return signal.astype(np.int32 if wide else np.int16, copy=False)
 
 
 def _stated_gains(name: str, specs: Sequence[SignalSpec], *, trusted: bool) -> NDArray[np.float64]:
     if not trusted:
         return np.array([np.nan if spec.adc_gain is None else spec.adc_gain for spec in specs], np.float64)
     return np.array([gain_per_mv(spec.adc_gain, spec.units, where=f"{name} lead {spec.description}") for spec in specs])
+
+
+def _invalid_sample(name: str, specs: Sequence[SignalSpec]) -> int:
+    values = {invalid_sample_of(spec.fmt) for spec in specs}
+    if len(values) > 1:
+        formats = ", ".join(sorted({spec.fmt for spec in specs}))
+        raise SignalError(
+            f"{name}: leads in formats {formats}, which mark a missing sample differently; expected one format for "
+            "all leads: convert the record"
+        )
+    return values.pop()
 
 
 def _baseline(spec: SignalSpec) -> int:

@@ -89,3 +89,12 @@ def write_record(
     header.write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / f"{name}.mat").write_bytes(mat_bytes(signal_uv))
     return header
+
+
+def write_corpus(folder: Path) -> None:
+    """Seven records of four datasets, `folder`'s own among them, in four folders; I0001 has 5,000 samples."""
+    for number in range(1, 5):
+        write_record(folder / "cpsc" / "g1", f"A000{number}", pulses_uv(2000 + 300 * number, seed=number))
+    write_record(folder / "incart", "I0001", pulses_uv(5000, fs=257, seed=7), fs=257)
+    write_record(folder / "georgia", "E00001", pulses_uv(2500, seed=8), stated_name="E00001.mat", dx="")
+    write_record(folder / "ward", "X", pulses_uv(1000, seed=9), dx="164889003,OWN")

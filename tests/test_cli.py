@@ -234,6 +234,8 @@ def test_rejects_are_told_and_the_build_goes_on(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "rejected cpsc/A0002 (signal): A0002: A0002.mat has 5 bytes; expected" in result.output
     assert "rejected cpsc/A0002" in invoke("inspect", tmp_path / "s.zarr").output
+    again = invoke("build-cache", tmp_path / "in", "--output", tmp_path / "s.zarr", "--workers", 1)
+    assert "If a rejected record's files have been mended, --force builds it again." in again.output
     strict = invoke("build-cache", tmp_path / "in", "--output", tmp_path / "t.zarr", "--workers", 1, "--strict")
     assert strict.exit_code == 1
     assert "(while ingesting " in strict.output

@@ -267,6 +267,14 @@ def test_no_records(tmp_path, path):
         build_cache([tmp_path / "nowhere"], path, CONFIG)
 
 
+def test_a_table_of_other_patients_is_refused(data, path, tmp_path):
+    table = tmp_path / "patients.csv"
+    table.write_text("record,patient_id\nX1,7\n")
+    with pytest.raises(InputError, match=r"patients\.csv: names none of the \d+ records; expected their names"):
+        build_cache([data], path, CONFIG, patients=[table])
+    assert not path.exists()
+
+
 def test_patients_and_duplicates_make_groups(data, path, tmp_path):
     write_record(data, "Q0001", pulses_uv(2300, seed=1))  # A0001 again
     table = tmp_path / "patients.csv"

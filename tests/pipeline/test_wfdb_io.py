@@ -378,3 +378,12 @@ def test_samples_are_those_wfdb_and_scipy_read(shared):
     for path in sorted((shared / "data" / "challenge2020").rglob("*0[05].hea")):
         expected = loadmat(path.with_suffix(".mat"))["val"]
         assert np.array_equal(read_record(path).signal, expected), path.name
+
+
+def test_leads_that_mark_missing_samples_differently_are_refused(tmp_path: Path) -> None:
+    path = write_record(tmp_path, "mixed")
+    lines = path.read_text().splitlines()
+    lines[3] = lines[3].replace("mixed.mat 16+24", "mixed.mat 212+24")
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(SignalError, match="mixed: leads in formats 16, 212, which mark a missing sample differently"):
+        read_record(path)
