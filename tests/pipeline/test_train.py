@@ -14,10 +14,12 @@ from cache.reader import Store
 from cache.schema import StoreConfig
 from ecg.errors import ConfigError, RunFolderError, StoreError, TrainingError
 from ecg.metric import compute_challenge_metric
+from pipeline import epoch as epoch_module
 from pipeline import run_folder as files
-from pipeline import train as training
+from pipeline.epoch import compute_learning_rate, decide_across_halves
 from pipeline.ingest import build_cache
-from pipeline.train import TrainConfig, compute_learning_rate, decide_across_halves, train
+from pipeline.train import train
+from pipeline.train_config import TrainConfig
 from tests.conftest import TINY
 from tests.records import write_record
 
@@ -187,8 +189,8 @@ def test_a_loss_that_is_no_number_names_the_records_and_keeps_the_last_epoch(
     options = {"epochs": 2, "seed": 5}
     train(simulated_store, folder=folder, options={"epochs": 1, "seed": 5}, model_options=TINY)
     before = (folder / "last_state.pth").read_bytes()
-    real = training.to_input
-    monkeypatch.setattr(training, "to_input", lambda *args: real(*args) * math.nan)
+    real = epoch_module.to_input
+    monkeypatch.setattr(epoch_module, "to_input", lambda *args: real(*args) * math.nan)
     with pytest.raises(TrainingError, match=r"epoch 2: the loss is nan on records .*[AEHIQS]\w*\d+.*smaller --lr"):
         train(simulated_store, folder=folder, options=options, model_options=TINY)
     assert (folder / "last_state.pth").read_bytes() == before

@@ -1,0 +1,86 @@
+"""How a training is configured, and which stored configuration may be gone on with."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cache.reader import Store
+from ecg.config import Config
+from ecg.errors import ConfigError, RunFolderError
+from ecg.models.build import ModelConfig
+from pipeline import run_folder as files
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig(Config):
+    """How to train; what is trained stands in `model`.
+
+    Attributes
+    ----------
+    epochs : passes over the training windows
+    batch_size, valid_batch_size : windows in a batch
+    lr : highest learning rate; it is reached after a tenth of the steps and falls to zero as a cosine
+    weight_decay : of AdamW
+    valid_split : share of the records to validate on
+    max_windows_per_record : random windows of a longer record in each epoch; None takes all
+    """
+
+    seed: int = 2
+    epochs: int = 30
+    batch_size: int = 32
+    valid_batch_size: int = 256
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+    valid_split: float = 0.3
+    max_windows_per_record: int | None = 8
+    model: ModelConfig = field(default_factory=ModelConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "valid_batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed is {self.seed}; expected 0 or more")
+        if not self.lr > 0 or not math.isfinite(self.lr):
+            raise ConfigError(f"lr is {self.lr}; expected a positive number")
+        if not 0 <= self.valid_split < 1:
+            raise ConfigError(f"valid_split is {self.valid_split}; expected 0 or more and below 1")
+
+
+def configure(folder: Path, store: Store, options: dict[str, Any], model_options: dict[str, Any]) -> TrainConfig:
+    """The configuration of a new run, or the stored one of a run to go on with."""
+    if (folder / files.LAST_STATE).exists():
+        stored = files.read_json(folder / files.CONFIG)
+        try:
+            config = TrainConfig.from_dict(stored["train"] | {"model": stored["model"]})
+        except (KeyError, TypeError, ConfigError) as error:
+            raise RunFolderError(f"{folder / files.CONFIG}: cannot be continued ({error})") from error
+        values = config.to_dict()
+        asked = options | {f"model.{key}": value for key, value in model_options.items()}
+        current = values | {f"model.{key}": value for key, value in values["model"].items()}
+        changed = [
+            f"{key} {current[key]} there, {value} asked for"
+            for key, value in asked.items()
+            if key != "epochs" and current[key] != (list(value) if isinstance(value, tuple) else value)
+        ]
+        if changed:
+            raise RunFolderError(
+                f"{folder}: the run was begun otherwise ({'; '.join(changed)}); leave these out to continue it, or "
+                "choose another --folder"
+            )
+        config = TrainConfig.from_dict(values | {"epochs": options.get("epochs", config.epochs)})
+        expected = stored.get("store_digest")
+        if expected != store.attributes["digest"]:
+            raise RunFolderError(f"{folder}: was trained on another store than {store.path}; continue it with its own")
+    else:
+        if (folder / files.MODEL).exists():
+            raise RunFolderError(f"{folder}: holds a model but no {files.LAST_STATE}; choose another --folder")
+        model = ModelConfig.from_dict({"fs": store.fs, "leads": store.leads} | model_options)
+        config = TrainConfig.from_dict(options | {"model": model})
+    if (config.model.fs, config.model.leads) != (store.fs, store.leads):
+        raise ConfigError(
+            f"{store.path}: {len(store.leads)} leads at {store.fs:g} Hz; the model expects {len(config.model.leads)} "
+            f"at {config.model.fs:g} Hz: use a store built for it"
+        )
+    return config
