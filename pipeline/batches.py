@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cache.reader import Store
 from ecg.errors import ConfigError
-from ecg.window import WindowConfig, cut_window, plan_windows
+from ecg.window import WindowConfig, WindowPlan, cut_window, plan_windows
 
 BUFFER_CHUNKS = 8
 """Chunks decoded together: 50 MB of int16 at the default chunk length."""
@@ -26,7 +26,7 @@ class Batch:
 
     Attributes
     ----------
-    signal : int16 tensor, shape (window, lead, window_length), µV
+    signal : int16 tensor, shape (window, lead, window_length), µV; float32 where it is not from a store
     valid, pad : int64 tensors, shape (window,): recorded samples, zeros in front of them
     scale : float32 tensor, shape (window,): the record's amplitude, µV
     record : int64 tensor, shape (window,): row of the record in the store
@@ -56,6 +56,7 @@ class WindowBatches:
     seed : of the order; None keeps the store's order
     max_windows_per_record : random ones of a longer record, others each epoch, so that half-hour records do
         not flood the training; None takes all
+    lengths : samples of each of `rows` to take as there, no more than the store has; None takes all
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class WindowBatches:
         batch_size: int,
         seed: int | None = None,
         max_windows_per_record: int | None = None,
+        lengths: NDArray[np.integer] | None = None,
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}; expected at least 1 window")
@@ -77,7 +79,7 @@ class WindowBatches:
         self.batch_size = batch_size
         self.seed = seed
         self.max_windows_per_record = max_windows_per_record
-        self.plan = plan_windows(store.lengths[self.rows], windows)
+        self.plan = plan_windows(store.lengths[self.rows] if lengths is None else lengths, windows)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -170,6 +172,29 @@ class WindowBatches:
             record=torch.from_numpy(rows),
             number=torch.from_numpy(plan.number[windows]),
         )
+
+
+def cut_record(signal_uv: NDArray[np.float32], plan: WindowPlan, *, scale: float, row: int) -> Batch:
+    """All windows of one record that is in memory.
+
+    Parameters
+    ----------
+    signal_uv : float32 array, shape (lead, sample), µV
+    plan : windows of this record alone
+    scale : its amplitude, µV
+    row : what the batch shall call it
+    """
+    windows: NDArray[np.float32] = np.empty((len(plan), len(signal_uv), plan.window_length), np.float32)
+    for number in range(len(plan)):
+        cut_window(signal_uv, plan.start[number], plan.valid[number], plan.pad[number], windows[number])
+    return Batch(
+        signal=torch.from_numpy(windows),
+        valid=torch.from_numpy(plan.valid),
+        pad=torch.from_numpy(plan.pad),
+        scale=torch.full((len(plan),), scale),
+        record=torch.full((len(plan),), row),
+        number=torch.from_numpy(plan.number),
+    )
 
 
 def _permutation(n: int, seed: int, epoch: int, *, stream: int) -> NDArray[np.int64]:

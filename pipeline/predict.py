@@ -12,21 +12,22 @@ from torch import Tensor
 from cache.reader import Store
 from cache.schema import Reject
 from cache.writer import write_text_atomically
-from ecg.errors import ConfigError, EcgError, InputError
+from ecg.decisions import Decided
+from ecg.errors import EcgError, InputError
 from ecg.prediction import Prediction, format_prediction
-from ecg.quality import compute_scale
-from ecg.resample import resample
-from ecg.snomed import EQUIVALENTS, SCORED_CODES
-from ecg.window import WindowConfig, cut_window, plan_windows
-from pipeline.batches import Batch, WindowBatches
-from pipeline.convert import check_checksum, to_clean_microvolts
+from pipeline.batches import Batch
 from pipeline.device import choose_device
-from pipeline.inference import compute_logits, pool_scores
+from pipeline.predictor import OwnPredictor, Predictor
 from pipeline.progress import Progress, Task, silent
-from pipeline.run_folder import TrainedModel, load_model
-from pipeline.wfdb_io import FoundRecord, find_records, name_records, read_record
+from pipeline.reference_folder import ReferenceModel
+from pipeline.reference_predictor import ReferencePredictor
+from pipeline.run_folder import load_model
+from pipeline.wfdb_io import FoundRecord, find_records, name_records
 
 BATCH_WINDOWS = 64
+
+GROUP_SAMPLES = 4_000_000
+"""Records of a store are predicted in groups of about so many samples, a thousand windows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +55,7 @@ def predict(
     ----------
     inputs : stores, folders of WFDB records, or single records
     output : folder for NAME.csv; made if it is not there
-    model : run folder
+    model : run folder, ours or the reference system's
     force : write into a folder that holds predictions already
 
     Raises
@@ -71,11 +72,11 @@ def predict(
     if not force and output.is_dir() and any(output.glob("*.csv")):
         raise InputError(f"{output}: holds CSV files already; choose another --output, or --force to write into it")
     device = choose_device(cuda=cuda)
-    trained = load_model(model)
-    trained.network.to(device)
+    predictor = make_predictor(model)
+    predictor.network.to(device)
     stores = [Store(path) for path in inputs if (path / "zarr.json").exists()]
     for store in stores:
-        _check_fit(store, trained)
+        predictor.check_store(store)
     folders = [path for path in inputs if not (path / "zarr.json").exists()]
     found = name_records(find_records(folders)) if folders else {}
     output.mkdir(parents=True, exist_ok=True)
@@ -83,20 +84,23 @@ def predict(
     n_records = sum(store.n_records for store in stores) + len(found)
     with progress("predict", n_records, "records") as task:
         for store in stores:
-            for prediction in _predict_store(store, trained, device, task):
+            for prediction in _predict_store(store, predictor, device, task):
                 _write(output, prediction)
-        for prediction in _predict_found(found, trained, device, rejects, task):
+        for prediction in _predict_found(found, predictor, device, rejects, task):
             _write(output, prediction)
     return PredictSummary(output=output, model=model, n_records=n_records - len(rejects), rejects=tuple(rejects))
 
 
-def _check_fit(store: Store, trained: TrainedModel) -> None:
-    config = trained.config
-    if (store.fs, store.leads) != (config.fs, config.leads):
-        raise ConfigError(
-            f"{store.path}: {', '.join(store.leads)} at {store.fs:g} Hz; the model expects "
-            f"{', '.join(config.leads)} at {config.fs:g} Hz: build such a store, or predict on the records themselves"
-        )
+def make_predictor(folder: Path) -> Predictor:
+    """The model in a run folder, ours or the reference system's, ready to predict.
+
+    Raises
+    ------
+    RunFolderError
+        If it cannot be loaded.
+    """
+    model = load_model(folder)
+    return ReferencePredictor(model) if isinstance(model, ReferenceModel) else OwnPredictor(model)
 
 
 def _write(output: Path, prediction: Prediction) -> None:
@@ -105,27 +109,21 @@ def _write(output: Path, prediction: Prediction) -> None:
     write_text_atomically(path, format_prediction(prediction))
 
 
-def _predict_store(store: Store, trained: TrainedModel, device: torch.device, task: Task) -> Iterator[Prediction]:
+def _predict_store(store: Store, predictor: Predictor, device: torch.device, task: Task) -> Iterator[Prediction]:
     """Predictions of all of a store's records, a few chunks' worth at a time."""
     order = np.argsort(store.starts)
-    for rows in np.array_split(order, max(1, -(-store.n_records // 512))):
-        batches = WindowBatches(
-            store,
-            rows,
-            WindowConfig(window_length=trained.config.window_length),
-            batch_size=BATCH_WINDOWS,
-        )
-        logits, record = compute_logits(
-            trained.network, batches, normalisation=trained.config.normalisation, device=device
-        )
-        for row, scores in zip(*pool_scores(logits, record), strict=True):
-            yield to_prediction(store.ids[row], scores, trained)
+    # a group ends where the samples before a record pass another multiple of GROUP_SAMPLES
+    before = np.cumsum(store.lengths[order]) - store.lengths[order]
+    for rows in np.split(order, np.flatnonzero(np.diff(before // GROUP_SAMPLES)) + 1):
+        decided = predictor.predict(predictor.cut_windows(store, rows, BATCH_WINDOWS), device)
+        for prediction in _to_predictions(decided, store.ids, predictor):
+            yield prediction
             task.advance()
 
 
 def _predict_found(
     found: Mapping[str, FoundRecord],
-    trained: TrainedModel,
+    predictor: Predictor,
     device: torch.device,
     rejects: list[Reject],
     task: Task,
@@ -136,7 +134,7 @@ def _predict_found(
     n_pending = 0
     for position, (name, record) in enumerate(found.items()):
         try:
-            windows = _read_windows(record.path, trained, len(names))
+            windows = predictor.read_windows(record.path, len(names))
         except EcgError as error:
             rejects.append(Reject(dataset=record.source, record=name, stage="read", reason=str(error)))
             task.advance()
@@ -145,34 +143,11 @@ def _predict_found(
             pending.append(windows)
             n_pending += len(windows)
         if pending and (n_pending >= BATCH_WINDOWS or position == len(found) - 1):
-            batches = _rebatch(pending)
-            logits, rows = compute_logits(
-                trained.network, batches, normalisation=trained.config.normalisation, device=device
-            )
-            for row, scores in zip(*pool_scores(logits, rows), strict=True):
-                yield to_prediction(names[row], scores, trained)
+            decided = predictor.predict(_rebatch(pending), device)
+            for prediction in _to_predictions(decided, names, predictor):
+                yield prediction
                 task.advance()
             names, pending, n_pending = [], [], 0
-
-
-def _read_windows(path: Path, trained: TrainedModel, row: int) -> Batch:
-    """All windows of one record, as the store would give them but for the rounding to whole microvolts."""
-    record = read_record(path, trained.config.leads)
-    check_checksum(record)
-    signal_uv, _, _ = to_clean_microvolts(record)
-    signal_uv = resample(signal_uv, record.fs, trained.config.fs)
-    plan = plan_windows(np.array([signal_uv.shape[1]]), WindowConfig(window_length=trained.config.window_length))
-    windows: NDArray[np.float32] = np.empty((len(plan), len(signal_uv), plan.window_length), np.float32)
-    for number in range(len(plan)):
-        cut_window(signal_uv, plan.start[number], plan.valid[number], plan.pad[number], windows[number])
-    return Batch(
-        signal=torch.from_numpy(windows),
-        valid=torch.from_numpy(plan.valid),
-        pad=torch.from_numpy(plan.pad),
-        scale=torch.full((len(plan),), float(compute_scale(signal_uv))),
-        record=torch.full((len(plan),), row),
-        number=torch.from_numpy(plan.number),
-    )
 
 
 def _rebatch(batches: Sequence[Batch]) -> Iterator[Batch]:
@@ -186,13 +161,14 @@ def _rebatch(batches: Sequence[Batch]) -> Iterator[Batch]:
         yield Batch(**{name: values[first : first + BATCH_WINDOWS] for name, values in columns.items()})
 
 
-def to_prediction(name: str, scores: NDArray[np.float64], trained: TrainedModel) -> Prediction:
-    """Labels and scores in the 27 scored codes, equivalent ones alike, as the official evaluator reads them."""
-    column = {code: number for number, code in enumerate(trained.codes)}
-    numbers = [column.get(EQUIVALENTS.get(code, code)) for code in SCORED_CODES]
-    return Prediction(
-        record_name=name,
-        codes=SCORED_CODES,
-        labels=tuple(0 if n is None else int(scores[n] > trained.thresholds[n]) for n in numbers),
-        scores=tuple(0.0 if n is None else float(scores[n]) for n in numbers),
-    )
+def _to_predictions(
+    decided: Decided, names: Sequence[str] | NDArray[np.object_], predictor: Predictor
+) -> Iterator[Prediction]:
+    """One prediction for each record that was decided; `names` by its row."""
+    for row, labels, scores in zip(decided.record, decided.labels, decided.scores, strict=True):
+        yield Prediction(
+            record_name=str(names[row]),
+            codes=predictor.classes,
+            labels=tuple(map(int, labels)),
+            scores=tuple(map(float, scores)),
+        )

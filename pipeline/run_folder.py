@@ -10,7 +10,6 @@ import datetime
 import io
 import json
 import os
-import pickle
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,10 +26,16 @@ from torch import nn
 from cache.writer import write_text_atomically
 from ecg.errors import ConfigError, RunFolderError
 from ecg.models.build import ModelConfig, build_model
-from ecg.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES, abbreviation_of, name_of
+from ecg.named_mappings import named_mapping
+from ecg.output_mapping import format_mapping
+from ecg.snomed import SCORED_CLASSES, abbreviation_of, name_of
+from pipeline.checkpoint import CONFIG, load_weights, read_json
+from pipeline.checkpoint import load_checkpoint as load_checkpoint
+from pipeline.checkpoint import save_checkpoint as save_checkpoint
+from pipeline.reference_folder import ReferenceModel, is_reference_config, load_reference_folder
 
 MODEL, FINAL_MODEL, LAST_STATE = "model.pth", "final_model.pth", "last_state.pth"
-CONFIG, HISTORY, OUT_LAYER = "config.json", "history.csv", "out_layer.txt"
+HISTORY, OUT_LAYER = "history.csv", "out_layer.txt"
 TRAIN_IDS, VALID_IDS = "train_ids.txt", "valid_ids.txt"
 CLASSES, THRESHOLDS, ENVIRONMENT = "classes.json", "thresholds.json", "environment.json"
 
@@ -79,22 +84,6 @@ def write_json(path: Path, values: Mapping[str, Any] | Sequence[Any]) -> None:
     write_text_atomically(path, json.dumps(values, indent="\t", ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    """Read JSON.
-
-    Raises
-    ------
-    RunFolderError
-        If the file is missing or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(f"{path}: missing; expected a run folder made by train") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunFolderError(f"{path}: cannot be read ({error}); expected the JSON that train wrote") from error
-
-
 def write_ids(path: Path, names: Sequence[str]) -> None:
     """Write record names: one line, comma-separated."""
     write_text_atomically(path, ",".join(names))
@@ -128,9 +117,7 @@ def write_classes(folder: Path) -> None:
         folder / CLASSES,
         [{"code": code, "abbreviation": abbreviation_of(code), "name": name_of(code)} for code in SCORED_CLASSES],
     )
-    targets = [f"{code},{SCORED_CLASSES.index(EQUIVALENTS.get(code, code))},1" for code in SCORED_CODES]
-    mapping = "/".join("0->1" for _ in SCORED_CLASSES)
-    write_text_atomically(folder / OUT_LAYER, "\n".join(["sigmoid", mapping, *targets]) + "\n")
+    write_text_atomically(folder / OUT_LAYER, format_mapping(named_mapping("sigmoid")))
 
 
 def write_thresholds(folder: Path, thresholds: NDArray[np.float64]) -> None:
@@ -155,55 +142,8 @@ def write_environment(folder: Path, **facts: Any) -> None:  # noqa: ANN401 - any
     )
 
 
-def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    torch.save(dict(state), partial)
-    partial.replace(path)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint, tensors and plain values only.
-
-    Raises
-    ------
-    RunFolderError
-        If it is missing, damaged, or holds anything but tensors and plain values.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise RunFolderError(f"{path}: missing; expected a run folder made by train") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunFolderError(f"{path}: damaged or not a checkpoint ({reason}); train again") from error
-    if not isinstance(state, dict) or "model" not in state:
-        raise RunFolderError(
-            f"{path}: not a checkpoint of this program; expected a dictionary with the model's weights"
-        )
-    return state
-
-
-def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
-    """Load a checkpoint's weights into `network` and give back the whole checkpoint.
-
-    Raises
-    ------
-    RunFolderError
-        Also if the weights are those of another network.
-    """
-    state = load_checkpoint(path)
-    try:
-        network.load_state_dict(state["model"], strict=True)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        lines = [line.strip() for line in str(error).splitlines()]
-        detail = lines[1] if len(lines) > 1 else lines[0]
-        raise RunFolderError(f"{path}: weights of another network than {CONFIG} describes ({detail})") from error
-    return state
-
-
-def load_model(folder: Path) -> TrainedModel:
-    """Rebuild the model of a run folder from its configuration and best weights.
+def load_model(folder: Path) -> TrainedModel | ReferenceModel:
+    """Rebuild the model of a run folder, ours or the reference system's, from its configuration and best weights.
 
     Raises
     ------
@@ -213,6 +153,8 @@ def load_model(folder: Path) -> TrainedModel:
     if not folder.is_dir():
         raise RunFolderError(f"{folder}: no such run folder; run train, or name another with --model")
     values = read_json(folder / CONFIG)
+    if is_reference_config(values):
+        return load_reference_folder(folder)
     if not isinstance(values, dict) or "model" not in values:
         raise RunFolderError(f"{folder / CONFIG}: no model configuration in it; expected a run folder made by train")
     try:

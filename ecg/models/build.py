@@ -8,9 +8,10 @@ from torch import nn
 from ecg.config import Config
 from ecg.errors import ConfigError
 from ecg.leads import LEADS
-from ecg.models.heads import LinearHead
+from ecg.models.heads import HEADS, LinearHead, Mlp, RecurrentHead
 from ecg.models.normalise import NORMALISATIONS
 from ecg.models.resnet import ResNet1d
+from ecg.models.stages import StageConfig, build_stage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +26,11 @@ class ModelConfig(Config):
     leads : the leads it expects, in order, each once
     window_length : samples in a window
     normalisation : see `ecg.models.normalise`
+    pred_stage_type, pred_stage_hidd, pred_stage_n_layer : the head, "linear" or recurrent ("rnn", "lstm",
+        "gru"), and the hidden size and number of layers of a recurrent one
+    stage : the pretrained stage below the ResNet; None for none
+    pretrain_output_size : features that the stage gives
+    eval_transformer : a small MLP in the place of ResNet and head, above a stage
     """
 
     fs: float = 400.0
@@ -35,6 +41,12 @@ class ModelConfig(Config):
     net_seq_length: tuple[int, ...] = (4096, 1024, 256, 64, 16)
     kernel_size: int = 17
     dropout_rate: float = 0.5
+    pred_stage_type: str = "linear"
+    pred_stage_hidd: int = 400
+    pred_stage_n_layer: int = 1
+    stage: StageConfig | None = None
+    pretrain_output_size: int = 64
+    eval_transformer: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fs) and self.fs > 0):
@@ -56,16 +68,47 @@ class ModelConfig(Config):
             raise ConfigError(f"normalisation is {self.normalisation!r}; expected {' or '.join(NORMALISATIONS)}")
         if self.window_length < 1:
             raise ConfigError(f"window_length is {self.window_length}; expected at least 1 sample")
+        if self.pred_stage_type not in HEADS:
+            raise ConfigError(f"pred_stage_type is {self.pred_stage_type!r}; expected {', '.join(HEADS)}")
+        for name in ("pred_stage_hidd", "pred_stage_n_layer", "pretrain_output_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.eval_transformer and self.stage is None:
+            raise ConfigError("eval_transformer is set, but there is no pretrained stage; expected one below it")
 
 
 def build_model(config: ModelConfig, n_outputs: int) -> nn.Sequential:
-    """[ResNet1d, LinearHead], untrained: (window, lead, sample) → (window, output) logits."""
+    """[stage,] ResNet1d, head; or stage, MLP. Untrained: (window, lead, sample) → (window, output) logits.
+
+    Called as a whole, it takes every window for a record of its own; with a recurrent head, the windows of
+    longer records go through `RecurrentHead.step` or `RecurrentHead.over_records`.
+    """
+    modules: list[nn.Module] = []
+    n_channels = len(config.leads)
+    if config.stage is not None:
+        modules.append(build_stage(config.stage, n_channels, config.pretrain_output_size))
+        n_channels = config.pretrain_output_size
+    if config.eval_transformer:
+        return nn.Sequential(*modules, Mlp(n_channels, config.window_length, n_outputs))
     network = ResNet1d(
-        n_leads=len(config.leads),
+        n_leads=n_channels,
         window_length=config.window_length,
         net_filter_size=config.net_filter_size,
         net_seq_length=config.net_seq_length,
         kernel_size=config.kernel_size,
         dropout_rate=config.dropout_rate,
     )
-    return nn.Sequential(network, LinearHead(network.n_filters, network.n_positions, n_outputs))
+    return nn.Sequential(*modules, network, _build_head(config, network, n_outputs))
+
+
+def _build_head(config: ModelConfig, network: ResNet1d, n_outputs: int) -> nn.Module:
+    if config.pred_stage_type == "linear":
+        return LinearHead(network.n_filters, network.n_positions, n_outputs)
+    return RecurrentHead(
+        config.pred_stage_type,
+        network.n_filters,
+        network.n_positions,
+        n_outputs,
+        hidden_size=config.pred_stage_hidd,
+        n_layers=config.pred_stage_n_layer,
+    )

@@ -1,0 +1,100 @@
+"""Reading and writing what a run folder is made of: JSON, and weights that are data and nothing else."""
+
+import json
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ecg.errors import RunFolderError
+
+CONFIG = "config.json"
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    """Read JSON.
+
+    Raises
+    ------
+    RunFolderError
+        If the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(f"{path}: missing; expected a run folder made by train") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RunFolderError(f"{path}: cannot be read ({error}); expected the JSON that train wrote") from error
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a checkpoint whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    torch.save(dict(state), partial)
+    partial.replace(path)
+
+
+def load_checkpoint(path: Path, *, allowed: Sequence[Any] = ()) -> dict[str, Any]:
+    """Read a checkpoint: tensors, plain values, and what `allowed` lists beside them.
+
+    Parameters
+    ----------
+    allowed : functions and types that unpickling may call, alone or with the name they are stored under
+
+    Raises
+    ------
+    RunFolderError
+        If it is missing, damaged, or holds anything else, naming what that would call.
+    """
+    try:
+        with torch.serialization.safe_globals(list(allowed)):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise RunFolderError(f"{path}: missing; expected a run folder made by train") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise RunFolderError(f"{path}: damaged or not a checkpoint ({_reason(error)}); train again") from error
+    if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
+        raise RunFolderError(
+            f"{path}: not a checkpoint of this program; expected a dictionary with the model's weights"
+        )
+    return state
+
+
+def _reason(error: Exception) -> str:
+    refused = re.search(r"GLOBAL (\S+)", str(error))
+    if refused:
+        return f"it would call {refused[1]}, which is no weight"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
+    """Load a checkpoint's weights into `network` and give back the whole checkpoint.
+
+    Raises
+    ------
+    RunFolderError
+        Also if the weights are those of another network.
+    """
+    state = load_checkpoint(path)
+    fit_weights(network, state["model"], path)
+    return state
+
+
+def fit_weights(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Put weights that were read from `path` into `network`.
+
+    Raises
+    ------
+    RunFolderError
+        If they are those of another network.
+    """
+    try:
+        network.load_state_dict(weights, strict=True)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        detail = lines[1] if len(lines) > 1 else lines[0]
+        raise RunFolderError(f"{path}: weights of another network than {CONFIG} describes ({detail})") from error

@@ -1,0 +1,94 @@
+"""Prediction with a model of the reference system: its windows, its output layer, its rule."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cache.reader import Store
+from ecg.decisions import Decided
+from ecg.errors import ConfigError
+from ecg.reference_input import MIN_PIECE, is_decimated, resample_as_reference, samples_from_header
+from ecg.window import WindowConfig, plan_windows
+from pipeline.batches import Batch, WindowBatches, cut_record
+from pipeline.inference import WindowLogits, compute_window_logits
+from pipeline.predictor import check_fit, read_microvolts
+from pipeline.reference_folder import ReferenceModel
+
+
+class ReferencePredictor:
+    """A model of the reference system, fed millivolts as it was trained on.
+
+    Gains are the true ones (see `ecg.adc.true_gain`): where the reference believed a wrong one of an early
+    header, its input was scaled by it and these predictions differ.
+    """
+
+    def __init__(self, model: ReferenceModel) -> None:
+        self.model = model
+        self.network = model.network
+        self.classes = model.rule.classes
+        self.config = model.config
+        self.windows = WindowConfig(window_length=model.config.window_length, min_piece=MIN_PIECE)
+
+    def check_store(self, store: Store) -> None:
+        """Raise ConfigError if the store has other leads, another rate, or records resampled by another filter."""
+        check_fit(store, self.config)
+        rates = store.column("record/fs_source")
+        n_decimated = sum(is_decimated(float(fs), self.config.fs) for fs in rates)
+        if n_decimated:
+            raise ConfigError(
+                f"{store.path}: {n_decimated} of its {store.n_records} records were resampled from an integer multiple "
+                f"of {self.config.fs:g} Hz, which the reference system does with another filter than the store; "
+                "predict on the records themselves"
+            )
+
+    def read_windows(self, path: Path, row: int) -> Batch:
+        """All windows of one record."""
+        record, signal_uv = read_microvolts(path, self.config.leads)
+        signal_uv = resample_as_reference(signal_uv, record.fs, self.config.fs)
+        length = self._length(signal_uv.shape[1], record.n_samples, record.fs)
+        return cut_record(signal_uv, plan_windows(np.array([length]), self.windows), scale=1.0, row=row)
+
+    def cut_windows(self, store: Store, rows: NDArray[np.integer], batch_size: int) -> Iterator[Batch]:
+        """All windows of some of a store's records, in the store's order, offsets put back."""
+        sources = zip(
+            store.column("record/n_samples_source")[rows], store.column("record/fs_source")[rows], strict=True
+        )
+        lengths = [
+            self._length(int(length), int(n_samples), float(fs))
+            for length, (n_samples, fs) in zip(store.lengths[rows], sources, strict=True)
+        ]
+        offsets = store.column("record/offset")
+        for batch in WindowBatches(
+            store, rows, self.windows, batch_size=batch_size, lengths=np.array(lengths, np.int64)
+        ):
+            offset = torch.from_numpy(offsets[batch.record.numpy()].astype(np.float32))
+            yield _put_back(batch, offset) if offset.any() else batch
+
+    def _length(self, n_resampled: int, n_samples: int, fs: float) -> int:
+        """Samples of a record that are cut into windows."""
+        if self.model.generation == "april":
+            return n_resampled
+        return min(n_resampled, samples_from_header(n_samples, fs, self.config.fs))
+
+    def compute_logits(self, batches: Iterable[Batch], device: torch.device) -> WindowLogits:
+        """Logits of every window, each record's in order."""
+        found = compute_window_logits(self.network, batches, normalisation=self.config.normalisation, device=device)
+        return found.sorted()
+
+    def predict(self, batches: Iterable[Batch], device: torch.device) -> Decided:
+        """Labels and scores of records, by the model's rule."""
+        found = self.compute_logits(batches, device)
+        scores = self.model.output_layer.compute_scores(found.logits)
+        return self.model.rule.decide(scores.double().cpu().numpy(), found.record.cpu().numpy())
+
+
+def _put_back(batch: Batch, offset: torch.Tensor) -> Batch:
+    """The batch with each lead's offset (window, lead) added where something was recorded."""
+    position = torch.arange(batch.signal.shape[2])
+    # recorded: (window, 1, sample)
+    recorded = (position >= batch.pad[:, None]) & (position < (batch.pad + batch.valid)[:, None])
+    return replace(batch, signal=batch.signal.float() + offset[:, :, None] * recorded[:, None, :])

@@ -1,0 +1,73 @@
+"""Checkpoints: what is written is read back, whole or not at all; anything but data is refused by name."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ecg.errors import RunFolderError
+from pipeline.checkpoint import fit_weights, load_checkpoint, load_weights, read_json, save_checkpoint
+
+
+class Payload:
+    """What a malicious checkpoint would hold."""
+
+    def __reduce__(self):
+        return os.system, ("touch ecg12-was-here",)
+
+
+def test_checkpoints_round_trip(tmp_path):
+    network = nn.Linear(2, 3)
+    save_checkpoint(tmp_path / "model.pth", {"epoch": 3, "model": network.state_dict()})
+    other = nn.Linear(2, 3)
+    assert load_weights(other, tmp_path / "model.pth")["epoch"] == 3
+    assert torch.equal(other.weight, network.weight)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pth"]
+
+
+def test_what_a_checkpoint_would_call_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": Payload()}, tmp_path / "model.pth")
+    with pytest.raises(RunFolderError, match=r"model\.pth: damaged or not a checkpoint \(it would call \w+\.system"):
+        load_checkpoint(tmp_path / "model.pth")
+    assert not (tmp_path / "ecg12-was-here").exists()
+
+
+def test_arrays_need_to_be_allowed(tmp_path):
+    torch.save({"model": {}, "threshold": np.zeros(2)}, tmp_path / "model.pth")
+    with pytest.raises(RunFolderError, match=r"it would call numpy\S*\._reconstruct"):
+        load_checkpoint(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize("contents", [[1, 2], {"epoch": 1}, {"model": [1]}])
+def test_other_contents_are_refused(tmp_path, contents):
+    torch.save(contents, tmp_path / "model.pth")
+    with pytest.raises(RunFolderError, match="not a checkpoint of this program; expected a dictionary"):
+        load_checkpoint(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize("contents", [b"", b"x" * 1000])
+def test_damaged_files_are_refused(tmp_path, contents):
+    (tmp_path / "model.pth").write_bytes(contents)
+    with pytest.raises(RunFolderError, match=r"model\.pth: damaged or not a checkpoint"):
+        load_checkpoint(tmp_path / "model.pth")
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(RunFolderError, match=r"model\.pth: missing; expected a run folder made by train"):
+        load_checkpoint(tmp_path / "model.pth")
+    with pytest.raises(RunFolderError, match=r"config\.json: missing; expected a run folder made by train"):
+        read_json(tmp_path / "config.json")
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    with pytest.raises(RunFolderError, match=r"weights of another network than config\.json describes \(size mismatch"):
+        fit_weights(nn.Linear(2, 3), nn.Linear(3, 3).state_dict(), tmp_path / "model.pth")
+
+
+def test_text_that_is_no_json_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(RunFolderError, match=r"config\.json: cannot be read .*; expected the JSON that train wrote"):
+        read_json(tmp_path / "config.json")

@@ -1,0 +1,72 @@
+"""Windows through a network in any order and company: the same logits, each with its record and number."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from cache.reader import Store
+from ecg.models.build import ModelConfig, build_model
+from ecg.window import WindowConfig
+from pipeline.batches import WindowBatches
+from pipeline.inference import compute_logits, compute_window_logits
+
+CPU = torch.device("cpu")
+WINDOWS = WindowConfig(window_length=512)
+
+
+def network_with(head):
+    torch.manual_seed(2)
+    config = ModelConfig(
+        window_length=512, net_filter_size=(4,), net_seq_length=(16,), pred_stage_type=head, pred_stage_hidd=5
+    )
+    return build_model(config, 3).eval()
+
+
+def batches_of(store, **options):
+    return WindowBatches(store, np.arange(20), WINDOWS, **{"batch_size": 16} | options)
+
+
+@pytest.mark.parametrize("head", ["linear", "lstm", "gru", "rnn"])
+def test_order_and_company_do_not_matter(simulated_store, head):
+    store, network = Store(simulated_store), network_with(head)
+    in_order = compute_window_logits(network, batches_of(store), normalisation="record", device=CPU).sorted()
+    shuffled = compute_window_logits(
+        network, batches_of(store, seed=4, batch_size=7), normalisation="record", device=CPU
+    ).sorted()
+    assert torch.equal(in_order.record, shuffled.record)
+    assert torch.equal(in_order.number, shuffled.number)
+    torch.testing.assert_close(in_order.logits, shuffled.logits, atol=1e-5, rtol=1e-5)
+    assert int(in_order.number.max()) > 0
+
+
+def test_sorting_puts_records_together(simulated_store):
+    store = Store(simulated_store)
+    found = compute_window_logits(
+        network_with("linear"), batches_of(store, seed=4), normalisation="record", device=CPU
+    ).sorted()
+    keys = list(zip(found.record.tolist(), found.number.tolist(), strict=True))
+    assert keys == sorted(keys)
+
+
+def test_a_recurrent_head_remembers_the_window_before(simulated_store):
+    store, network = Store(simulated_store), network_with("lstm")
+    (batch,) = batches_of(store, batch_size=10_000)
+    alone = replace(batch, record=torch.arange(len(batch)))
+    together, _ = compute_logits(network, [batch], normalisation="record", device=CPU)
+    apart = compute_window_logits(network, [alone], normalisation="record", device=CPU)
+    order = np.lexsort((batch.number.numpy(), batch.record.numpy()))
+    first = batch.number.numpy()[order] == 0
+    torch.testing.assert_close(together[first], apart.logits[order][first])
+    assert not torch.isclose(together[~first], apart.logits[order][~first]).all()
+
+
+def test_fewer_samples_than_the_store_has_can_be_taken(simulated_store):
+    store = Store(simulated_store)
+    lengths = store.lengths[:20] - 100
+    batches = batches_of(store, lengths=lengths)
+    assert len(batches.plan) == len(batches.plan.record)
+    for row in range(20):
+        windows = batches.plan.record == row
+        assert (batches.plan.start[windows] + batches.plan.valid[windows]).max() <= lengths[row]
