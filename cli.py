@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +53,15 @@ class Lines:
         """Nothing is held back."""
 
 
+class NameList(click.ParamType):
+    """Names separated by commas or blanks."""
+
+    name = "name,name,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(value.replace(",", " ").split())
+
+
 class Bar:
     """A progress bar on standard error; one line every ten seconds where that is not a terminal."""
 
@@ -60,7 +70,8 @@ class Bar:
         self.bar = tqdm(
             total=total,
             desc=label,
-            unit=f" {unit}",
+            unit="B" if unit == "bytes" else f" {unit}",
+            unit_scale=unit == "bytes",
             mininterval=0.2 if terminal else 10,
             maxinterval=10,
             dynamic_ncols=terminal,
@@ -74,6 +85,10 @@ class Bar:
         if figures:
             self.bar.set_postfix(figures, refresh=False)
         self.bar.update(n)
+
+    def expect(self, total: int) -> None:
+        """The bar's end is there."""
+        self.bar.total = total
 
     def __enter__(self) -> Self:
         return self
@@ -160,6 +175,146 @@ def main() -> None:
 
 
 @main.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_DATA,
+    show_default=True,
+    help="Folder for the data.",
+)
+@click.option("--datasets", type=NameList(), help="Some of them, such as cpsc,georgia.  [default: all six]")
+@click.option(
+    "--source",
+    type=click.Choice(["release", "tarballs"]),
+    help="The published release, or the tarballs of 2020.  [default: as it came before, else the release]",
+)
+@click.option(
+    "--mirror",
+    "mirrors",
+    metavar="URL",
+    multiple=True,
+    help="Take the files from here; may be given several times, and they are tried in order.",
+)
+@click.option(
+    "--from", "given", type=click.Path(path_type=Path), help="Take a release, tarballs or records that are on disk."
+)
+@click.option("--verify", is_flag=True, help="Read and prove every file, and the checksums in the records' headers.")
+@click.option(
+    "--connections", type=click.IntRange(1, 256), default=16, show_default=True, help="Files that come at once."
+)
+@click.option("--keep-archives", is_flag=True, help="Leave tarballs after they were unpacked.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Bring the published run folders into this folder, and no data.",
+)
+@click.option("--set", "weight_set", type=click.Choice(["mdl", "mdls"]), help="With --weights: April's, or August's.")
+@click.option("--url", metavar="URL", help="With --weights: a copy that has them as mdl/… and mdls/mdl1/….")
+@workers_option
+def download(
+    output: Path,
+    weights: Path | None,
+    weight_set: str | None,
+    url: str | None,
+    connections: int,
+    workers: int,
+    **options: Any,
+) -> None:
+    """Bring the six datasets into data/, every file proven by its published digest.
+
+    What is there and right is not fetched again, and an interrupted download goes on where it was: give the same
+    command again. With --verify, a finished folder is proven anew. Exit code 1 if anything is missing or wrong.
+    """
+    from pipeline import download as downloading
+    from pipeline.fetch.transfer import TransferConfig
+
+    transfer = TransferConfig(connections=connections)
+    given = {name: value for name, value in options.items() if value not in (None, (), False)}
+    if weights is None and (weight_set or url):
+        raise click.UsageError("--set and --url are about --weights DIR, which is missing")
+    if weights is not None:
+        if given:
+            raise click.UsageError(f"--weights brings no data; leave out {', '.join(sorted(given))}")
+        _download_weights(weights, weight_set, url, transfer)
+        return
+    config = downloading.DownloadConfig(**given)
+    summary = downloading.download(output, config, transfer=transfer, workers=workers, progress=Bar)
+    _echo_download(summary)
+
+
+def _echo_download(summary: Any) -> None:
+    rows = [_download_row(report) for report in summary.reports]
+    echo_table(
+        ["dataset", "records", "of", "files", "size", "of", "fetched", "verified", "repaired", "missing"],
+        rows,
+    )
+    for name, archive in summary.archives.items():
+        click.echo(f"{name}: tarball with MD5 {archive.md5}, {_ISSUES[archive.issue]}")
+    if summary.verify:
+        right = sum(report.headers_right for report in summary.reports)
+        unstated = sum(report.unstated for report in summary.reports)
+        wrong = [text for report in summary.reports for text in report.headers_wrong]
+        click.echo(
+            f"{right:,} records have the checksums that their headers state, {len(wrong):,} have not"
+            + (f"; {unstated:,} leads have none stated" if unstated else "")
+        )
+        _echo_some([f"header checksum: {text}" for text in wrong])
+    trusted = sum(report.n_trusted for report in summary.reports)
+    if trusted:
+        click.echo(f"{trusted:,} files were proven by an earlier run and not touched since; --verify reads them again")
+    _echo_some(summary.notes)
+    _echo_some(summary.problems)
+    if summary.interrupted:
+        click.echo("interrupted; what has come is kept, and the same command goes on from there")
+        raise SystemExit(130)
+    if summary.problems:
+        raise click.ClickException(f"{summary.output}: not complete: {len(summary.problems)} problem(s)")
+    click.echo(f"{summary.output}: complete ({summary.seconds:.1f} s)")
+
+
+def _echo_some(texts: Sequence[str], most: int = 20) -> None:
+    for text in texts[:most]:
+        click.echo(text, err=True)
+    if len(texts) > most:
+        click.echo(f"… and {len(texts) - most:,} more, all of them in download-manifest.json", err=True)
+
+
+_ISSUES = {"first": "of the first issue", "last": "of the last issue", "both": "the same in both issues"}
+
+
+def _download_row(report: Any) -> list[Any]:
+    return [
+        report.name,
+        report.n_records,
+        report.expected_records,
+        report.n_files,
+        format_bytes(report.disk_bytes),
+        format_bytes(report.expected_disk_bytes),
+        report.n_fetched,
+        report.n_verified,
+        report.n_repaired,
+        len(report.missing),
+    ]
+
+
+def _download_weights(output: Path, weight_set: str | None, url: str | None, transfer: Any) -> None:
+    from pipeline.fetch.weights import fetch_weights
+
+    summary = fetch_weights(output, weight_set=weight_set, url=url, transfer=transfer, progress=Bar)
+    for name in summary.came:
+        click.echo(f"{output / name}: came; the digests seen are recorded, none are published")
+    for name in summary.kept:
+        click.echo(f"{output / name}: is as it came")
+    if summary.interrupted:
+        click.echo("interrupted; the same command goes on")
+        raise SystemExit(130)
+    for problem in summary.problems:
+        click.echo(problem, err=True)
+    if summary.problems:
+        raise click.ClickException(f"{output}: {len(summary.problems)} run folder(s) could not be had")
+
+
+@main.command()
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--records", type=click.IntRange(min=1), default=1000, show_default=True, help="How many.")
 @click.option("--seed", type=int, default=2020, show_default=True, help="Same seed, same bytes.")
@@ -187,6 +342,9 @@ def simulate(output: Path, records: int, seed: int, layout: str, max_duration: f
 @click.option("--output", type=click.Path(path_type=Path), default=DEFAULT_STORE, show_default=True, help="The store.")
 @click.option("--fs", type=float, default=BUILD.fs, show_default=True, help="Sampling frequency of the store, Hz.")
 @click.option("--codec", type=click.Choice(CODECS), default=BUILD.codec, show_default=True, help="Compressor.")
+@click.option("--leads", type=NameList(), default=BUILD.leads, help="Which, in this order: I,II,V5.  [default: all 12]")
+@click.option("--highpass", type=float, help="Zero-phase high-pass filter at this frequency, Hz.  [default: none]")
+@click.option("--notch", type=float, help="Zero-phase notch filter at this frequency, Hz.  [default: none]")
 @click.option("--seed", type=int, default=BUILD.seed, show_default=True, help="Of the records' placement.")
 @click.option(
     "--bad-checksum",
@@ -203,9 +361,24 @@ def simulate(output: Path, records: int, seed: int, layout: str, max_duration: f
 )
 @click.option("--strict", is_flag=True, help="Stop at the first record that cannot be taken.")
 @workers_option
+@click.option("--scheduler", metavar="ADDRESS", help="Work on this running dask cluster, tcp://HOST:PORT.")
+@click.option(
+    "--scheduler-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The same, by the file of `dask scheduler --scheduler-file`.",
+)
+@click.option("--dashboard", is_flag=True, help="Say where dask's dashboard is; needs the package bokeh.")
 @force_option
 def build_cache(
-    inputs: tuple[Path, ...], output: Path, workers: int, force: bool, strict: bool, **options: Any
+    inputs: tuple[Path, ...],
+    output: Path,
+    workers: int,
+    scheduler: str | None,
+    scheduler_file: Path | None,
+    dashboard: bool,
+    force: bool,
+    strict: bool,
+    **options: Any,
 ) -> None:
     """Convert WFDB records into one store.
 
@@ -214,17 +387,21 @@ def build_cache(
     command.
     """
     from pipeline import ingest
+    from pipeline.cluster import Cluster
 
+    if scheduler and scheduler_file:
+        raise click.UsageError("--scheduler and --scheduler-file both name a cluster; give one of them")
     patients = options.pop("patients")
     summary = ingest.build_cache(
         inputs or (DEFAULT_DATA,),
         output,
         StoreConfig(**options),
-        workers=workers,
+        cluster=Cluster(workers=workers, scheduler=scheduler, scheduler_file=scheduler_file, dashboard=dashboard),
         patients=patients,
         strict=strict,
         force=force,
         progress=Bar,
+        say=click.echo,
     )
     store = summary.description
     if summary.already_complete:
@@ -262,17 +439,33 @@ def _echo_store(store: Any) -> None:
     click.echo(f"{store.path}: {len(store.leads)} leads at {store.fs:g} Hz, {size}")
 
 
-def _echo_rejects(rejects: Sequence[Any]) -> None:
-    for reject in rejects:
+def _echo_rejects(rejects: Sequence[Any], most: int | None = 20) -> None:
+    stages = Counter(reject.stage for reject in rejects)
+    if rejects:
+        counts = ", ".join(f"{n:,} at {stage}" for stage, n in sorted(stages.items()))
+        click.echo(f"{len(rejects):,} records rejected: {counts}", err=True)
+    for reject in rejects[:most]:
         click.echo(f"rejected {reject.dataset}/{reject.record} ({reject.stage}): {reject.reason}", err=True)
+    if most is not None and len(rejects) > most:
+        click.echo(f"and {len(rejects) - most:,} more: the store's attribute `rejects` has them all", err=True)
 
 
 @main.command("inspect")
 @store_argument
 @click.option("--record", help="Show this record instead: NAME or DATASET/NAME.")
 @click.option("--all-classes", is_flag=True, help="Show the classes that are not scored, too.")
-def inspect_store(store: Path, record: str | None, all_classes: bool) -> None:
+@click.option("--quality", is_flag=True, help="Show instead what was wrong with the records, by dataset.")
+@click.option("--rejects", is_flag=True, help="Show instead every record that was not taken, and why.")
+def inspect_store(store: Path, record: str | None, all_classes: bool, quality: bool, rejects: bool) -> None:
     """Show what is in a store, or what it says of one record."""
+    if (record is not None) + quality + rejects > 1:
+        raise click.UsageError("--record, --quality and --rejects each show another thing; give one of them")
+    if quality:
+        _echo_quality(store)
+        return
+    if rejects:
+        _echo_rejects_table(store)
+        return
     from pipeline.describe import describe_record, describe_store
 
     if record is not None:
@@ -301,6 +494,35 @@ def inspect_store(store: Path, record: str | None, all_classes: bool) -> None:
     if n_hidden:
         click.echo(f"and {n_hidden} classes that are not scored: --all-classes shows them")
     _echo_rejects(summary.rejects)
+
+
+def _echo_quality(path: Path) -> None:
+    from pipeline.describe_quality import describe_quality
+
+    found = describe_quality(path)
+    echo_table(
+        ["dataset", "records", "flagged", "rejected", "samples interpolated", "samples clipped"],
+        [[name, q.n_records, q.n_flagged, q.n_rejected, q.n_invalid, q.n_clipped] for name, q in found.items()],
+    )
+    rows = [
+        [name, entry.flag, entry.n_records, entry.n_leads, ", ".join(entry.examples)]
+        for name, quality in found.items()
+        for entry in quality.flags
+    ]
+    if rows:
+        click.echo()
+        echo_table(["dataset", "flag", "records", "leads", "such as"], rows)
+    click.echo("What the flags mean: cache/FORMAT.md, section 5; those of one record: inspect --record NAME")
+
+
+def _echo_rejects_table(path: Path) -> None:
+    from pipeline.describe import describe_store
+
+    rejects = describe_store(path).rejects
+    rows = [[reject.dataset, reject.record, reject.stage, reject.reason] for reject in rejects]
+    if rows:
+        echo_table(["dataset", "record", "stage", "reason"], rows)
+    click.echo(f"{len(rejects):,} records rejected")
 
 
 @main.command()
@@ -338,6 +560,12 @@ def verify(store: Path, workers: int) -> None:
 @click.option("--lr", type=float, help="Highest learning rate.")
 @click.option("--valid-split", type=float, help="Share of the records to validate on.")
 @click.option("--max-windows-per-record", type=int, help="Random windows of a long record in each epoch.")
+@click.option(
+    "--residency",
+    type=click.Choice(["auto", "stream", "memory", "device"]),
+    help="Where windows are while an epoch lasts.  [default: auto, by what fits]",
+)
+@click.option("--check/--no-check", default=None, help="Hold each chunk against its checksum when first decoded.")
 @click.option("--normalisation", type=click.Choice(["record", "none"]), help="Of the amplitude; none feeds mV.")
 @click.option("--net-filter-size", type=NumberList(), help="Filters of each block.")
 @click.option("--net-seq-length", type=NumberList(), help="Positions after each block.")
@@ -366,8 +594,8 @@ def train(store: Path, folder: Path | None, cuda: bool, **options: Any) -> None:
     best = summary.history[summary.best_epoch]
     click.echo(
         f"{'stopped' if summary.interrupted else 'done'} after {len(summary.history)} epochs on {summary.n_train:,} "
-        f"records, validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: challenge metric "
-        f"{best['challenge_metric']:.3f}, macro AUROC {best['auroc']:.3f}"
+        f"records ({summary.residency}), validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: "
+        f"challenge metric {best['challenge_metric']:.3f}, macro AUROC {best['auroc']:.3f}"
     )
     click.echo(f"run folder: {summary.folder}")
     if summary.interrupted:
@@ -383,6 +611,7 @@ def _echo_epoch(row: Mapping[str, float]) -> None:
         "AUROC": "auroc",
         "AUPRC": "auprc",
         "windows/s": "windows_per_second",
+        "waiting": "waiting",
         "s": "seconds",
     }
     if row["epoch"] == 0:
@@ -462,6 +691,205 @@ def _echo_scores(summary: Any) -> None:
     click.echo(f"{summary.n_records:,} records, {summary.n_unlabelled:,} of them without a scored label")
     for path in summary.written:
         click.echo(f"written: {path}")
+
+
+@main.group()
+def bench() -> None:
+    """Measure how fast this machine does a part of the work, against a baseline in the same run."""
+
+
+@bench.command("download")
+@click.option("--files", type=click.IntRange(min=32), default=5000, show_default=True, help="How many to fetch.")
+@click.option("--delay-ms", type=float, default=20.0, show_default=True, help="Before the server answers, ms.")
+@click.option("--connections", type=click.IntRange(1, 256), default=16, show_default=True, help="At once.")
+@click.option("--folder", type=click.Path(path_type=Path), help="For the files.  [default: a temporary one]")
+def bench_download(files: int, delay_ms: float, connections: int, folder: Path | None) -> None:
+    """Fetching from a server on this machine, and proving what came, against curl-like and sha256sum baselines."""
+    from pipeline.bench import download as benchmark
+
+    rows = benchmark.run(n_files=files, delay_s=delay_ms / 1000, connections=connections, folder=folder, progress=Bar)
+    _echo_bench(rows)
+
+
+@bench.command("corpus")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--records", type=click.IntRange(min=6), help="Fewer than the whole corpus.  [default: 43,101]")
+@click.option("--seed", type=int, default=2020, show_default=True, help="Same seed, same bytes.")
+def bench_corpus(output: Path, records: int | None, seed: int) -> None:
+    """Write files of the whole corpus's shape into the folder OUTPUT, to measure build-cache on: 7.8 GB.
+
+    Signals repeat from a pool, each record with one sample and a header of its own.
+    """
+    from pipeline.bench import corpus as benchmark
+
+    summary = benchmark.write_corpus(output, records or benchmark.WHOLE, seed=seed, progress=Bar)
+    click.echo(f"{summary.n_records:,} records of {summary.n_patients:,} patients in {output}")
+
+
+@bench.command("codecs")
+@store_argument
+@click.option("--chunks", type=click.IntRange(min=1), default=4, show_default=True, help="How many to measure on.")
+def bench_codecs(store: Path, chunks: int) -> None:
+    """Ways of compressing the signal, on chunks of STORE: size, encoding and decoding, one thread."""
+    from pipeline.bench import codec as benchmark
+
+    rows = benchmark.run(store, n_chunks=chunks, progress=Bar)
+    echo_table(
+        ["codec", "--codec", "times smaller", "encode MB/s", "decode MB/s"],
+        [[row.what, row.choice, row.ratio, int(row.encode_mb_s), int(row.decode_mb_s)] for row in rows],
+    )
+
+
+@bench.command("ingest")
+@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--records", "n_records", type=click.IntRange(min=20), default=4000, show_default=True, help="Simulated records."
+)
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep the simulated records here for the next run.")
+@click.option(
+    "--workers", type=NumberList(), default="1,2", show_default=True, help="Numbers of workers, one after another."
+)
+@click.option(
+    "--baseline-records",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="Records for the slow baseline, evenly spread.",
+)
+def bench_ingest(inputs: tuple[Path, ...], **options: Any) -> None:
+    """Converting records, against wfdb and scipy under dask, and against reading the bytes alone.
+
+    INPUTS are folders or records; by default simulated records of ten seconds.
+    """
+    from pipeline.bench import ingest as benchmark
+
+    result = benchmark.run(inputs, progress=Bar, **options)
+    echo_table(
+        ["what", "workers", "records", "s", "start-up s", "records/s", "× baseline", "× one worker", "cpu ms/record"],
+        [
+            [
+                row.what,
+                row.workers,
+                row.n_records,
+                row.seconds,
+                row.start_s,
+                int(row.rate),
+                row.over_baseline,
+                row.over_one,
+                1000 * row.processor_s / row.n_records,
+            ]
+            for row in result.rows
+        ],
+    )
+    whole = result.stages["all"]
+    click.echo()
+    echo_table(
+        ["stage, one process", "ms a record", "share"],
+        [[name, 1000 * seconds, f"{100 * seconds / whole:.0f} %"] for name, seconds in result.stages.items()],
+    )
+    click.echo(
+        f"{result.n_records:,} records, {result.seconds_of_signal / result.n_records:.1f} s long on average, "
+        f"{format_bytes(result.n_bytes)}; reading all headers took {result.plan_s:.2f} s, and is not in the rates"
+        + (f"; wfdb could not read {result.n_unread} of the baseline's" if result.n_unread else "")
+    )
+
+
+@bench.command("loader")
+@click.option(
+    "--records", "n_records", type=click.IntRange(min=600), default=8000, show_default=True, help="In the store."
+)
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep the simulated store here for the next run.")
+@click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True, help="Of all ways in turn.")
+def bench_loader(n_records: int, folder: Path | None, rounds: int) -> None:
+    """Batches from a store, against loading and resampling files, against zarr, and against memory itself."""
+    from pipeline.bench import loader as benchmark
+
+    result = benchmark.run(n_records=n_records, folder=folder, rounds=rounds, progress=Bar)
+    ceiling, baseline = result.row(benchmark.CEILING), result.row(benchmark.BASELINE)
+    echo_table(
+        ["what", "gives", "windows/s", "median", "× (d)", "median", "× (b)", "cpu µs/window"],
+        [
+            [
+                row.what,
+                row.gives,
+                int(row.best),
+                int(row.median),
+                row.best / ceiling.best,
+                row.median / ceiling.median,
+                row.best / baseline.best,
+                min(row.processor_us),
+            ]
+            for row in result.rows
+        ],
+    )
+    click.echo(
+        f"a chunk: {result.zarr_ms:.2f} ms through zarr, {result.checked_ms:.2f} ms directly with its crc32c, "
+        f"{result.unchecked_ms:.2f} ms without"
+    )
+
+
+@bench.command("footprint")
+@store_argument
+@click.option("--plan", "n_planned", type=int, default=10_000_000, show_default=True, help="Records to plan with.")
+def bench_footprint(store: Path, n_planned: int) -> None:
+    """Time to the first batch, memory of a streamed epoch of STORE, and what planning an epoch takes."""
+    from pipeline.bench import footprint as benchmark
+
+    found = {
+        "first batch of stream": benchmark.of_the_first_batch(store),
+        "an epoch of stream": benchmark.of_a_streamed_epoch(store),
+        f"plan {n_planned:,} records, stream": benchmark.of_a_plan(n_planned, streamed=True),
+        f"plan {n_planned:,} records, memory": benchmark.of_a_plan(n_planned, streamed=False),
+    }
+    echo_table(
+        ["what", "seconds", "peak MB", "of that imports, MB"],
+        [[what, one.seconds, one.peak_bytes / 1e6, one.begun_bytes / 1e6] for what, one in found.items()],
+    )
+
+
+@bench.command("shuffle")
+@click.option("--records", "n_records", type=int, default=43_101, show_default=True, help="In the simulated table.")
+def bench_shuffle(n_records: int) -> None:
+    """How well shuffle buffers mix, beside a true permutation; and how full rows of records are."""
+    from pipeline.bench import shuffling as benchmark
+
+    result = benchmark.run(n_records=n_records)
+    echo_table(
+        ["order", "chunks/batch", "neighbours apart at rest", "at rest apart, batches", "label", "dataset"],
+        [[row.what, row.chunks, row.apart, row.together, row.label_spread, row.dataset_spread] for row in result.rows],
+    )
+    for n_rows, share in result.padding.items():
+        click.echo(f"records in {n_rows} rows, all windows of each: {share:.2%} of the rows are padding")
+
+
+@bench.command("training")
+@store_argument
+@click.option("--pairs", type=click.IntRange(min=3), default=9, show_default=True, help="Of loader and one batch.")
+@click.option("--small-steps", type=int, default=12, show_default=True, help="Of the small model; 0 leaves it out.")
+@click.option("--full-steps", type=int, default=1, show_default=True, help="Of the default model; 0 leaves it out.")
+def bench_training(store: Path, pairs: int, small_steps: int, full_steps: int) -> None:
+    """Steps of training on batches of STORE, against the same steps on one batch that is there."""
+    from pipeline.bench import training as benchmark
+
+    steps = {name: n for name, n in (("small", small_steps), ("full", full_steps)) if n}
+    rows = benchmark.run(store, pairs=pairs, steps=steps, progress=Bar)
+    echo_table(
+        ["model", "residency", "pairs", "windows/s", "ratio", "from", "to", "confidence", "waiting"],
+        [
+            [r.model, r.residency, r.pairs, r.rate, r.ratio, r.low, r.high, f"{r.confidence:.1%}", f"{r.waiting:.1%}"]
+            for r in rows
+        ],
+    )
+
+
+def _echo_bench(rows: Sequence[Any]) -> None:
+    echo_table(
+        ["what", "seconds", "files/s", "MB/s", "times the baseline"],
+        [
+            [row.what, row.seconds, row.n_files / row.seconds, row.n_bytes / row.seconds / 1e6, row.ratio]
+            for row in rows
+        ],
+    )
 
 
 @main.command()

@@ -9,7 +9,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-import cache.compression  # noqa: F401 - switches Blosc's own threads off
+from cache.compression import codecs_beyond_zarr, require_codec
 from cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, SIGNAL, StoreConfig
 from ecg.errors import ChecksumError, FormatVersionError, StoreError
 
@@ -49,6 +49,7 @@ class Store:
                 f"{self.path}: root attributes changed ({type(error).__name__}: {error}); expected what build-cache "
                 "wrote: build the store again"
             ) from error
+        require_codec(self.config.codec)
         self.chunk_length = self.config.chunk_length
         self._columns: dict[str, NDArray] = {}
         shape, chunks, dtype = self._signal.shape, self._signal.chunks, self._signal.dtype
@@ -66,7 +67,8 @@ class Store:
     @cached_property
     def _signal(self) -> zarr.Array:
         try:
-            return zarr.open_array(self.path, path=SIGNAL.path, mode="r")
+            with codecs_beyond_zarr():
+                return zarr.open_array(self.path, path=SIGNAL.path, mode="r")
         except _OPENING as error:
             raise StoreError(f"{self.path}/signal: cannot be opened ({error}); build the store again") from error
 
@@ -180,7 +182,8 @@ class Store:
 def read_chunk_of(path: Path, chunk: int) -> NDArray[np.int16]:
     """A decoded chunk of a store that may still be incomplete; raises as `Store.read_chunk` does."""
     try:
-        signal = zarr.open_array(path, path=SIGNAL.path, mode="r")
+        with codecs_beyond_zarr():
+            signal = zarr.open_array(path, path=SIGNAL.path, mode="r")
     except _OPENING as error:
         raise ChecksumError(f"{path}/signal: cannot be opened ({error})") from error
     width = signal.chunks[1]

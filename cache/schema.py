@@ -13,12 +13,12 @@ import numpy as np
 
 from ecg.config import Config
 from ecg.errors import ConfigError, StoreError
-from ecg.leads import LEADS
+from ecg.leads import LEADS, canonical_lead
 
 FORMAT_NAME = "ecg12"
 FORMAT_VERSION = 1
 
-CODECS = ("lz4", "zstd")
+CODECS = ("lz4", "zstd", "pcodec")
 CHECKSUM_POLICIES = ("reject", "flag")
 SEX_CODES: dict[str | None, int] = {None: -1, "Female": 0, "Male": 1}
 
@@ -32,9 +32,11 @@ class StoreConfig(Config):
     fs : sampling frequency of the store, Hz
     leads : lead names, in storage order
     chunk_length : samples of each lead in a chunk
-    codec : Blosc compressor of the signal, "lz4" (fast) or "zstd" (small), with bitshuffle
+    codec : of the signal: Blosc's "lz4" (fast) or "zstd" (smaller) with bitshuffle, or "pcodec" (smallest, but only
+        zarr-python reads it)
     seed : of the placement order
     bad_checksum : "reject" a record whose samples do not match its header's checksum, or "flag" it
+    highpass, notch : of the zero-phase filters of `ecg.filters`, Hz; None for none
     """
 
     fs: float = 400.0
@@ -43,12 +45,15 @@ class StoreConfig(Config):
     codec: str = "lz4"
     seed: int = 2020
     bad_checksum: str = "reject"
+    highpass: float | None = None
+    notch: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.fs, int):
             object.__setattr__(self, "fs", float(self.fs))  # 400 and 400.0 are the same build
         if not (np.isfinite(self.fs) and 1 <= self.fs <= 100_000):
             raise ConfigError(f"fs is {self.fs}; expected 1 to 100,000 Hz")
+        object.__setattr__(self, "leads", tuple(map(canonical_lead, self.leads)))
         unknown = [lead for lead in self.leads if lead not in LEADS]
         if unknown or not self.leads or len(set(self.leads)) != len(self.leads):
             raise ConfigError(f"leads are {', '.join(self.leads)}; expected each once, from {', '.join(LEADS)}")
@@ -56,7 +61,19 @@ class StoreConfig(Config):
             raise ConfigError(f"chunk_length is {self.chunk_length}; expected at least 1,024 samples")
         for field, allowed in (("codec", CODECS), ("bad_checksum", CHECKSUM_POLICIES)):
             if getattr(self, field) not in allowed:
-                raise ConfigError(f"{field} is {getattr(self, field)!r}; expected {' or '.join(allowed)}")
+                choice = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
+                raise ConfigError(f"{field} is {getattr(self, field)!r}; expected {choice}")
+
+        for field in ("highpass", "notch"):
+            frequency = getattr(self, field)
+            if frequency is not None and not 0 < frequency < self.fs / 2:
+                raise ConfigError(f"{field} is {frequency:g} Hz; expected between 0 and half of fs, {self.fs / 2:g} Hz")
+            object.__setattr__(self, field, None if frequency is None else float(frequency))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As every configuration, but without filters that are not used."""
+        values = Config.to_dict(self)
+        return {name: value for name, value in values.items() if value is not None}
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON: two stores with equal digests were built by the same rules."""
@@ -210,7 +227,7 @@ class Part:
             {
                 "partition": self.partition,
                 "chunk_digests": {str(chunk): digest for chunk, digest in self.chunk_digests.items()},
-                "rows": [asdict(row) for row in self.rows],
+                "rows": [{name: getattr(row, name) for name in RecordRow.__slots__} for row in self.rows],
                 "rejects": [asdict(reject) for reject in self.rejects],
             }
         )

@@ -5,10 +5,11 @@ renamed into place, so that whatever stands at its own path is whole.
 """
 
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import zarr
 from numpy.typing import NDArray
 
 from cache.checksum import DIGEST_ATTRIBUTE, chunk_digest, tables_digest
-from cache.compression import signal_compressors, table_compressors
+from cache.compression import codecs_beyond_zarr, encode_signal, signal_codecs, table_compressors
 from cache.schema import (
     COLUMNS,
     FORMAT_NAME,
@@ -30,9 +31,13 @@ from cache.schema import (
     Reject,
     StoreConfig,
 )
-from ecg.errors import StoreError
+from ecg.errors import EcgError, StoreError
+
+logger = logging.getLogger(__name__)
 
 TABLE_CHUNK_ROWS = 65_536
+PLAN_MARKER = "plan"
+"""File of the build folder that holds the plan's digest; tasks lock it while they write."""
 
 
 def build_folder(store: Path) -> Path:
@@ -66,38 +71,107 @@ def build_lock(store: Path) -> Iterator[Path]:
                 shutil.rmtree(folder)
 
 
+@contextmanager
+def task_lock(folder: Path, plan_digest: str) -> Iterator[None]:
+    """Hold off other builds while a task writes; any number of tasks may.
+
+    A build that is killed can leave workers behind, which finish what they were at. The next build waits for them
+    (`no_task_at_work`), and a task that begins later finds that it belongs to no build any more.
+
+    Raises
+    ------
+    StoreError
+        If `folder` is not, or no longer, that of a build by this plan.
+    """
+    marker = folder / PLAN_MARKER
+    with ExitStack() as held:
+        try:
+            file = held.enter_context(marker.open())
+            fcntl.flock(file, fcntl.LOCK_SH)
+            ours = os.path.samestat(os.fstat(file.fileno()), marker.stat()) and file.read() == plan_digest
+        except FileNotFoundError:
+            ours = False
+        if not ours:
+            raise StoreError(f"{folder}: no longer the folder of this build; another took its place: run it again")
+        yield
+
+
+@contextmanager
+def no_task_at_work(folder: Path) -> Iterator[None]:
+    """Wait until no worker of an earlier build writes into `folder`, and let none begin."""
+    marker = folder / PLAN_MARKER
+    if not marker.exists():
+        yield
+        return
+    with marker.open("r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.warning("%s: waiting for the workers of an earlier build to finish what they are at", folder)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def told_what_to_do(store: Path) -> Iterator[None]:
+    """Turn a failure of the disk, most often a full one, into a StoreError that says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, EcgError):
+            raise
+        where = f", {error.filename}" if error.filename else ""
+        raise StoreError(
+            f"{store}: the build cannot go on ({error.strerror or error}{where}); make room or allow writing there, "
+            "then give the same command again: what is finished is kept"
+        ) from error
+
+
 def create_store(path: Path, config: StoreConfig, n_chunks: int) -> None:
     """Make an empty, incomplete store with `n_chunks` chunks of signal still to be written."""
     root = zarr.create_group(path, zarr_format=3, overwrite=True, attributes=_attributes(config, complete=False))
-    root.create_array(
-        SIGNAL.path,
-        shape=(len(config.leads), n_chunks * config.chunk_length),
-        chunks=(len(config.leads), config.chunk_length),
-        dtype=SIGNAL.dtype,
-        fill_value=0,
-        dimension_names=SIGNAL.dims,
-        compressors=signal_compressors(config.codec),
-        attributes=SIGNAL.attributes(),
-    )
+    codecs = signal_codecs(config.codec)
+    with codecs_beyond_zarr():
+        root.create_array(
+            SIGNAL.path,
+            shape=(len(config.leads), n_chunks * config.chunk_length),
+            chunks=(len(config.leads), config.chunk_length),
+            dtype=SIGNAL.dtype,
+            fill_value=0,
+            dimension_names=SIGNAL.dims,
+            attributes=SIGNAL.attributes(),
+            **codecs,
+        )
 
 
-def write_chunk(path: Path, chunk: int, block: NDArray[np.int16]) -> str:
-    """Write one whole chunk of `signal` and give back its digest.
+def write_chunk(path: Path, config: StoreConfig, chunk: int, block: NDArray[np.int16]) -> str:
+    """Write one whole chunk of `signal`, or nothing of it, and give back its digest.
 
     All-zero chunks are written too, so that a missing file always means a lost one.
 
     Parameters
     ----------
     block : int16 array, shape (n_leads, chunk_length), µV
+
+    Raises
+    ------
+    StoreError
+        If the block has another form.
+    OSError
+        If it cannot be written.
     """
-    # with_config, for open_array drops a config given to it
-    signal = zarr.open_array(path, path=SIGNAL.path, mode="r+").with_config({"write_empty_chunks": True})
-    width = signal.chunks[1]
-    if block.shape != (signal.shape[0], width) or block.dtype != np.int16:
-        raise StoreError(
-            f"{path} chunk {chunk}: block of {block.dtype} {block.shape}; expected int16 {(signal.shape[0], width)}"
-        )
-    signal[:, chunk * width : (chunk + 1) * width] = block
+    expected = (len(config.leads), config.chunk_length)
+    if block.shape != expected or block.dtype != np.int16:
+        raise StoreError(f"{path} chunk {chunk}: block of {block.dtype} {block.shape}; expected int16 {expected}")
+    file = path / SIGNAL.path / "c" / "0" / str(chunk)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{chunk}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(encode_signal(config.codec, block))
+        partial.replace(file)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
     return chunk_digest(block)
 
 
@@ -107,17 +181,26 @@ def part_path(folder: Path, partition: int) -> Path:
 
 
 def write_part(folder: Path, part: Part) -> None:
-    """Write a journal entry: whole or not at all."""
-    write_text_atomically(part_path(folder, part.partition), part.to_json())
+    """Write a journal entry: whole or not at all, whatever kills the process.
+
+    It is not flushed to the disk. Should the machine itself stop, an entry may be torn or its chunks may: both are
+    noticed by the next run, which checks the digests, while waiting for the disk would cost every task.
+    """
+    _write_text(part_path(folder, part.partition), part.to_json(), flush=False)
 
 
 def write_text_atomically(path: Path, text: str) -> None:
     """Write `text` beside `path`, flush it to the disk, then rename it into place."""
+    _write_text(path, text, flush=True)
+
+
+def _write_text(path: Path, text: str, *, flush: bool) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with partial.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        if flush:
+            os.fsync(file.fileno())
     partial.replace(path)
 
 
@@ -147,7 +230,8 @@ def finalise(
     StoreError
         If a chunk has no digest, naming every missing one.
     """
-    signal = zarr.open_array(path, path=SIGNAL.path, mode="r")
+    with codecs_beyond_zarr():
+        signal = zarr.open_array(path, path=SIGNAL.path, mode="r")
     n_chunks = signal.shape[1] // signal.chunks[1]
     missing = [chunk for chunk in range(n_chunks) if chunk not in chunk_digests]
     if missing:

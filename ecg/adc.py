@@ -138,10 +138,15 @@ def to_digital(signal_uv: NDArray[np.floating]) -> tuple[NDArray[np.int16], int]
         If a sample is NaN: interpolate first.
     """
     rounded = np.rint(signal_uv)
-    if (n_missing := int(np.isnan(rounded).sum())) > 0:
+    if not rounded.size:
+        return rounded.astype(np.int16), 0
+    lowest, highest = rounded.min(), rounded.max()  # both NaN where one sample is
+    if np.isnan(lowest):
+        n_missing = int(np.isnan(rounded).sum())
         raise SignalError(f"{n_missing} samples are NaN; expected finite microvolts: interpolate first")
-    n_clipped = int((np.abs(rounded) > STORE_LIMIT_UV).sum())
-    if n_clipped:
+    n_clipped = 0
+    if lowest < -STORE_LIMIT_UV or highest > STORE_LIMIT_UV:
+        n_clipped = int((np.abs(rounded) > STORE_LIMIT_UV).sum())
         rounded = np.clip(rounded, -STORE_LIMIT_UV, STORE_LIMIT_UV)
     return rounded.astype(np.int16), n_clipped
 
@@ -180,10 +185,9 @@ def _scale(
     invalid_sample: int,
     leads: Sequence[str] | None,
 ) -> NDArray[np.float32]:
-    for row, gain in enumerate(adc_gain):
-        if not (np.isfinite(gain) and gain > 0):
-            name = leads[row] if leads else str(row)
-            raise SignalError(f"lead {name}: gain {gain:g} adu/mV; expected a positive number")
+    for row in np.flatnonzero(~(np.isfinite(adc_gain) & (adc_gain > 0)))[:1]:
+        name = leads[row] if leads else str(row)
+        raise SignalError(f"lead {name}: gain {adc_gain[row]:g} adu/mV; expected a positive number")
     # signal: (lead, sample); float32 holds 24 bits, so wider samples or baselines go through float64 first
     narrow = signal.dtype.itemsize <= 2 and (np.abs(baseline) <= FLOAT32_EXACT_ADU).all()
     scaled: NDArray[np.floating] = signal.astype(np.float32 if narrow else np.float64)

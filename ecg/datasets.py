@@ -77,6 +77,6 @@ def dataset_of(record_name: str, fs: float | None) -> Dataset | None:
     sampled differently is not taken for one of CPSC's.
     """
     for dataset in DATASETS:
-        if dataset.matches(record_name) and fs == dataset.fs:
+        if fs == dataset.fs and dataset.matches(record_name):
             return dataset
     return None

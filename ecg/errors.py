@@ -59,3 +59,7 @@ class RunFolderError(EcgError, ValueError):
 
 class TrainingError(EcgError, ArithmeticError):
     """A training that cannot go on."""
+
+
+class ClusterError(EcgError, RuntimeError):
+    """A dask cluster that cannot be reached or cannot do the work."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ecg.errors import LeadError
 
@@ -12,6 +13,7 @@ _CANONICAL = {lead.lower(): lead for lead in LEADS}
 _PREFIX = re.compile(r"^((lead|ecg|ekg)[ _-]+)+")
 
 
+@lru_cache(maxsize=256)
 def canonical_lead(name: str) -> str:
     """The standard spelling of a lead name: AVR, avr and "ECG Lead aVr" are all aVR.
 

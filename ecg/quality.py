@@ -107,13 +107,44 @@ def compute_scale(signal_uv: NDArray[np.float32] | NDArray[np.int16]) -> np.floa
     -------
     float32, µV; 0 for a signal without any variation
     """
+    if signal_uv.dtype == np.int16:
+        return _scale_of_whole(signal_uv)
     centred = signal_uv - np.median(signal_uv, axis=1, keepdims=True).astype(np.float32)
     centred = centred.ravel()
-    last = centred.size - 1
-    low, high = int(0.01 * last), int(np.ceil(0.99 * last))
+    low, high = _kept_ranks(centred.size)
     centred.partition((low, high))
     kept = centred[low : high + 1].astype(np.float64)
     return np.float32(np.sqrt(np.mean(kept * kept)))
+
+
+def _kept_ranks(n_samples: int) -> tuple[int, int]:
+    """First and last of the sorted samples, counted from 0, that the scale is made of."""
+    return int(0.01 * (n_samples - 1)), int(np.ceil(0.99 * (n_samples - 1)))
+
+
+def _scale_of_whole(signal_uv: NDArray) -> np.float32:
+    """`compute_scale` of whole microvolts, by counting values instead of sorting samples: exact, and faster."""
+    n_leads, n_samples = signal_uv.shape
+    lows, highs = signal_uv.min(axis=1).astype(np.intp), signal_uv.max(axis=1).astype(np.intp)
+    # counts: how often each value from a lead's lowest to its highest occurs, lead after lead
+    begins = np.concatenate([[0], np.cumsum(highs - lows + 1)])
+    counts = np.bincount((signal_uv + (begins[:-1] - lows)[:, None]).ravel(), minlength=begins[-1])
+    ranks = np.arange(n_leads)[:, None] * n_samples + [(n_samples - 1) // 2, n_samples // 2]
+    middles = np.searchsorted(np.cumsum(counts), ranks, side="right") - begins[:-1, None]
+    twice_centre = middles.sum(axis=1).tolist()
+    # total: how often each value occurs in all leads together, in half microvolts, for a median may lie between two
+    first = -max(twice_centre)
+    total = np.zeros(int((2 * (highs - lows + 1) - twice_centre).max()) - first, np.int64)
+    for begin, end, twice in zip(begins[:-1], begins[1:], twice_centre, strict=True):
+        total[-twice - first : 2 * (end - begin) - twice - first : 2] += counts[begin:end]
+    low, high = _kept_ranks(n_leads * n_samples)
+    below = np.cumsum(total)
+    lowest, highest = np.searchsorted(below, (low, high), side="right")
+    total[highest] -= below[highest] - (high + 1)
+    total[lowest] -= low - (below[lowest - 1] if lowest else 0)
+    values = np.arange(lowest, highest + 1) + first
+    energy = int((total[lowest : highest + 1] * values * values).sum())
+    return np.float32(np.sqrt(energy / (4 * (high - low + 1))))
 
 
 def describe_flags(flags: int) -> str:

@@ -1,47 +1,52 @@
-"""Batches of windows from a store: chunks in random order, several at a time as a shuffle buffer.
+"""Batches of windows from a store: the one interface, wherever the windows are while an epoch lasts.
 
-Because the store places records by hash, every chunk is a fair sample of the corpus, and shuffling among a few
-chunks is nearly as good as shuffling everything, while each chunk is decoded once an epoch.
+Residency `stream` holds a few chunks at a time as a shuffle buffer. Because the store places records by hash, every
+chunk is a fair sample of the corpus, and shuffling among a few chunks is nearly as good as shuffling everything,
+while each chunk is decoded once an epoch. `memory` decodes everything once and shuffles truly; `device` does the same
+in the GPU's memory.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import hashlib
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cache.decode import ChunkReader
 from cache.reader import Store
 from ecg.errors import ConfigError
-from ecg.window import WindowConfig, WindowPlan, cut_window, plan_windows
+from ecg.window import WindowConfig, plan_windows
+from pipeline.batch import Batch
+from pipeline.memory import WindowMemory, available_threads
+from pipeline.order import ORDER_VERSION, EpochOrder, choose_windows, order_resident, order_streamed
+from pipeline.residency import choose_residency
+from pipeline.stored_windows import (
+    StoredWindows,
+    gather_batches,
+    load_device,
+    load_windows,
+    stream_batches,
+    take_windows,
+)
 
 BUFFER_CHUNKS = 8
-"""Chunks decoded together: 50 MB of int16 at the default chunk length."""
+"""Chunks' worth of windows in a shuffle buffer; two buffers are held. See docs/benchmarks.md."""
 
+WINDOWS_OF_A_RECORD = 16
+"""Of one record that come into a shuffle buffer with one chunk: a long record's chunk comes several times instead."""
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Batch:
-    """Windows side by side; samples are still the store's int16.
+MAX_THREADS = 8
+"""More would wait for memory."""
 
-    Attributes
-    ----------
-    signal : int16 tensor, shape (window, lead, window_length), µV; float32 where it is not from a store
-    valid, pad : int64 tensors, shape (window,): recorded samples, zeros in front of them
-    scale : float32 tensor, shape (window,): the record's amplitude, µV
-    record : int64 tensor, shape (window,): row of the record in the store
-    number : int64 tensor, shape (window,): number of the window in its record
-    """
+CPU = torch.device("cpu")
 
-    signal: Tensor
-    valid: Tensor
-    pad: Tensor
-    scale: Tensor
-    record: Tensor
-    number: Tensor
-
-    def __len__(self) -> int:
-        return len(self.signal)
+_NO_WINDOW = {"valid": 1, "pad": 0, "scale": 1.0, "record": -1, "number": -1, "label": 0.0}
+"""Where a batch has no window: what divides is 1, so that zeros stay zeros."""
 
 
 class WindowBatches:
@@ -57,6 +62,27 @@ class WindowBatches:
     max_windows_per_record : random ones of a longer record, others each epoch, so that half-hour records do
         not flood the training; None takes all
     lengths : samples of each of `rows` to take as there, no more than the store has; None takes all
+    residency : "stream", "memory", "device", or "auto": see `pipeline.residency`
+    device : where batches go
+    labels : float32 array, shape (row of the store, class), for the batches' `label`; None for none
+    rank, world_size : which of how many equal shares of each epoch this one is
+    buffer_chunks : of a streamed epoch, see `BUFFER_CHUNKS`
+    threads : that decode or gather; None for as many as there are cores, up to `MAX_THREADS`
+    check : hold each chunk against its crc32c when it is first decoded
+    reader : gives the chunks; None makes one
+
+    Attributes
+    ----------
+    residency : the one chosen, never "auto"
+    plan : the windows of `rows`, as `ecg.window` plans them
+    waited_s : seconds that the present or last iteration has spent waiting for data
+
+    Raises
+    ------
+    ConfigError
+        If an option is out of range; while iterating, if there are fewer windows than ranks.
+    ChecksumError
+        While iterating, if a chunk is missing or damaged, naming it.
     """
 
     def __init__(
@@ -69,139 +95,184 @@ class WindowBatches:
         seed: int | None = None,
         max_windows_per_record: int | None = None,
         lengths: NDArray[np.integer] | None = None,
+        residency: str = "stream",
+        device: torch.device = CPU,
+        labels: NDArray[np.float32] | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        buffer_chunks: int = BUFFER_CHUNKS,
+        threads: int | None = None,
+        check: bool = True,
+        reader: ChunkReader | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}; expected at least 1 window")
-        if max_windows_per_record is not None and max_windows_per_record < 1:
-            raise ConfigError(f"max_windows_per_record is {max_windows_per_record}; expected at least 1")
+        numbers = {"batch_size": batch_size, "max_windows_per_record": max_windows_per_record, "threads": threads}
+        for name, value in (numbers | {"buffer_chunks": buffer_chunks}).items():
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}; expected at least 1")
+        if not 0 <= rank < world_size:
+            raise ConfigError(f"rank is {rank} of {world_size}; expected 0 to {world_size - 1}")
         self.store = store
         self.rows = np.asarray(rows, np.int64)
+        self.windows = windows
         self.batch_size = batch_size
         self.seed = seed
         self.max_windows_per_record = max_windows_per_record
+        self.rank, self.world_size = rank, world_size
+        self.buffer_chunks = buffer_chunks
+        self.device = device
+        self.threads = threads or min(available_threads(), MAX_THREADS)
         self.plan = plan_windows(store.lengths[self.rows] if lengths is None else lengths, windows)
+        self.stored = StoredWindows.of(reader or ChunkReader(store, check=check), self.rows, self.plan)
+        self.residency = choose_residency(residency, self.stored.n_bytes, device)
         self.epoch = 0
+        self.waited_s = 0.0
+        self._labels = np.zeros((store.n_records, 0), np.float32) if labels is None else labels
+        self._scales = store.column("record/scale")
+        self._memory = WindowMemory(batch_size, self.stored.shape, pinned=device.type == "cuda")
+        self._resident: Tensor | None = None
+        self._position = 0
+        self._resume_at = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order (and the choice of long records' windows) of the next iteration."""
+        """Choose the order (and the choice of long records' windows) of the next iteration.
+
+        It starts at the epoch's beginning, unless a loaded state says that this epoch was begun.
+        """
+        if epoch != self.epoch:
+            self._position = self._resume_at = 0
         self.epoch = epoch
 
     @property
     def n_windows(self) -> int:
-        """Windows in an epoch."""
+        """Windows in an epoch, of this rank."""
         if self.max_windows_per_record is None:
-            return len(self.plan)
-        counts = np.bincount(self.plan.record, minlength=len(self.rows))
-        return int(np.minimum(counts, self.max_windows_per_record).sum())
+            n = len(self.plan)
+        else:
+            counts = np.bincount(self.plan.record, minlength=len(self.rows))
+            n = int(np.minimum(counts, self.max_windows_per_record).sum())
+        return -(-n // self.world_size)
+
+    @property
+    def buffer_windows(self) -> int:
+        """Windows in a shuffle buffer."""
+        return self.buffer_chunks * max(self.store.chunk_length // self.windows.window_length, 1)
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Batches in an epoch, of this rank."""
         return -(-self.n_windows // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        left_over = np.zeros(0, np.int64)
-        buffer: dict[int, NDArray[np.int16]] = {}
-        for chunks, windows in self._buffers():
-            # the windows left over from the buffer before still need its chunks
-            buffer |= {chunk: self.store.read_chunk(chunk) for chunk in chunks}
-            windows = np.concatenate([left_over, windows])
-            n_whole = len(windows) // self.batch_size * self.batch_size
-            for first in range(0, n_whole, self.batch_size):
-                yield self._collate(windows[first : first + self.batch_size], buffer)
-            left_over = windows[n_whole:]
-            needed = set(self._chunks_of(left_over).tolist())
-            buffer = {chunk: block for chunk, block in buffer.items() if chunk in needed}
-        if len(left_over):
-            yield self._collate(left_over, buffer)
+        begun = time.perf_counter()
+        first, self._resume_at = self._resume_at, 0
+        self._position, self.waited_s = first, 0.0
+        order = self._order()
+        with closing(self._signals(order, first)) as signals:
+            for number in range(first, len(self)):
+                batch = self._batch(order, number, next(signals))
+                self._position = number + 1
+                self.waited_s += time.perf_counter() - begun
+                yield batch
+                begun = time.perf_counter()
 
-    def _chunks_of(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Chunk in which each window (plan index) starts."""
-        return self._columns_of(windows) // self.store.chunk_length
+    def state_dict(self) -> dict[str, Any]:
+        """Where the present iteration is, and what it depends on: plain values.
 
-    def _columns_of(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return self.store.starts[self.rows[self.plan.record[windows]]] + self.plan.start[windows]
+        The state after the last batch of an epoch goes on with nothing; `set_epoch` begins the next.
+        """
+        return {"epoch": self.epoch, "batches": self._position, "loader": self._identity()}
 
-    def _buffers(self) -> Iterator[tuple[list[int], NDArray[np.int64]]]:
-        """Chunks to hold together, and the windows (plan indices) that start in them, in the epoch's order."""
-        selected = self._selected()
-        column = self._columns_of(selected)
-        chunk = column // self.store.chunk_length
-        chunks = np.unique(chunk)
-        if self.seed is not None:
-            chunks = chunks[_permutation(len(chunks), self.seed, self.epoch, stream=1)]
-        for first in range(0, len(chunks), BUFFER_CHUNKS):
-            held = chunks[first : first + BUFFER_CHUNKS]
-            here = np.isin(chunk, held)
-            windows = selected[here]
-            if self.seed is None:
-                order = np.argsort(column[here], kind="stable")
-            else:
-                order = _permutation(len(windows), self.seed, self.epoch, stream=2 + first // BUFFER_CHUNKS)
-            yield held.tolist(), windows[order]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration give the batches that were left when the state was taken, on any rank.
 
-    def _selected(self) -> NDArray[np.int64]:
-        """Plan indices of this epoch's windows, ascending."""
-        limit = self.max_windows_per_record
-        everything = np.arange(len(self.plan))
-        if limit is None or self.n_windows == len(self.plan):
-            return everything
-        # rank of each window within its record, in random order: the first `limit` stay
-        shuffled = _permutation(len(self.plan), self.seed or 0, self.epoch, stream=0)
-        shuffled = shuffled[np.argsort(self.plan.record[shuffled], kind="stable")]
-        counts = np.bincount(self.plan.record, minlength=len(self.rows))
-        rank = everything - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.sort(shuffled[rank < limit])
+        Raises
+        ------
+        ConfigError
+            If the state is of a loader whose batches would be others, naming every difference.
+        """
+        here = self._identity()
+        try:
+            there, epoch, batches = dict(state["loader"]), int(state["epoch"]), int(state["batches"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"not the state of a loader ({type(error).__name__}: {error}); expected epoch, batches and loader"
+            ) from error
+        names = [name for name in here | there if here.get(name) != there.get(name)]
+        if names:
+            differences = "; ".join(f"{name} {there.get(name)} there, {here.get(name)} here" for name in names)
+            raise ConfigError(f"the loader's state is of another loader ({differences}); make it the same to go on")
+        if not 0 <= batches <= len(self):
+            raise ConfigError(f"the loader's state is after {batches} batches; an epoch has {len(self)}")
+        self.epoch = epoch
+        self._position = self._resume_at = batches
 
-    def _collate(self, windows: NDArray[np.int64], blocks: dict[int, NDArray[np.int16]]) -> Batch:
-        plan, width = self.plan, self.store.chunk_length
-        rows = self.rows[plan.record[windows]]
-        signal = np.empty((len(windows), len(self.store.leads), plan.window_length), np.int16)
-        starts = self._columns_of(windows)
-        for place, (window, start) in enumerate(zip(windows, starts, strict=True)):
-            chunk, column, valid = start // width, start % width, plan.valid[window]
-            if column + valid <= width:
-                block = blocks[chunk]
-            else:  # a long record's window may reach into the next chunk
-                block, column = self.store.read_columns(int(start), int(start + valid)), 0
-            cut_window(block, column, valid, plan.pad[window], signal[place])
-        return Batch(
-            signal=torch.from_numpy(signal),
-            valid=torch.from_numpy(plan.valid[windows]),
-            pad=torch.from_numpy(plan.pad[windows]),
-            scale=torch.from_numpy(self.store.column("record/scale")[rows]),
-            record=torch.from_numpy(rows),
-            number=torch.from_numpy(plan.number[windows]),
+    def _identity(self) -> dict[str, Any]:
+        """All that the batches of an epoch follow from, but for the epoch and the rank."""
+        selection = hashlib.sha256(np.stack([self.stored.column, self.plan.valid]).astype("<i8").tobytes())
+        return {
+            "store_digests": [self.store.attributes["digest"]],
+            "selection": selection.hexdigest(),
+            "window_length": self.windows.window_length,
+            "min_piece": self.windows.min_piece,
+            "max_windows_per_record": self.max_windows_per_record,
+            "batch_size": self.batch_size,
+            "world_size": self.world_size,
+            "residency": self.residency,
+            "buffer_chunks": self.buffer_chunks if self.residency == "stream" else None,
+            "seed": self.seed,
+            "order_version": ORDER_VERSION,
+        }
+
+    def _order(self) -> EpochOrder:
+        """The present epoch's, of this rank."""
+        selected = choose_windows(self.plan.record, self.max_windows_per_record, seed=self.seed or 0, epoch=self.epoch)
+        if self.residency != "stream":
+            return order_resident(
+                selected, seed=self.seed, epoch=self.epoch, rank=self.rank, world_size=self.world_size
+            )
+        return order_streamed(
+            selected,
+            self.stored.chunk[selected],
+            self.plan.record[selected],
+            seed=self.seed,
+            epoch=self.epoch,
+            buffer_windows=self.buffer_windows,
+            windows_of_a_record=WINDOWS_OF_A_RECORD,
+            rank=self.rank,
+            world_size=self.world_size,
         )
 
+    def _signals(self, order: EpochOrder, first: int) -> Generator[Tensor, None, None]:
+        if self.residency == "stream":
+            return stream_batches(
+                self.stored, order, self._memory, batch_size=self.batch_size, first_batch=first, threads=self.threads
+            )
+        firsts = range(first * self.batch_size, len(order.windows), self.batch_size)
+        batches = (order.windows[start : start + self.batch_size] for start in firsts)
+        if self.residency == "memory":
+            if self._resident is None:
+                self._resident = load_windows(self.stored, threads=self.threads)
+            return gather_batches(self._resident, batches, self._memory, threads=self.threads)
+        if self._resident is None:
+            self._resident = load_device(self.stored, self._memory, self.device, threads=self.threads)
+        return (take_windows(self._resident, windows) for windows in batches)
 
-def cut_record(signal_uv: NDArray[np.float32], plan: WindowPlan, *, scale: float, row: int) -> Batch:
-    """All windows of one record that is in memory.
-
-    Parameters
-    ----------
-    signal_uv : float32 array, shape (lead, sample), µV
-    plan : windows of this record alone
-    scale : its amplitude, µV
-    row : what the batch shall call it
-    """
-    windows: NDArray[np.float32] = np.empty((len(plan), len(signal_uv), plan.window_length), np.float32)
-    for number in range(len(plan)):
-        cut_window(signal_uv, plan.start[number], plan.valid[number], plan.pad[number], windows[number])
-    return Batch(
-        signal=torch.from_numpy(windows),
-        valid=torch.from_numpy(plan.valid),
-        pad=torch.from_numpy(plan.pad),
-        scale=torch.full((len(plan),), scale),
-        record=torch.full((len(plan),), row),
-        number=torch.from_numpy(plan.number),
-    )
-
-
-def _permutation(n: int, seed: int, epoch: int, *, stream: int) -> NDArray[np.int64]:
-    """A permutation of n that is a pure function of its arguments, on any machine and numpy version.
-
-    The raw output of Philox (Salmon et al. 2011) is fixed by its definition; its order is the permutation.
-    """
-    key = np.array([seed, epoch], np.uint64)
-    raw = np.random.Philox(key=key, counter=[0, 0, 0, stream]).random_raw(n)
-    return np.argsort(raw, kind="stable")
+    def _batch(self, order: EpochOrder, number: int, signal: Tensor) -> Batch:
+        places = slice(number * self.batch_size, number * self.batch_size + len(signal))
+        windows = order.windows[places]
+        record = self.rows[self.plan.record[windows]]
+        columns = {
+            "valid": self.plan.valid[windows],
+            "pad": self.plan.pad[windows],
+            "scale": self._scales[record],
+            "record": record,
+            "number": self.plan.number[windows],
+            "label": self._labels[record],
+            "counted": order.counted[places],
+            "reset": np.ones(len(windows), bool) if order.reset is None else order.reset[places],
+        }
+        empty = windows < 0
+        if empty.any():
+            for name, value in _NO_WINDOW.items():
+                columns[name][empty] = value
+        batch = Batch(signal=signal, **{name: torch.from_numpy(values) for name, values in columns.items()})
+        return batch if self.device.type == "cpu" else batch.to(self.device)

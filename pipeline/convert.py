@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache.schema import RecordRow, StoreConfig
-from ecg.adc import interpolate_invalid, to_digital, to_microvolts
+from ecg.adc import STORE_LIMIT_UV, interpolate_invalid, to_digital, to_microvolts
 from ecg.errors import ChecksumError, HeaderError, SignalError, StoreError
+from ecg.filters import filter_zero_phase
 from ecg.quality import OFFSET_LIMIT_UV, LeadFlag, checksum_mismatches, compute_lead_flags, compute_scale
 from ecg.record import Record
 from ecg.resample import resample
@@ -39,15 +40,14 @@ def convert_record(planned: PlannedRecord, start: int, config: StoreConfig) -> t
     signal_uv = resample(signal_uv, record.fs, config.fs)
     if signal_uv.shape[1] != planned.length:
         raise StoreError(f"{planned.name}: {signal_uv.shape[1]} samples; the plan says {planned.length}")
+    signal_uv = filter_zero_phase(signal_uv, config.fs, highpass=config.highpass, notch=config.notch)
     offset = _offsets(signal_uv)
     flags[offset != 0] |= np.uint16(LeadFlag.OFFSET)
-    stored = np.empty(signal_uv.shape, np.int16)
-    n_clipped = 0
-    for row, lead_uv in enumerate(signal_uv):
-        stored[row], n = to_digital(lead_uv - np.float32(offset[row]) if offset[row] else lead_uv)
-        if n:
-            flags[row] |= np.uint16(LeadFlag.CLIPPED)
-            n_clipped += n
+    if offset.any():
+        signal_uv = signal_uv - offset[:, None].astype(np.float32)
+    stored, n_clipped = to_digital(signal_uv)
+    if n_clipped:
+        flags[(np.abs(np.rint(signal_uv)) > STORE_LIMIT_UV).any(axis=1)] |= np.uint16(LeadFlag.CLIPPED)
     return stored, RecordRow(
         dataset=planned.dataset,
         name=planned.name,
@@ -87,7 +87,8 @@ def source_digest(record: Record) -> str:
 def _offsets(signal_uv: NDArray[np.float32]) -> NDArray[np.int32]:
     """Median of each lead where it lies beyond ±10 mV, else 0; int32, µV."""
     offset = np.zeros(len(signal_uv), np.int32)
-    for row in np.flatnonzero(np.abs(signal_uv).max(axis=1) > OFFSET_LIMIT_UV):
+    largest = np.maximum(signal_uv.max(axis=1), -signal_uv.min(axis=1))
+    for row in np.flatnonzero(largest > OFFSET_LIMIT_UV):
         median = float(np.median(signal_uv[row]))
         if abs(median) > OFFSET_LIMIT_UV:
             offset[row] = round(median)
@@ -116,7 +117,7 @@ def to_clean_microvolts(record: Record) -> tuple[NDArray[np.float32], NDArray[np
             leads=record.leads,
         )
     # largest: (lead,), NaN where no sample is valid
-    largest = np.fmax.reduce(np.abs(signal_uv), axis=1)
+    largest = np.fmax(np.fmax.reduce(signal_uv, axis=1), -np.fmin.reduce(signal_uv, axis=1))
     for row in np.flatnonzero(largest > LARGEST_UV)[:1]:
         raise SignalError(
             f"{record.name} lead {record.leads[row]}: {largest[row] / 1e6:.3g} V at {record.adc_gain[row]:g} adu/mV, "

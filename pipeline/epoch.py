@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from cache.reader import Store
@@ -62,7 +62,6 @@ def train_epoch(
     epoch: int,
     config: TrainConfig,
     batches: WindowBatches,
-    labels: Tensor,
     device: torch.device,
     progress: Progress,
 ) -> dict[str, float]:
@@ -77,10 +76,10 @@ def train_epoch(
             if len(batch) == 1:
                 continue  # batch norm cannot learn from a single window
             logits = state.network(to_input(batch, device, config.model.normalisation))
-            loss = output_layer.compute_loss(logits, labels[batch.record.to(device)])
+            loss = output_layer.compute_loss(logits[batch.counted], batch.label[batch.counted])
             value = float(loss.item())
             if not math.isfinite(value):
-                names = batches.store.ids[np.unique(batch.record.numpy())]
+                names = batches.store.ids[np.unique(batch.record.cpu().numpy())]
                 raise TrainingError(
                     f"epoch {epoch + 1}: the loss is {value} on records {', '.join(names)}; the weights of the epoch "
                     "before are kept: look at these records, or try a smaller --lr"
@@ -91,12 +90,14 @@ def train_epoch(
             state.scheduler.step()
             total += value * len(batch)
             n_windows += len(batch)
-            task.advance(len(batch), loss=total / n_windows)
+            waiting = batches.waited_s / (time.perf_counter() - begun)
+            task.advance(len(batch), loss=total / n_windows, waiting=f"{waiting:.1%}")
     seconds = time.perf_counter() - begun
     return {
         "train_loss": total / max(n_windows, 1),
         "lr": float(state.scheduler.get_last_lr()[0]),
         "windows_per_second": round(n_windows / seconds, 1),
+        "waiting": round(batches.waited_s / seconds, 4),
     }
 
 
@@ -105,17 +106,18 @@ def validate(
     store: Store,
     config: TrainConfig,
     batches: WindowBatches,
-    labels: Tensor,
     device: torch.device,
 ) -> tuple[dict[str, float], NDArray[np.float64]]:
     """Loss and official scores of the validation records (NaN if there are none), and fitted thresholds."""
+    truth_of_row = store.column("label/scored")
     figures: dict[str, float] = dict.fromkeys(("valid_loss", *OFFICIAL_FIGURES), math.nan)
     if not len(batches):
         return figures, np.full(len(SCORED_CLASSES), 0.5)
     logits, record = compute_logits(state.network, batches, normalisation=config.model.normalisation, device=device)
-    figures["valid_loss"] = float(SigmoidLayer().compute_loss(logits, labels[record]))
+    label = torch.from_numpy(truth_of_row[record.cpu().numpy()].astype(np.float32)).to(device)
+    figures["valid_loss"] = float(SigmoidLayer().compute_loss(logits, label))
     rows, scores = pool_scores(logits, record)
-    truth = store.column("label/scored")[rows]
+    truth = truth_of_row[rows]
     binary = decide_across_halves(truth, scores, store.column("record/group")[rows])
     official = compute_scores(truth, binary, scores)
     figures |= {name: getattr(official, name) for name in OFFICIAL_FIGURES}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ecg.models.heads import RecurrentHead
 from ecg.models.normalise import to_network_input
 from ecg.models.output_layers import SigmoidLayer
-from pipeline.batches import Batch
+from pipeline.batch import Batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ def to_input(batch: Batch, device: torch.device, normalisation: str) -> Tensor:
 def compute_window_logits(
     network: nn.Module, batches: Iterable[Batch], *, normalisation: str, device: torch.device
 ) -> WindowLogits:
-    """Logits of every window.
+    """Logits of every window that counts.
 
     A recurrent head reads records from their first window to their last; its records must be there whole. It
     runs over all of them at the end, on features that are kept until then.
@@ -60,9 +60,10 @@ def compute_window_logits(
     body = network if head is None else network[:-1]  # type: ignore[index]
     outputs, records, numbers = [], [], []
     for batch in batches:
-        outputs.append(body(to_input(batch, device, normalisation)).float())
-        records.append(batch.record.to(device))
-        numbers.append(batch.number.to(device))
+        output, counted = body(to_input(batch, device, normalisation)).float(), batch.counted.to(device)
+        outputs.append(output[counted])
+        records.append(batch.record.to(device)[counted])
+        numbers.append(batch.number.to(device)[counted])
     output, record, number = torch.cat(outputs), torch.cat(records), torch.cat(numbers)
     if head is None:
         return WindowLogits(output, record, number)

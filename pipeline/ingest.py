@@ -17,20 +17,24 @@ from cache.layout import Layout, Partition, plan_layout
 from cache.reader import read_attributes, read_chunk_of
 from cache.schema import Part, StoreConfig
 from cache.writer import (
+    PLAN_MARKER,
     build_lock,
     create_store,
     finalise,
     move_into_place,
+    no_task_at_work,
     part_path,
     settle_replaced,
+    told_what_to_do,
     write_text_atomically,
 )
 from ecg.errors import EcgError, FormatVersionError, InputError, StoreError
 from ecg.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
+from pipeline.cluster import Cluster, Say, say_nothing
 from pipeline.describe import StoreDescription, describe_store
 from pipeline.groups import merge_groups, read_patients
 from pipeline.partition import Job, job_runner
-from pipeline.plan import PlannedRecord, plan_records
+from pipeline.plan import Plan, plan_records
 from pipeline.progress import Progress, silent
 
 
@@ -66,10 +70,12 @@ def build_cache(
     config: StoreConfig,
     *,
     workers: int = 1,
+    cluster: Cluster | None = None,
     patients: Sequence[Path] = (),
     strict: bool = False,
     force: bool = False,
     progress: Progress = silent,
+    say: Say = say_nothing,
 ) -> BuildSummary:
     """Convert every WFDB record in `inputs` into one store.
 
@@ -78,17 +84,22 @@ def build_cache(
     inputs : folders in any nesting and layout, or single records
     store : where the store goes; it appears there when it is whole
     workers : dask worker processes; 1 works in this process
+    cluster : where else to find workers; `workers` does not count then
     patients : tables of record and patient id (see `pipeline.groups.read_patients`)
     strict : stop at the first record that cannot be taken, instead of rejecting it by name
     force : build again although a store is there, and replace it once the new one is whole
+    say : is told where the dashboard is
 
     Raises
     ------
     InputError
         If there is no record, or none could be taken, or the tables of patients know none of them.
     StoreError
-        If another store or another unfinished build is in the way.
+        If another store or another unfinished build is in the way, or the disk is full.
+    ClusterError
+        If the cluster cannot be reached or cannot do the work.
     """
+    cluster = cluster or Cluster(workers=workers)
     clock = time.perf_counter()
     if store.is_symlink():
         store = store.resolve()  # build and replace where the link points to, not the link
@@ -106,7 +117,7 @@ def build_cache(
     if store.exists() and _is_wanted(store, config, plan_digest, force=force):
         return BuildSummary(description=describe_store(store), already_complete=True)
     store.parent.mkdir(parents=True, exist_ok=True)
-    with build_lock(store) as folder:
+    with told_what_to_do(store), build_lock(store) as folder:
         settle_replaced(store)
         if store.exists() and _is_wanted(store, config, plan_digest, force=force):  # by a build that ended just now
             return BuildSummary(description=describe_store(store), already_complete=True)
@@ -117,17 +128,18 @@ def build_cache(
             chunk_length=config.chunk_length,
             seed=config.seed,
         )
-        _prepare(folder, built, config, layout, plan_digest, force=force)
+        with no_task_at_work(folder):
+            _prepare(folder, built, config, layout, plan_digest, force=force)
         parts = _finished_parts(folder, built, layout)
         n_resumed = sum(len(layout.partitions[number].records) for number in parts)
         jobs = [
-            _job(built, folder, config, layout, partition, plan.records, strict=strict)
+            _job(built, folder, config, layout, partition, plan, plan_digest, strict=strict)
             for partition in layout.partitions
             if partition.index not in parts
         ]
         planned = time.perf_counter()
         with (
-            job_runner(workers, len(jobs)) as run,
+            job_runner(cluster, folder.absolute(), len(jobs), say) as run,
             progress("build-cache", len(plan.records), "records") as task,
         ):
             started = time.perf_counter()
@@ -189,10 +201,11 @@ def _is_wanted(store: Path, config: StoreConfig, plan_digest: str, *, force: boo
         raise StoreError(f"{store}: an incomplete store; choose another --output, or --force to replace it")
     build = attributes.get("build")
     other = build if isinstance(build, dict) else {}
+    wanted = config.to_dict()
     differing = [
-        f"{key} {other.get(key)} there, {value} asked for"
-        for key, value in config.to_dict().items()
-        if other.get(key) != value
+        f"{key} {other.get(key)} there, {wanted.get(key)} asked for"
+        for key in wanted | other
+        if other.get(key) != wanted.get(key)
     ]
     if differing:
         raise StoreError(
@@ -208,7 +221,7 @@ def _is_wanted(store: Path, config: StoreConfig, plan_digest: str, *, force: boo
 
 def _prepare(folder: Path, built: Path, config: StoreConfig, layout: Layout, plan_digest: str, *, force: bool) -> None:
     """Make the empty store, or find an interrupted build of the same plan."""
-    marker = folder / "plan"
+    marker = folder / PLAN_MARKER
     if marker.exists() and built.exists():
         if marker.read_text() == plan_digest:
             return
@@ -256,7 +269,8 @@ def _job(
     config: StoreConfig,
     layout: Layout,
     partition: Partition,
-    records: Sequence[PlannedRecord],
+    plan: Plan,
+    plan_digest: str,
     *,
     strict: bool,
 ) -> Job:
@@ -264,8 +278,9 @@ def _job(
         store=built.absolute(),
         folder=folder.absolute(),
         config=config,
+        plan_digest=plan_digest,
         partition=partition,
         starts=tuple(int(layout.start[index]) for index in partition.records),
-        records=tuple(records[index] for index in partition.records),
+        records=tuple(plan.records[index] for index in partition.records),
         strict=strict,
     )

@@ -1,19 +1,24 @@
 """One task of a build: the records of a partition into whole chunks and a journal entry, here or on dask workers."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from cache.layout import Partition
 from cache.schema import Part, RecordRow, Reject, StoreConfig
-from cache.writer import write_chunk, write_part
-from ecg.errors import EcgError, StoreError
+from cache.writer import task_lock, told_what_to_do, write_chunk, write_part
+from ecg.errors import ClusterError, EcgError, StoreError
+from pipeline.allocator import keep_freed_memory
+from pipeline.cluster import Cluster, Say, open_client, say_nothing
 from pipeline.convert import convert_record
 from pipeline.plan import PlannedRecord, reject_for
+
+JOBS_AT_ONCE = 10_000
+"""So many a scheduler is given at most; more wait here, where they cost it neither memory nor time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +28,7 @@ class Job:
     store: Path
     folder: Path
     config: StoreConfig
+    plan_digest: str
     partition: Partition
     starts: tuple[int, ...]
     records: tuple[PlannedRecord, ...]
@@ -34,9 +40,18 @@ def ingest_partition(job: Job) -> tuple[int, int] | EcgError:
 
     Returns
     -------
-    (partition number, records worked through); with `strict` the first record's error as a value, because one
-    raised in a worker would be logged there as a failure of the program
+    (partition number, records worked through); what must stop the build, that is a full disk or with `strict` the
+    first record's error, as a value, because one raised in a worker would be logged there as a failure of the program
     """
+    keep_freed_memory()
+    try:
+        with task_lock(job.folder, job.plan_digest), told_what_to_do(job.store):
+            return _ingest(job)
+    except EcgError as error:
+        return error
+
+
+def _ingest(job: Job) -> tuple[int, int]:
     config = job.config
     first_column = job.partition.first_chunk * config.chunk_length
     # block: (lead, time) of the partition's chunks; where no record lies it stays zero
@@ -49,7 +64,7 @@ def ingest_partition(job: Job) -> tuple[int, int] | EcgError:
         except EcgError as error:
             if job.strict:
                 error.add_note(f"while ingesting {planned.path}")
-                return error
+                raise
             rejects.append(reject_for(error, planned.dataset, planned.name))
             continue
         block[:, start - first_column : start - first_column + row.length] = signal
@@ -58,7 +73,7 @@ def ingest_partition(job: Job) -> tuple[int, int] | EcgError:
     for number in range(job.partition.n_chunks):
         columns = slice(number * config.chunk_length, (number + 1) * config.chunk_length)
         chunk = job.partition.first_chunk + number
-        digests[chunk] = write_chunk(job.store, chunk, block[:, columns])
+        digests[chunk] = write_chunk(job.store, config, chunk, block[:, columns])
     write_part(
         job.folder,
         Part(partition=job.partition.index, rows=tuple(rows), rejects=tuple(rejects), chunk_digests=digests),
@@ -66,40 +81,46 @@ def ingest_partition(job: Job) -> tuple[int, int] | EcgError:
     return job.partition.index, len(job.records)
 
 
+def prepare_worker() -> None:
+    """Make a worker ready: importing this module brings along all that tasks need."""
+    keep_freed_memory()
+
+
 @contextmanager
-def job_runner(workers: int, n_jobs: int) -> Iterator:
+def job_runner(cluster: Cluster, folder: Path, n_jobs: int, say: Say = say_nothing) -> Iterator:
     """A function from jobs to results in the order they finish: in this process, or on dask workers."""
-    if workers == 1 or n_jobs < 2:
+    in_this_process = cluster.workers == 1 or n_jobs < 2
+    if in_this_process and not cluster.is_remote and not cluster.dashboard:
         yield lambda jobs: map(ingest_partition, jobs)
         return
-    import dask
-    from distributed import Client, KilledWorker, LocalCluster, as_completed
+    from distributed import KilledWorker, as_completed
+    from distributed.client import FutureCancelledError
 
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # its comings and goings are not the user's
-
-    # workers import this program afresh (spawn), so that no lock or thread is copied half-way
-    with (
-        dask.config.set({"distributed.worker.daemon": True, "distributed.logging.distributed": "error"}),
-        LocalCluster(
-            n_workers=min(workers, n_jobs),
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            host="127.0.0.1",
-            memory_limit=0,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with open_client(cluster, folder, n_jobs, say) as client:
+        # a second of imports, which belong to the start and not to the first tasks; who died meanwhile does not matter
+        client.run(prepare_worker, on_error="ignore")
 
         def run(jobs: Sequence[Job]) -> Iterator[tuple[int, int] | EcgError]:
-            futures = client.map(ingest_partition, jobs, pure=False, batch_size=64)
+            waiting = iter(jobs)
+            first = client.map(ingest_partition, list(islice(waiting, JOBS_AT_ONCE)), pure=False, batch_size=64)
+            results = as_completed(first, with_results=True)
+            del first
             try:
-                for _, result in as_completed(futures, with_results=True):
+                for _, result in results:
+                    if isinstance(result, FutureCancelledError):
+                        raise result
                     yield result
+                    for job in islice(waiting, 1):
+                        results.add(client.submit(ingest_partition, job, pure=False))
             except KilledWorker as error:
                 raise StoreError(
                     "worker processes were killed several times over, most likely for want of memory; run the build "
                     "again with fewer --workers: what is finished is kept"
+                ) from error
+            except FutureCancelledError as error:
+                raise ClusterError(
+                    f"the scheduler was lost ({error.reason}); start it and run the build again: what is finished is "
+                    "kept"
                 ) from error
 
         yield run

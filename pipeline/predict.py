@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from cache.reader import Store
 from cache.schema import Reject
@@ -15,7 +14,7 @@ from cache.writer import write_text_atomically
 from ecg.decisions import Decided
 from ecg.errors import EcgError, InputError
 from ecg.prediction import Prediction, format_prediction
-from pipeline.batches import Batch
+from pipeline.batch import Batch, join_batches
 from pipeline.device import choose_device
 from pipeline.predictor import OwnPredictor, Predictor
 from pipeline.progress import Progress, Task, silent
@@ -152,13 +151,9 @@ def _predict_found(
 
 def _rebatch(batches: Sequence[Batch]) -> Iterator[Batch]:
     """The same windows in batches of at most `BATCH_WINDOWS`."""
-
-    def joined(name: str) -> Tensor:
-        return torch.cat([getattr(batch, name) for batch in batches])
-
-    columns = {name: joined(name) for name in ("signal", "valid", "pad", "scale", "record", "number")}
-    for first in range(0, len(columns["signal"]), BATCH_WINDOWS):
-        yield Batch(**{name: values[first : first + BATCH_WINDOWS] for name, values in columns.items()})
+    joined = join_batches(batches)
+    for first in range(0, len(joined), BATCH_WINDOWS):
+        yield joined[first : first + BATCH_WINDOWS]
 
 
 def _to_predictions(

@@ -18,7 +18,8 @@ from ecg.record import Record
 from ecg.resample import resample
 from ecg.snomed import EQUIVALENTS, SCORED_CODES
 from ecg.window import WindowConfig, plan_windows
-from pipeline.batches import Batch, WindowBatches, cut_record
+from pipeline.batch import Batch, cut_record
+from pipeline.batches import WindowBatches
 from pipeline.convert import check_checksum, to_clean_microvolts
 from pipeline.inference import compute_logits, pool_scores
 from pipeline.run_folder import TrainedModel

@@ -10,6 +10,9 @@ class Task(Protocol):
     def advance(self, n: int = 1, **figures: float | str) -> None:
         """`n` more units are done; `figures` are shown beside the bar."""
 
+    def expect(self, total: int) -> None:
+        """The work will be `total` units in all, as is known by now."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -25,6 +28,9 @@ class Progress(Protocol):
 
 class _SilentTask:
     def advance(self, n: int = 1, **figures: float | str) -> None:
+        """Forget it."""
+
+    def expect(self, total: int) -> None:
         """Forget it."""
 
     def __enter__(self) -> Self:

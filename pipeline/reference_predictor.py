@@ -13,7 +13,8 @@ from ecg.decisions import Decided
 from ecg.errors import ConfigError
 from ecg.reference_input import MIN_PIECE, is_decimated, resample_as_reference, samples_from_header
 from ecg.window import WindowConfig, plan_windows
-from pipeline.batches import Batch, WindowBatches, cut_record
+from pipeline.batch import Batch, cut_record
+from pipeline.batches import WindowBatches
 from pipeline.inference import WindowLogits, compute_window_logits
 from pipeline.predictor import check_fit, read_microvolts
 from pipeline.reference_folder import ReferenceModel

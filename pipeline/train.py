@@ -4,7 +4,7 @@ import datetime
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
+from cache.decode import ChunkReader
 from cache.reader import Store
 from ecg.errors import ConfigError, TrainingError
 from ecg.models.build import build_model
@@ -29,11 +30,15 @@ from pipeline.train_config import TrainConfig, configure
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainSummary:
-    """What a training did; `history` has a row for each epoch, `best_epoch` counts from 0."""
+    """What a training did; `history` has a row for each epoch, `best_epoch` counts from 0.
+
+    `residency` is where its windows were, never "auto".
+    """
 
     folder: Path
     n_train: int
     n_valid: int
+    residency: str
     history: tuple[Mapping[str, float], ...]
     best_epoch: int
     interrupted: bool
@@ -78,25 +83,15 @@ def train(
     folder = folder or files.new_run_folder(Path.cwd(), datetime.datetime.now())
     config = configure(folder, store, dict(options or {}), dict(model_options or {}))
     train_rows, valid_rows = _split(store, folder, config)
+    config, batches, valid_batches = _make_loaders(store, config, train_rows, valid_rows, device)
     folder.mkdir(parents=True, exist_ok=True)
-    state = _begin_or_resume(folder, store, config, train_rows, valid_rows, device)
-    labels = torch.from_numpy(store.column("label/scored").astype(np.float32)).to(device)
-    windows = WindowConfig(window_length=config.model.window_length)
-    batches = WindowBatches(
-        store,
-        train_rows,
-        windows,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        max_windows_per_record=config.max_windows_per_record,
-    )
-    valid_batches = WindowBatches(store, valid_rows, windows, batch_size=config.valid_batch_size)
+    state = _begin_or_resume(folder, store, config, train_rows, valid_rows, len(batches), device)
     interrupted = False
     try:
         for epoch in range(state.next_epoch, config.epochs):
             begun = time.perf_counter()
-            row = {"epoch": epoch} | train_epoch(state, epoch, config, batches, labels, device, progress)
-            figures, thresholds = validate(state, store, config, valid_batches, labels, device)
+            row = {"epoch": epoch} | train_epoch(state, epoch, config, batches, device, progress)
+            figures, thresholds = validate(state, store, config, valid_batches, device)
             row |= figures | {"seconds": round(time.perf_counter() - begun, 3)}
             _keep(folder, state, row, thresholds)
             report(row)
@@ -108,6 +103,7 @@ def train(
         folder=folder,
         n_train=len(train_rows),
         n_valid=len(valid_rows),
+        residency=config.residency,
         history=tuple(state.history),
         best_epoch=state.best_epoch,
         interrupted=interrupted,
@@ -130,27 +126,50 @@ def _split(store: Store, folder: Path, config: TrainConfig) -> tuple[NDArray[np.
     return annotated[~valid], annotated[valid]
 
 
+def _make_loaders(
+    store: Store,
+    config: TrainConfig,
+    train_rows: NDArray[np.int64],
+    valid_rows: NDArray[np.int64],
+    device: torch.device,
+) -> tuple[TrainConfig, WindowBatches, WindowBatches]:
+    """The configuration with the residency chosen, and the windows to train and to validate on."""
+    windows = WindowConfig(window_length=config.model.window_length)
+    options: dict[str, Any] = {
+        "device": device,
+        "labels": store.column("label/scored").astype(np.float32),
+        "reader": ChunkReader(store, check=config.check),  # both look into the same chunks: each is checked once
+    }
+    if config.residency == "auto":
+        # by the size of both: train and validation windows are held together
+        both = np.concatenate([train_rows, valid_rows])
+        probe = WindowBatches(store, both, windows, batch_size=1, residency="auto", device=device)
+        config = replace(config, residency=probe.residency)
+    options["residency"] = config.residency
+    batches = WindowBatches(
+        store,
+        train_rows,
+        windows,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        max_windows_per_record=config.max_windows_per_record,
+        **options,
+    )
+    return config, batches, WindowBatches(store, valid_rows, windows, batch_size=config.valid_batch_size, **options)
+
+
 def _begin_or_resume(
     folder: Path,
     store: Store,
     config: TrainConfig,
     train_rows: NDArray[np.int64],
     valid_rows: NDArray[np.int64],
+    n_batches: int,
     device: torch.device,
 ) -> TrainState:
     torch.manual_seed(config.seed)
     network = build_model(config.model, len(SCORED_CLASSES)).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    windows = WindowConfig(window_length=config.model.window_length)
-    n_batches = len(
-        WindowBatches(
-            store,
-            train_rows,
-            windows,
-            batch_size=config.batch_size,
-            max_windows_per_record=config.max_windows_per_record,
-        )
-    )
     scheduler = LambdaLR(optimizer, lambda step: compute_learning_rate(step, config.epochs * n_batches))
     state = TrainState(network=network, optimizer=optimizer, scheduler=scheduler)
     if (folder / files.LAST_STATE).exists():

@@ -10,6 +10,7 @@ from ecg.config import Config
 from ecg.errors import ConfigError, RunFolderError
 from ecg.models.build import ModelConfig
 from pipeline import run_folder as files
+from pipeline.residency import check_residency
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +25,9 @@ class TrainConfig(Config):
     weight_decay : of AdamW
     valid_split : share of the records to validate on
     max_windows_per_record : random windows of a longer record in each epoch; None takes all
+    residency : where windows are while an epoch lasts, see `pipeline.batches`; a run folder has the one that "auto"
+        chose when the run began, so that a run goes on in the same order wherever it does
+    check : hold each chunk against its crc32c when it is first decoded
     """
 
     seed: int = 2
@@ -34,6 +38,8 @@ class TrainConfig(Config):
     weight_decay: float = 1e-2
     valid_split: float = 0.3
     max_windows_per_record: int | None = 8
+    residency: str = "auto"
+    check: bool = True
     model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:
@@ -46,6 +52,11 @@ class TrainConfig(Config):
             raise ConfigError(f"lr is {self.lr}; expected a positive number")
         if not 0 <= self.valid_split < 1:
             raise ConfigError(f"valid_split is {self.valid_split}; expected 0 or more and below 1")
+        check_residency(self.residency)
+
+
+_MAY_CHANGE = {"epochs", "check"}
+"""Options that a run may be gone on with otherwise: they change no number of the epochs before."""
 
 
 def configure(folder: Path, store: Store, options: dict[str, Any], model_options: dict[str, Any]) -> TrainConfig:
@@ -57,19 +68,21 @@ def configure(folder: Path, store: Store, options: dict[str, Any], model_options
         except (KeyError, TypeError, ConfigError) as error:
             raise RunFolderError(f"{folder / files.CONFIG}: cannot be continued ({error})") from error
         values = config.to_dict()
-        asked = options | {f"model.{key}": value for key, value in model_options.items()}
+        # whatever was chosen then is what "auto" means now
+        asked = {key: value for key, value in options.items() if (key, value) != ("residency", "auto")}
+        asked |= {f"model.{key}": value for key, value in model_options.items()}
         current = values | {f"model.{key}": value for key, value in values["model"].items()}
         changed = [
             f"{key} {current[key]} there, {value} asked for"
             for key, value in asked.items()
-            if key != "epochs" and current[key] != (list(value) if isinstance(value, tuple) else value)
+            if key not in _MAY_CHANGE and current[key] != (list(value) if isinstance(value, tuple) else value)
         ]
         if changed:
             raise RunFolderError(
                 f"{folder}: the run was begun otherwise ({'; '.join(changed)}); leave these out to continue it, or "
                 "choose another --folder"
             )
-        config = TrainConfig.from_dict(values | {"epochs": options.get("epochs", config.epochs)})
+        config = TrainConfig.from_dict(values | {key: options[key] for key in _MAY_CHANGE & options.keys()})
         expected = stored.get("store_digest")
         if expected != store.attributes["digest"]:
             raise RunFolderError(f"{folder}: was trained on another store than {store.path}; continue it with its own")

@@ -1,6 +1,9 @@
 """Fixtures every test may use."""
 
 import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ from cache.schema import StoreConfig
 from pipeline.ingest import build_cache
 from pipeline.simulate import PATIENTS, simulate
 from pipeline.train import train
+from tests.pipeline.http_server import Server
+from tests.pipeline.published import Published, publish
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -61,3 +66,36 @@ def real_store(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = shared / "data" / "challenge2020"
     build_cache([records], store, StoreConfig(), patients=[records / "ptbxl_patients.csv"])
     return store
+
+
+@pytest.fixture(scope="session")
+def published() -> Published:
+    """A simulated publication of the six datasets; tests only read it."""
+    return publish()
+
+
+@pytest.fixture
+def release_server(published: Published) -> Iterator[Server]:
+    """A server of the simulated release."""
+    with Server(dict(published.release)) as server:
+        yield server
+
+
+@pytest.fixture
+def tarball_server(published: Published) -> Iterator[Server]:
+    """A server of the simulated tarballs."""
+    with Server(dict(published.tarballs)) as server:
+        yield server
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> str:
+    """A certificate for 127.0.0.1 that nobody has signed but itself, with its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs the program openssl to make a certificate")
+    pem = tmp_path / "self-signed.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(pem), "-out", f"{pem}.crt"]
+    subprocess.run(command, check=True, capture_output=True)
+    pem.write_text(pem.read_text() + Path(f"{pem}.crt").read_text())
+    return str(pem)

@@ -13,7 +13,12 @@ from click.testing import CliRunner, Result
 import cli
 from cache.schema import StoreConfig
 from ecg.errors import StoreError
+from pipeline.bench import loader, training
+from pipeline.bench.loader import LoaderRow
+from pipeline.bench.training import TrainingRow
+from pipeline.cluster import Cluster
 from pipeline.demo import run_demo
+from pipeline.residency import RESIDENCIES
 from pipeline.run_folder import newest_run_folder
 from tests.records import write_record
 
@@ -40,26 +45,37 @@ def test_build_cache_by_default() -> None:
     args, kwargs = kwargs_of("pipeline.ingest.build_cache", "build-cache")
     assert args == ((Path("data"),), Path("data/ecg.zarr"), StoreConfig())
     assert kwargs == {
-        "workers": cli.available_cores(),
+        "cluster": Cluster(workers=cli.available_cores()),
         "patients": (),
         "strict": False,
         "force": False,
         "progress": cli.Bar,
+        "say": click.echo,
     }
 
 
 def test_build_cache_with_every_option() -> None:
-    line = "build-cache a b --output c.zarr --fs 250 --codec zstd --seed 3 --bad-checksum flag --patients p.csv"
+    line = "build-cache a b --output c.zarr --fs 250 --codec zstd --seed 3 --bad-checksum flag --patients p.csv "
+    line += "--leads v5,II --highpass 0.5 --notch 50"
+    line += " --scheduler tcp://s:1 --dashboard"
     args, kwargs = kwargs_of("pipeline.ingest.build_cache", *line.split(), "--strict", "--workers", 3, "--force")
-    config = StoreConfig(fs=250.0, codec="zstd", seed=3, bad_checksum="flag")
+    config = StoreConfig(
+        fs=250.0, leads=("V5", "II"), codec="zstd", seed=3, bad_checksum="flag", highpass=0.5, notch=50.0
+    )
     assert args == ((Path("a"), Path("b")), Path("c.zarr"), config)
     assert kwargs == {
-        "workers": 3,
+        "cluster": Cluster(workers=3, scheduler="tcp://s:1", dashboard=True),
         "patients": (Path("p.csv"),),
         "strict": True,
         "force": True,
         "progress": cli.Bar,
+        "say": click.echo,
     }
+    _, kwargs = kwargs_of("pipeline.ingest.build_cache", "build-cache", "--scheduler-file", "f.json", "--workers", 1)
+    assert kwargs["cluster"] == Cluster(scheduler_file=Path("f.json"))
+    both = invoke("build-cache", "--scheduler", "tcp://s:1", "--scheduler-file", "f.json")
+    assert both.exit_code == 2
+    assert "--scheduler and --scheduler-file both name a cluster" in both.output
 
 
 def test_train_by_default() -> None:
@@ -78,8 +94,8 @@ def test_train_by_default() -> None:
 def test_train_with_every_option() -> None:
     line = (
         "train s.zarr --folder r --epochs 3 --seed 4 --batch-size 5 --lr 0.1 --valid-split 0.2 "
-        "--max-windows-per-record 6 --normalisation none --net-filter-size 8,16 --net-seq-length 64,16 "
-        "--kernel-size 9 --dropout-rate 0.3 --cuda"
+        "--max-windows-per-record 6 --residency stream --no-check --normalisation none --net-filter-size 8,16 "
+        "--net-seq-length 64,16 --kernel-size 9 --dropout-rate 0.3 --cuda"
     )
     args, kwargs = kwargs_of("pipeline.train.train", *line.split())
     assert args == (Path("s.zarr"),)
@@ -92,6 +108,8 @@ def test_train_with_every_option() -> None:
             "lr": 0.1,
             "valid_split": 0.2,
             "max_windows_per_record": 6,
+            "residency": "stream",
+            "check": False,
         },
         "model_options": {
             "normalisation": "none",
@@ -104,6 +122,40 @@ def test_train_with_every_option() -> None:
         "progress": cli.Bar,
         "report": cli._echo_epoch,
     }
+
+
+def test_the_residencies_are_the_pipelines() -> None:
+    (option,) = (option for option in cli.main.commands["train"].params if option.name == "residency")
+    assert tuple(option.type.choices) == RESIDENCIES
+
+
+def test_bench_loader_arguments() -> None:
+    args, kwargs = kwargs_of("pipeline.bench.loader.run", *"bench loader --records 700 --folder f --rounds 2".split())
+    assert (args, kwargs) == ((), {"n_records": 700, "folder": Path("f"), "rounds": 2, "progress": cli.Bar})
+    args, kwargs = kwargs_of("pipeline.bench.training.run", *"bench training s --pairs 7 --full-steps 0".split())
+    assert (args, kwargs) == ((Path("s"),), {"pairs": 7, "steps": {"small": 12}, "progress": cli.Bar})
+    args, kwargs = kwargs_of("pipeline.bench.shuffling.run", *"bench shuffle --records 700".split())
+    assert (args, kwargs) == ((), {"n_records": 700})
+    args, kwargs = kwargs_of("pipeline.bench.footprint.of_the_first_batch", "bench", "footprint", "s")
+    assert (args, kwargs) == ((Path("s"),), {})
+
+
+def test_benchmarks_of_the_loader_in_words(simulated_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = LoaderRow(what=loader.CEILING, gives="float32", rates=[40_000.0], processor_us=[25.0])
+    base = LoaderRow(what=loader.BASELINE, gives="float32", rates=[800.0], processor_us=[1200.0])
+    result = loader.LoaderBench(rows=(row, base), zarr_ms=5, checked_ms=3, unchecked_ms=2.9)
+    monkeypatch.setattr(loader, "run", lambda **options: result)
+    shown = invoke("bench", "loader").output
+    for text in ("40,000", "50.000", "5.00 ms through zarr, 3.00 ms directly with its crc32c, 2.90 ms without"):
+        assert text in shown
+    assert "plan 100 records, memory" in invoke("bench", "footprint", simulated_store, "--plan", 100).output
+    shown = invoke("bench", "shuffle", "--records", 600).output
+    assert "buffer of 8 chunks" in shown
+    assert "records in 128 rows, all windows of each: " in shown
+    figures = {"rate": 9.0, "ratio": 0.99, "low": 0.98, "high": 1.0, "confidence": 0.961, "waiting": 0.002}
+    rows = [TrainingRow(model="small", residency="stream", pairs=9, **figures)]
+    monkeypatch.setattr(training, "run", lambda *args, **options: rows)
+    assert "96.1%" in invoke("bench", "training", simulated_store).output
 
 
 def test_predict_takes_the_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,6 +189,61 @@ def test_simulate_arguments() -> None:
     assert kwargs == {"seed": 8, "layout": "release", "max_duration_s": 9.0, "progress": cli.Bar}
 
 
+def test_bench_arguments(tmp_path: Path) -> None:
+    args, kwargs = kwargs_of("pipeline.bench.ingest.run", "bench", "ingest")
+    assert args == ((),)
+    assert kwargs == {
+        "n_records": 4000,
+        "folder": None,
+        "workers": (1, 2),
+        "baseline_records": 500,
+        "progress": cli.Bar,
+    }
+    line = "bench ingest a b --records 50 --folder f --workers 1,4 --baseline-records 9"
+    args, kwargs = kwargs_of("pipeline.bench.ingest.run", *line.split())
+    assert args == ((Path("a"), Path("b")),)
+    assert kwargs == {
+        "n_records": 50,
+        "folder": Path("f"),
+        "workers": (1, 4),
+        "baseline_records": 9,
+        "progress": cli.Bar,
+    }
+    args, kwargs = kwargs_of("pipeline.bench.corpus.write_corpus", *"bench corpus o --records 9 --seed 1".split())
+    assert (args, kwargs) == ((Path("o"), 9), {"seed": 1, "progress": cli.Bar})
+    args, kwargs = kwargs_of("pipeline.bench.codec.run", *"bench codecs s --chunks 2".split())
+    assert (args, kwargs) == ((Path("s"),), {"n_chunks": 2, "progress": cli.Bar})
+
+
+def test_benchmarks_in_words(simulated: Path, simulated_store: Path, tmp_path: Path) -> None:
+    with mock.patch("pipeline.bench.ingest.REPEATS", 1):
+        result = invoke("bench", "ingest", simulated, "--workers", 1, "--baseline-records", 4)
+    assert result.exit_code == 0, result.output
+    for text in ("build-cache", "dask.bag, wfdb", "reading the bytes", "resample", "100 %", "80 records, "):
+        assert text in result.output
+    result = invoke("bench", "codecs", simulated_store, "--chunks", 1)
+    assert result.exit_code == 0, result.output
+    for text in ("lz4-5, bitshuffle", "pcodec-8", "times smaller"):
+        assert text in result.output
+    result = invoke("bench", "corpus", tmp_path / "c", "--records", 6)
+    assert "6 records of 6 patients in" in result.output
+
+
+def test_quality_and_rejects_in_words(tmp_path: Path) -> None:
+    write_record(tmp_path / "in", "E00001", gain="4880/mV")
+    write_record(tmp_path / "in", "A0002").with_suffix(".mat").unlink()
+    assert invoke("build-cache", tmp_path / "in", "--output", tmp_path / "s.zarr", "--workers", 1).exit_code == 0
+    shown = invoke("inspect", tmp_path / "s.zarr", "--quality")
+    for text in ("samples interpolated", "gain_corrected", "E00001", "FORMAT.md, section 5"):
+        assert text in shown.output
+    shown = invoke("inspect", tmp_path / "s.zarr", "--rejects")
+    for text in ("cpsc", "A0002", "signal", "No such file", "1 records rejected"):
+        assert text in shown.output
+    both = invoke("inspect", tmp_path / "s.zarr", "--rejects", "--quality")
+    assert both.exit_code == 2
+    assert "give one of them" in both.output
+
+
 def test_demo_arguments() -> None:
     args, kwargs = kwargs_of("pipeline.demo.run_demo", *"demo --output d --records 60 --seed 1 --workers 2".split())
     assert args == (Path("d"),)
@@ -151,7 +258,8 @@ def test_demo_arguments() -> None:
 def test_commands_are_listed_in_pipeline_order() -> None:
     lines = invoke("--help").output.split("Commands:")[1].splitlines()
     names = [line.split()[0] for line in lines if line.startswith("  ") and not line.startswith("   ")]
-    order = ["simulate", "build-cache", "inspect", "verify", "train", "predict", "evaluate", "demo"]
+    order = ["download", "simulate", "build-cache", "inspect", "verify", "train", "predict", "evaluate"]
+    order += ["bench", "demo"]
     assert names == order == list(cli.main.commands)
     assert invoke("--version").output.strip() == cli.__version__
 

@@ -55,7 +55,8 @@ def write_store(
         whole[:, start : start + LENGTHS[name]] = signals[name]
     create_store(path, config, layout.n_chunks)
     digests = {
-        chunk: write_chunk(path, chunk, block) for chunk, block in enumerate(np.split(whole, layout.n_chunks, axis=1))
+        chunk: write_chunk(path, config, chunk, block)
+        for chunk, block in enumerate(np.split(whole, layout.n_chunks, axis=1))
     }
     rows = [
         record_row(name, **{"start": int(start), "length": LENGTHS[name], **(changes or {}).get(name, {})})

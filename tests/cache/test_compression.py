@@ -5,8 +5,12 @@ import numpy as np
 import pytest
 import zarr
 
-from cache.compression import signal_compressors, table_compressors
+from cache import compression
+from cache.compression import codecs_beyond_zarr, encode_signal, signal_codecs, table_compressors
+from cache.reader import Store, read_chunk_of
 from cache.schema import CODECS, COLUMNS, StoreConfig
+from cache.verify import verify_store
+from ecg.errors import ConfigError
 from tests.cache.small_store import CONFIG, contents, write_store
 from tests.records import pulses_uv
 
@@ -21,7 +25,7 @@ def test_every_array_ends_in_crc32c(tmp_path):
         assert codecs_of(tmp_path / "s.zarr" / path)[-1]["name"] == "crc32c", path
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("codec", ["lz4", "zstd"])
 def test_signal_goes_through_blosc_with_bitshuffle(tmp_path, codec):
     write_store(tmp_path / "s.zarr", config=StoreConfig(chunk_length=2048, codec=codec))
     first, blosc, last = codecs_of(tmp_path / "s.zarr" / "signal")
@@ -38,13 +42,59 @@ def test_tables_go_through_zstd(tmp_path, path, first):
     assert [codec["name"] for codec in codecs_of(tmp_path / "s.zarr" / path)] == [first, "zstd", "crc32c"]
 
 
-@pytest.mark.parametrize("compressors", [signal_compressors("lz4"), signal_compressors("zstd"), table_compressors()])
-def test_what_goes_in_comes_out_and_noise_too(tmp_path, compressors):
+@pytest.mark.parametrize(
+    "codecs", [*map(signal_codecs, CODECS), {"compressors": table_compressors()}], ids=[*CODECS, "tables"]
+)
+def test_what_goes_in_comes_out_and_noise_too(tmp_path, codecs):
     values = np.concatenate([pulses_uv(1000), np.random.default_rng(0).integers(-32767, 32767, (12, 1000))], axis=1)
     values = values.astype(np.int16)
-    array = zarr.create_array(tmp_path / "a", shape=values.shape, dtype="int16", compressors=compressors)
-    array[...] = values
-    assert np.array_equal(zarr.open_array(tmp_path / "a", mode="r")[...], values)
+    with codecs_beyond_zarr():
+        array = zarr.create_array(tmp_path / "a", shape=values.shape, dtype="int16", **codecs)
+        array[...] = values.copy()  # zarr hands pcodec the view it was given
+        assert np.array_equal(zarr.open_array(tmp_path / "a", mode="r")[...], values)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("kind", ["beats", "noise", "zeros"])
+def test_a_chunk_is_encoded_as_zarr_itself_would(tmp_path, codec, kind):
+    values = {
+        "beats": pulses_uv(3000)[:, 500:2548],  # not contiguous
+        "noise": np.random.default_rng(0).integers(-32767, 32767, (12, 2048)).astype(np.int16),
+        "zeros": np.zeros((12, 2048), np.int16),
+    }[kind]
+    with codecs_beyond_zarr():
+        array = zarr.create_array(
+            tmp_path / "a",
+            shape=values.shape,
+            dtype="int16",
+            config={"write_empty_chunks": True},
+            **signal_codecs(codec),
+        )
+        array[...] = values.copy()  # zarr hands pcodec the view it was given
+    assert encode_signal(codec, values) == (tmp_path / "a" / "c" / "0" / "0").read_bytes()
+
+
+def test_pcodec_is_zarrs_own_and_a_store_of_it_reads_as_any(tmp_path):
+    signals = write_store(tmp_path / "s.zarr", config=StoreConfig(chunk_length=2048, codec="pcodec"))
+    assert codecs_of(tmp_path / "s.zarr" / "signal") == [
+        {"name": "numcodecs.pcodec", "configuration": {"level": 8}},
+        {"name": "crc32c"},
+    ]
+    store = Store(tmp_path / "s.zarr")
+    for row, name in enumerate(store.names):
+        assert np.array_equal(store.read_record(row), signals[name])
+    assert np.array_equal(read_chunk_of(tmp_path / "s.zarr", 0), store.read_chunk(0))
+    assert verify_store(tmp_path / "s.zarr") == ()
+
+
+def test_pcodec_without_its_package_is_told(tmp_path, monkeypatch):
+    write_store(tmp_path / "s.zarr", config=StoreConfig(chunk_length=2048, codec="pcodec"))
+    monkeypatch.setattr(compression, "find_spec", lambda name: None)
+    for use in (lambda: signal_codecs("pcodec"), lambda: Store(tmp_path / "s.zarr")):
+        with pytest.raises(
+            ConfigError, match="the package pcodec is not installed; pip install pcodec, or choose another"
+        ):
+            use()
 
 
 def test_blosc_never_uses_threads_of_its_own():

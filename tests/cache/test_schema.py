@@ -21,6 +21,19 @@ def test_config_goes_to_json_and_back():
     config = StoreConfig(fs=500, leads=("II", "V5"), chunk_length=4096, codec="zstd", seed=7, bad_checksum="flag")
     assert StoreConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert StoreConfig.from_dict({}) == StoreConfig()
+    filtered = StoreConfig(highpass=1, notch=50)
+    assert StoreConfig.from_dict(json.loads(json.dumps(filtered.to_dict()))) == filtered
+    assert StoreConfig(highpass=1).digest() == StoreConfig(highpass=1.0).digest()
+
+
+def test_a_filter_that_is_not_used_is_not_recorded():
+    """A store built without filters is the same as before there were any."""
+    assert "highpass" not in StoreConfig().to_dict()
+    assert StoreConfig(notch=50).to_dict()["notch"] == 50.0
+
+
+def test_leads_are_known_by_any_usual_spelling():
+    assert StoreConfig(leads=("v5", "AVR", "ii")).leads == ("V5", "aVR", "II")
 
 
 @pytest.mark.parametrize(
@@ -32,8 +45,10 @@ def test_config_goes_to_json_and_back():
         ({"leads": ("I", "I")}, "leads are I, I; expected each once, from I, II"),
         ({"leads": ("I", "VX")}, "leads are I, VX; expected"),
         ({"chunk_length": 1023}, "chunk_length is 1023; expected at least 1,024 samples"),
-        ({"codec": "gzip"}, "codec is 'gzip'; expected lz4 or zstd"),
+        ({"codec": "gzip"}, "codec is 'gzip'; expected lz4, zstd or pcodec"),
         ({"bad_checksum": "ignore"}, "bad_checksum is 'ignore'; expected reject or flag"),
+        ({"highpass": 0}, "highpass is 0 Hz; expected between 0 and half of fs, 200 Hz"),
+        ({"fs": 100, "notch": 50.0}, "notch is 50 Hz; expected between 0 and half of fs, 50 Hz"),
         ({"chunks": 5}, "StoreConfig: unknown chunks; expected fs, leads"),
         ({"fs": "fast"}, "StoreConfig: fs is 'fast'; expected float"),
     ],
@@ -46,6 +61,7 @@ def test_config_out_of_range_is_refused_by_name(values, message):
 def test_every_field_of_the_configuration_changes_its_digest():
     base = StoreConfig()
     others = {"fs": 500.0, "leads": ("I",), "chunk_length": 2048, "codec": "zstd", "seed": 1, "bad_checksum": "flag"}
+    others |= {"highpass": 0.5, "notch": 50.0}
     assert set(others) == {field.name for field in fields(StoreConfig)}
     digests = {base.digest()} | {replace(base, **{key: value}).digest() for key, value in others.items()}
     assert len(digests) == 1 + len(others)

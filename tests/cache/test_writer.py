@@ -44,14 +44,14 @@ def test_creating_anew_leaves_nothing_of_what_was_there(tmp_path):
 
 def test_a_chunk_of_zeros_is_written_too(tmp_path):
     create_store(tmp_path / "s.zarr", CONFIG, 2)
-    write_chunk(tmp_path / "s.zarr", 1, ZEROS)
+    write_chunk(tmp_path / "s.zarr", CONFIG, 1, ZEROS)
     assert (tmp_path / "s.zarr" / "signal" / "c" / "0" / "1").is_file()
 
 
 def test_a_chunk_may_be_written_again(tmp_path):
     create_store(tmp_path / "s.zarr", CONFIG, 1)
-    write_chunk(tmp_path / "s.zarr", 0, ZEROS + 5)
-    write_chunk(tmp_path / "s.zarr", 0, ZEROS)
+    write_chunk(tmp_path / "s.zarr", CONFIG, 0, ZEROS + 5)
+    write_chunk(tmp_path / "s.zarr", CONFIG, 0, ZEROS)
     assert not zarr.open_array(tmp_path / "s.zarr", path="signal", mode="r")[...].any()
 
 
@@ -59,7 +59,7 @@ def test_a_chunk_may_be_written_again(tmp_path):
 def test_a_block_of_another_form_is_refused(tmp_path, block):
     create_store(tmp_path / "s.zarr", CONFIG, 1)
     with pytest.raises(StoreError, match=r"s.zarr chunk 0: block of .*; expected int16 \(12, 2048\)"):
-        write_chunk(tmp_path / "s.zarr", 0, block)
+        write_chunk(tmp_path / "s.zarr", CONFIG, 0, block)
 
 
 def test_text_is_written_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -341,6 +341,21 @@ class TestComputeScale:
         at_the_limits = np.tile(np.array([-32767, 32767, 32767], np.int16), (12, 50))
         assert compute_scale(at_the_limits) == compute_scale(at_the_limits.astype(np.float32)) > 0
 
+    @staticmethod
+    def by_sorting(signal_uv: np.ndarray) -> np.float32:
+        """FORMAT.md's words, in whole half microvolts."""
+        centred = np.sort((2 * signal_uv - 2 * np.median(signal_uv, axis=1, keepdims=True)).astype(np.int64), axis=None)
+        last = centred.size - 1
+        kept = centred[int(0.01 * last) : int(np.ceil(0.99 * last)) + 1]
+        return np.float32(np.sqrt(int((kept * kept).sum()) / (4 * kept.size)))
+
+    @settings(deadline=None)
+    @given(st.integers(0, 1000), st.integers(1, 700), st.integers(1, 12), st.sampled_from([1, 40, 3000, 32767]))
+    def test_counting_is_sorting_to_the_last_bit(self, seed, n_samples, n_leads, largest):
+        stored = np.random.default_rng(seed).integers(-largest, largest + 1, (n_leads, n_samples)).astype(np.int16)
+        stored[: n_leads // 2] //= 3  # leads of other ranges
+        assert compute_scale(stored) == self.by_sorting(stored.astype(np.int64))
+
     @pytest.mark.parametrize("value", [0, 5, -32767])
     def test_is_zero_for_flat_leads(self, value):
         assert compute_scale(np.full((12, 50), value, np.int16)) == 0

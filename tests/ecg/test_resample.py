@@ -8,8 +8,9 @@ import scipy.signal
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ecg import resample as module
 from ecg.errors import SignalError
-from ecg.resample import FLOAT32_LIMIT_UV, MAX_FACTOR, resample, resampled_length, resampling_ratio
+from ecg.resample import COLUMNS, MATRIX_FACTOR, MAX_FACTOR, TAP_BITS, resample, resampled_length, resampling_ratio
 
 SLOW = 62.4725
 """Hz; exact, it takes a filter of 3.2 million taps, which scipy designs at every call."""
@@ -65,10 +66,11 @@ class TestAgainstScipy:
             resampled = resample(signal, fs_in, fs_out)
             np.testing.assert_allclose(resampled, expected_of(signal, fs_in, fs_out), rtol=0, atol=0.01)
 
-    @pytest.mark.parametrize("largest", [FLOAT32_LIMIT_UV, np.nextafter(np.float32(FLOAT32_LIMIT_UV), np.float32(9e9))])
-    def test_on_either_side_of_the_limit_between_the_precisions(self, largest):
+    @pytest.mark.parametrize("largest", [8000.0, 32767.0, 1e6])
+    def test_large_signals_to_the_precision_of_float32(self, largest):
         signal = np.where(make("full scale", 3000) > 0, largest, -largest).astype(np.float32)
-        np.testing.assert_allclose(resample(signal, 257, 400), expected_of(signal, 257, 400), rtol=0, atol=0.01)
+        expected = expected_of(signal, 257, 400)
+        np.testing.assert_allclose(resample(signal, 257, 400), expected, rtol=1e-7, atol=0.01)
 
     @pytest.mark.parametrize(("fs_in", "fs_out"), RATES)
     def test_whole_microvolts_round_to_the_same_but_for_ties(self, fs_in, fs_out):
@@ -76,6 +78,61 @@ class TestAgainstScipy:
         difference = np.rint(resample(signal, fs_in, fs_out)) - np.rint(expected_of(signal, fs_in, fs_out))
         assert np.abs(difference).max() <= 1
         assert (difference != 0).mean() < 1e-3
+
+
+class TestExact:
+    """Whole microvolts of 16 bits come out the same on every machine: nothing is rounded before the last step."""
+
+    @pytest.mark.parametrize(("fs_in", "fs_out"), [rate for rate in RATES if rate[0] not in (SLOW, 400.0)])
+    @pytest.mark.parametrize("kind", ["full scale", "ECG-like"])
+    def test_like_whole_numbers(self, kind, fs_in, fs_out):
+        signal = make(kind, 801, fs_in)
+        up, down = resampling_ratio(fs_in, fs_out)
+        half = 10 * max(up, down)
+        window = ("kaiser", 5.0)
+        taps = scipy.signal.firwin(2 * half + 1, 1 / max(up, down), window=window) * up * 2.0**TAP_BITS
+        # expected: by the definition, in 64-bit integers
+        spread = np.zeros((3, 801 * up), np.int64)
+        spread[:, ::up] = signal.astype(np.int64)
+        whole = np.array([np.convolve(row, np.rint(taps).astype(np.int64)) for row in spread])
+        expected = whole[:, half::down][:, : resampled_length(801, fs_in, fs_out)]
+        assert np.abs(expected).max() < 2**53
+        np.testing.assert_array_equal(resample(signal, fs_in, fs_out), (expected / 2.0**TAP_BITS).astype(np.float32))
+
+    @pytest.mark.parametrize(("fs_in", "fs_out"), [rate for rate in RATES if rate[0] not in (SLOW, 400.0)])
+    def test_sums_fit_float64(self, fs_in, fs_out):
+        matrices, first, block_in = module._matrices(*resampling_ratio(fs_in, fs_out))
+        assert np.abs(matrices).sum(axis=1).max() * 2**15 * 2**TAP_BITS < 2**53
+        assert (matrices * 2.0**TAP_BITS == np.rint(matrices * 2.0**TAP_BITS)).all()
+        assert matrices.shape[2] == COLUMNS
+        assert matrices.shape[1] <= block_in  # or windows of one group would overlap and be copied
+        assert first[0] <= 0
+
+    @pytest.mark.parametrize("limit", [1, 2**10, 2**13])
+    def test_neither_the_cut_of_products_nor_of_rows_matters(self, limit, monkeypatch):
+        signal = make("random", 3000)
+        whole = resample(signal, 500, 400)
+        monkeypatch.setattr(module, "PRODUCT_LIMIT", limit)
+        monkeypatch.setattr(module, "SAMPLES_AT_ONCE", limit)
+        np.testing.assert_array_equal(resample(signal, 500, 400), whole)
+
+    def test_no_product_is_large_enough_for_threads(self, monkeypatch):
+        """OpenBLAS starts them beyond 2^18 multiplications; they would fight the other workers for cores."""
+        sizes = []
+        matmul = np.matmul
+        monkeypatch.setattr(
+            module.np, "matmul", lambda a, b, out: (sizes.append(a[0].size * b.shape[1]), matmul(a, b, out=out))
+        )
+        resample(make("random", 100_000), 257, 400)
+        assert max(sizes) <= 2**18
+        assert min(sizes) > 0
+
+    @pytest.mark.parametrize(("fs_in", "fs_out"), [(257.0, 400.0), (1000.0, 400.0), (MATRIX_FACTOR - 1.0, 400.0)])
+    def test_the_filter_loop_agrees(self, fs_in, fs_out):
+        signal = make("ECG-like", 2000, fs_in)
+        up, down = resampling_ratio(fs_in, fs_out)
+        looped = module._by_filter_loop(signal, up, down, resampled_length(2000, fs_in, fs_out))
+        np.testing.assert_allclose(resample(signal, fs_in, fs_out), looped, rtol=0, atol=0.001)
 
 
 class TestLength:

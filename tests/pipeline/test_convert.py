@@ -6,6 +6,7 @@ from scipy.signal import resample_poly
 
 from cache.schema import StoreConfig
 from ecg.errors import ChecksumError, HeaderError, LeadError, SignalError, StoreError
+from ecg.filters import filter_zero_phase
 from ecg.leads import LEADS
 from ecg.quality import LeadFlag, compute_scale
 from pipeline.convert import check_checksum, convert_record, source_digest, to_clean_microvolts
@@ -70,6 +71,17 @@ def test_leads_of_the_store_alone_are_kept(tmp_path):
     stored, row = converted(write_record(tmp_path, "A0001"), config)
     assert np.array_equal(stored, pulses_uv(5000)[[10, 1]])
     assert len(row.lead_flags) == len(row.offset) == 2
+
+
+def test_filters_run_after_resampling_if_they_are_asked_for(tmp_path):
+    path = write_record(tmp_path, "A0001", pulses_uv(5000) + np.int16(700))
+    plain, _ = converted(path)
+    config = StoreConfig(highpass=0.5, notch=50)
+    stored, row = converted(path, config)
+    expected = filter_zero_phase(resample_poly(pulses_uv(5000) + 700.0, 4, 5, axis=1), 400.0, highpass=0.5, notch=50)
+    assert np.abs(stored - expected).max() <= 0.52
+    assert np.abs(stored.mean(axis=1)).max() < 20 < plain.mean(axis=1).min()
+    assert row.scale == float(compute_scale(stored))
 
 
 def test_a_wrong_gain_of_the_six_is_corrected_and_flagged(tmp_path):

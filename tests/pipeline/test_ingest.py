@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from ecg.errors import (
 )
 from ecg.leads import LEADS
 from pipeline import partition
+from pipeline.cluster import Cluster
 from pipeline.ingest import build_cache
 from tests.cache.small_store import contents
 from tests.records import mat_bytes, pulses_uv, write_corpus, write_record
@@ -131,6 +133,9 @@ def test_killed_workers_are_a_store_error(monkeypatch):
         def map(self, function, jobs, **options):
             return []
 
+        def run(self, function, **options):
+            pass
+
         def __enter__(self):
             return self
 
@@ -144,7 +149,9 @@ def test_killed_workers_are_a_store_error(monkeypatch):
     monkeypatch.setattr(distributed, "LocalCluster", Nothing)
     monkeypatch.setattr(distributed, "Client", Nothing)
     monkeypatch.setattr(distributed, "as_completed", die)
-    with partition.job_runner(2, 2) as run, pytest.raises(StoreError, match=r"killed several times .* fewer --workers"):
+    two = Cluster(workers=2)
+    message = r"killed several times .* fewer --workers"
+    with partition.job_runner(two, Path(), 2) as run, pytest.raises(StoreError, match=message):
         list(run([]))
 
 

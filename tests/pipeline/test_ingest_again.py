@@ -204,6 +204,7 @@ def test_the_same_build_again_is_complete_already(data, path):
             {"fs": 400.0},
             r"ecg\.zarr: built otherwise \(fs 500\.0 there, 400\.0 asked for\); choose another --output, or",
         ),
+        ({"notch": 50}, r"built otherwise \(notch None there, 50\.0 asked for\)"),
         ({"codec": "zstd", "seed": 1}, r"codec lz4 there, zstd asked for; seed 2020 there, 1 asked for"),
     ],
 )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 
 from cache.reader import Store
 from cache.schema import StoreConfig
-from ecg.errors import ConfigError, RunFolderError, StoreError, TrainingError
+from ecg.errors import ChecksumError, ConfigError, RunFolderError, StoreError, TrainingError
 from ecg.metric import compute_challenge_metric
 from pipeline import epoch as epoch_module
 from pipeline import run_folder as files
@@ -54,7 +55,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 
 def history_without_times(folder: Path) -> list[dict]:
     rows = files.read_history(folder / files.HISTORY)
-    return [{k: v for k, v in row.items() if k not in ("seconds", "windows_per_second")} for row in rows]
+    return [{k: v for k, v in row.items() if k not in ("seconds", "windows_per_second", "waiting")} for row in rows]
 
 
 def test_the_run_folder_has_every_file(run: Path, simulated_store: Path) -> None:
@@ -137,6 +138,43 @@ def test_a_run_is_not_continued_otherwise(run: Path, simulated_store: Path, tmp_
     build_cache([tmp_path / "in"], other, StoreConfig())
     with pytest.raises(RunFolderError, match="was trained on another store than"):
         train(other, folder=run)
+
+
+def test_a_run_keeps_the_residency_it_began_with(run: Path, simulated_store: Path, tmp_path: Path) -> None:
+    assert json.loads((run / "config.json").read_text())["train"]["residency"] == "memory"
+    folder = tmp_path / "streamed"
+    options = {"epochs": 1, "residency": "stream"}
+    assert train(simulated_store, folder=folder, options=options, model_options=TINY).residency == "stream"
+    with pytest.raises(RunFolderError, match="residency stream there, memory asked for"):
+        train(simulated_store, folder=folder, options={"residency": "memory"})
+    summary = train(simulated_store, folder=folder, options={"epochs": 2, "residency": "auto", "check": False})
+    assert (summary.residency, len(summary.history)) == ("stream", 2)
+    assert json.loads((folder / "config.json").read_text())["train"]["check"] is False
+
+
+def test_waiting_is_recorded_and_shown(simulated_store: Path, tmp_path: Path) -> None:
+    shown = []
+
+    class Recorder(Interrupted):
+        def advance(self, n: int = 1, **figures: float) -> None:
+            shown.append(figures["waiting"])
+
+    summary = train(
+        simulated_store, folder=tmp_path / "r", options={"epochs": 1}, model_options=TINY, progress=Recorder(0)
+    )
+    assert 0 < summary.history[0]["waiting"] < 1
+    assert re.fullmatch(r"\d+\.\d%", shown[-1])
+
+
+def test_a_damaged_chunk_stops_the_training_by_name(simulated_store: Path, tmp_path: Path) -> None:
+    store = Path(shutil.copytree(simulated_store, tmp_path / "s.zarr"))
+    chunk = store / "signal" / "c" / "0" / "0"
+    data = bytearray(chunk.read_bytes())
+    data[1000] ^= 255
+    chunk.write_bytes(data)
+    for residency in ("stream", "memory", "device"):
+        with pytest.raises(ChecksumError, match=r"signal chunk 0: damaged \(its crc32c .*\); run verify"):
+            train(store, folder=tmp_path / residency, options={"residency": residency}, model_options=TINY)
 
 
 def test_ids_in_the_folder_fix_the_split(simulated_store: Path, tmp_path: Path) -> None:
@@ -254,6 +292,7 @@ def test_the_learning_rate_rises_for_a_tenth_and_falls_to_zero() -> None:
         ({"lr": 0.0}, r"lr is 0\.0; expected a positive number"),
         ({"lr": math.nan}, "lr is nan; expected a positive number"),
         ({"valid_split": 1.0}, r"valid_split is 1\.0; expected 0 or more and below 1"),
+        ({"residency": "ram"}, "residency is 'ram'; expected auto, stream, memory, device"),
         ({"epoch": 3}, "TrainConfig: unknown epoch; expected seed, epochs"),
     ],
 )

@@ -1,0 +1,78 @@
+"""Where the time of converting a record goes: the ingest's own functions, one after another, with a clock between."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+
+from cache.checksum import chunk_digest
+from cache.compression import encode_signal
+from cache.schema import StoreConfig
+from cache.writer import create_store, write_chunk
+from ecg.adc import to_digital
+from ecg.header import parse_header
+from ecg.quality import checksum_mismatches, compute_scale
+from ecg.resample import resample
+from pipeline.allocator import keep_freed_memory
+from pipeline.convert import convert_record, source_digest, to_clean_microvolts
+from pipeline.plan import PlannedRecord
+from pipeline.wfdb_io import read_header_text, read_record
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def seconds_by_stage(records: Sequence[PlannedRecord], config: StoreConfig, work: Path) -> dict[str, float]:
+    """Seconds a record, by stage, and under "all" those of the whole conversion and its share of a chunk.
+
+    Parameters
+    ----------
+    records : that can be taken and fit into one chunk together
+    work : a folder for the chunk
+    """
+    keep_freed_memory()
+    spent: dict[str, float] = {}
+
+    def timed(stage: str, function: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+        begun = time.perf_counter()
+        result = function(*args, **options)
+        spent[stage] = spent.get(stage, 0.0) + time.perf_counter() - begun
+        return result
+
+    block = np.zeros((len(config.leads), config.chunk_length), np.int16)
+    column = 0
+    for planned in records:
+        timed("convert", convert_record, planned, 0, config)
+        text = timed("header: read", read_header_text, planned.path)
+        timed("header: parse", parse_header, text)
+        record = timed("samples: read", read_record, planned.path, config.leads)
+        timed("checksum", checksum_mismatches, record)
+        timed("hash of the source", source_digest, record)
+        signal, _, _ = timed("to microvolts, flags", to_clean_microvolts, record)
+        signal = timed("resample", resample, signal, planned.fs, config.fs)
+        stored, _ = timed("quantise", to_digital, signal)
+        timed("scale", compute_scale, stored)
+        block[:, column : column + stored.shape[1]] = stored
+        column += stored.shape[1]
+    create_store(work / "stages.zarr", config, 1)
+    timed("encode", encode_signal, config.codec, block)
+    timed("hash of the chunk", chunk_digest, block)
+    timed("encode, hash, write", write_chunk, work / "stages.zarr", config, 0, block)
+    return _disjoint(spent, len(records))
+
+
+def _disjoint(spent: dict[str, float], n_records: int) -> dict[str, float]:
+    """Stages that add up to all: what was measured twice is taken off, and what is left over is named."""
+    each = {stage: seconds / n_records for stage, seconds in spent.items()}
+    whole = each.pop("convert")
+    together = each.pop("encode, hash, write")
+    each["samples: read"] -= each["header: read"] + each["header: parse"]
+    each["write"] = together - each["encode"] - each["hash of the chunk"]
+    in_convert = sum(seconds for stage, seconds in each.items() if stage not in _OF_THE_CHUNK)
+    each["rest"] = whole - in_convert
+    return {stage: max(seconds, 0.0) for stage, seconds in each.items()} | {"all": whole + together}
+
+
+_OF_THE_CHUNK = ("encode", "hash of the chunk", "write")

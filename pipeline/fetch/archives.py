@@ -1,0 +1,147 @@
+"""Unpacking a dataset's tarball: every member is looked at, and nothing has its name before all were.
+
+A tarball that holds anything but plain files and folders below itself is refused as a whole. Members are written as
+`.part` files and renamed at the end, so that a refused or torn tarball leaves nothing, and a reader never meets half a
+dataset under its final names.
+"""
+
+import gzip
+import hashlib
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ecg.errors import DownloadError
+from pipeline.fetch.partial import bad_path, part_path
+from pipeline.fetch.paths import check_relative
+from pipeline.progress import Task
+
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounds:
+    """The most that a tarball may hold: members, and bytes of all of them together."""
+
+    n_members: int
+    n_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unpacked:
+    """A member on disk; `before` tells what stood at its path: "" nothing, "same" its own bytes, "other" others."""
+
+    path: Path
+    sha256: str
+    before: str
+
+
+def unpack(archive: Path, folder: Path, bounds: Bounds, task: Task) -> list[Unpacked]:
+    """Unpack `archive` into `folder`, without the folder that leads every path in it.
+
+    A file that is there already with the same bytes stays; one with other bytes is kept as `.bad`.
+
+    Parameters
+    ----------
+    task : is told bytes as they are written
+
+    Raises
+    ------
+    DownloadError
+        If a member is absolute, leads out of the folder, is a link, a device or a sparse file, comes twice, or exceeds
+        the bounds, naming it; or if the archive is damaged. Nothing of it is on disk then.
+    """
+    written: dict[Path, str] = {}
+    try:
+        with _opened(archive) as tar:
+            for path, member in _plain_members(tar, archive, folder, bounds):
+                if path in written:
+                    raise DownloadError(f"{archive} member {member.name!r}: comes twice; expected each file once")
+                written[path] = _write(tar, member, path, task)
+    except BaseException:
+        for path in written:
+            part_path(path).unlink(missing_ok=True)
+        raise
+    return [_settle(path, sha256) for path, sha256 in written.items()]
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    """As a stream, which never seeks and never holds a member; gzip's own checksum is read to the end."""
+    try:
+        with archive.open("rb") as raw:
+            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+            with gzip.GzipFile(fileobj=raw) if packed else raw as plain:
+                with tarfile.open(fileobj=plain, mode="r|") as tar:
+                    yield tar
+                while plain.read(_BLOCK_BYTES):
+                    pass
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DownloadError(f"{archive}: not a whole tarball ({error}); fetch it again") from error
+
+
+def _plain_members(
+    tar: tarfile.TarFile, archive: Path, folder: Path, bounds: Bounds
+) -> Iterator[tuple[Path, tarfile.TarInfo]]:
+    """Path and member of each plain file; folders are left out, everything else is refused."""
+    n_bytes = 0
+    for number, member in enumerate(tar, start=1):
+        where = f"{archive} member {member.name!r}"
+        n_bytes += member.size
+        if number > bounds.n_members or n_bytes > bounds.n_bytes:
+            raise DownloadError(
+                f"{where}: more than {bounds.n_members:,} members or {bounds.n_bytes:,} bytes; "
+                "expected a dataset of the published size: the tarball is refused"
+            )
+        if member.isdir() and member.name.strip("./") == "":
+            continue
+        name = check_relative(member.name.removeprefix("./").rstrip("/"), where=where)
+        if member.isdir():
+            continue
+        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+            raise DownloadError(f"{where}: a link, a device or another special member; the tarball is refused")
+        try:
+            tarfile.data_filter(member, str(folder))
+        except tarfile.FilterError as error:
+            raise DownloadError(f"{where}: refused ({error})") from error
+        yield folder.joinpath(*_without_leading_folder(name)), member
+
+
+def _without_leading_folder(name: PurePosixPath) -> Sequence[str]:
+    return name.parts[1:] or name.parts
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, task: Task) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    source = tar.extractfile(member)
+    assert source is not None
+    part = part_path(path)
+    try:
+        with part.open("wb") as file:
+            while block := source.read(_BLOCK_BYTES):
+                file.write(block)
+                digest.update(block)
+                task.advance(len(block))
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return digest.hexdigest()
+
+
+def _settle(path: Path, sha256: str) -> Unpacked:
+    """Give a written member its name."""
+    before = ""
+    if path.exists():
+        with path.open("rb") as file:
+            before = "same" if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "other"
+    if before == "same":
+        part_path(path).unlink()
+    else:
+        if before == "other":
+            path.rename(bad_path(path))
+        part_path(path).replace(path)
+    return Unpacked(path=path, sha256=sha256, before=before)
