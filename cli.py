@@ -435,7 +435,7 @@ def _echo_store(store: Any) -> None:
     echo_table(["dataset", "records", "hours", "rejects", *flagged], rows)
     for same in store.duplicates:
         click.echo(f"same samples: {' = '.join(same)}")
-    size = f"{format_bytes(store.n_bytes)} in {store.n_chunks} chunks, {store.codec}"
+    size = f"{format_bytes(store.n_bytes)} in {store.n_chunks} chunk{'s' if store.n_chunks != 1 else ''}, {store.codec}"
     click.echo(f"{store.path}: {len(store.leads)} leads at {store.fs:g} Hz, {size}")
 
 

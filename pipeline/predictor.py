@@ -12,6 +12,7 @@ from torch import nn
 from cache.reader import Store
 from ecg.decisions import Decided
 from ecg.errors import ConfigError
+from ecg.filters import filter_zero_phase
 from ecg.models.build import ModelConfig
 from ecg.quality import compute_scale
 from ecg.record import Record
@@ -74,6 +75,7 @@ class OwnPredictor:
         """All windows of one record, as the store would give them but for the rounding to whole microvolts."""
         record, signal_uv = read_microvolts(path, self.config.leads)
         signal_uv = resample(signal_uv, record.fs, self.config.fs)
+        signal_uv = filter_zero_phase(signal_uv, self.config.fs, highpass=self.config.highpass, notch=self.config.notch)
         plan = plan_windows(np.array([signal_uv.shape[1]]), self.windows)
         return cut_record(signal_uv, plan, scale=float(compute_scale(signal_uv)), row=row)
 
@@ -95,11 +97,17 @@ class OwnPredictor:
 
 
 def check_fit(store: Store, config: ModelConfig) -> None:
-    """Raise ConfigError if a store's leads or sampling frequency are not the model's."""
+    """Raise ConfigError if a store's leads, sampling frequency or filters are not the model's."""
     if (store.fs, store.leads) != (config.fs, config.leads):
         raise ConfigError(
             f"{store.path}: {', '.join(store.leads)} at {store.fs:g} Hz; the model expects "
             f"{', '.join(config.leads)} at {config.fs:g} Hz: build such a store, or predict on the records themselves"
+        )
+    stored, expected = (store.config.highpass, store.config.notch), (config.highpass, config.notch)
+    if stored != expected:
+        raise ConfigError(
+            f"{store.path}: high-pass and notch filter at {stored[0]} and {stored[1]} Hz; the model expects "
+            f"{expected[0]} and {expected[1]}: build such a store, or predict on the records themselves"
         )
 
 

@@ -59,6 +59,16 @@ _MAY_CHANGE = {"epochs", "check"}
 """Options that a run may be gone on with otherwise: they change no number of the epochs before."""
 
 
+def _of_store(store: Store) -> dict[str, Any]:
+    """What a model takes over from the store it is trained on."""
+    return {
+        "fs": store.fs,
+        "leads": store.leads,
+        "highpass": store.config.highpass,
+        "notch": store.config.notch,
+    }
+
+
 def configure(folder: Path, store: Store, options: dict[str, Any], model_options: dict[str, Any]) -> TrainConfig:
     """The configuration of a new run, or the stored one of a run to go on with."""
     if (folder / files.LAST_STATE).exists():
@@ -89,7 +99,7 @@ def configure(folder: Path, store: Store, options: dict[str, Any], model_options
     else:
         if (folder / files.MODEL).exists():
             raise RunFolderError(f"{folder}: holds a model but no {files.LAST_STATE}; choose another --folder")
-        model = ModelConfig.from_dict({"fs": store.fs, "leads": store.leads} | model_options)
+        model = ModelConfig.from_dict(_of_store(store) | model_options)
         config = TrainConfig.from_dict(options | {"model": model})
     if (config.model.fs, config.model.leads) != (store.fs, store.leads):
         raise ConfigError(

@@ -25,6 +25,7 @@ class ModelConfig(Config):
     fs : sampling frequency the model works at, Hz
     leads : the leads it expects, in order, each once
     window_length : samples in a window
+    highpass, notch : filters of the signals it was trained on, Hz (see `ecg.filters`); None for none
     normalisation : see `ecg.models.normalise`
     pred_stage_type, pred_stage_hidd, pred_stage_n_layer : the head, "linear" or recurrent ("rnn", "lstm",
         "gru"), and the hidden size and number of layers of a recurrent one
@@ -36,6 +37,8 @@ class ModelConfig(Config):
     fs: float = 400.0
     leads: tuple[str, ...] = LEADS
     window_length: int = 4096
+    highpass: float | None = None
+    notch: float | None = None
     normalisation: str = "record"
     net_filter_size: tuple[int, ...] = (64, 128, 196, 256, 320)
     net_seq_length: tuple[int, ...] = (4096, 1024, 256, 64, 16)

@@ -14,6 +14,8 @@ from pipeline import predict as prediction
 from pipeline.ingest import build_cache
 from pipeline.predict import predict
 from pipeline.run_folder import load_model
+from pipeline.train import train
+from tests.conftest import TINY
 from tests.records import pulses_uv, write_record
 
 
@@ -146,3 +148,18 @@ def test_the_databases_own_form_gives_what_the_challenges_does(shared: Path, run
     originals, challenge = read(tmp_path / "originals"), read(tmp_path / "challenge")
     np.testing.assert_allclose(originals["00001_hr"].scores, challenge["HR00001"].scores, atol=1e-6)
     np.testing.assert_allclose(originals["s0010_re"].scores, challenge["S0001"].scores, atol=0.02)
+
+
+def test_a_model_of_a_filtered_store_filters_what_it_predicts_on(simulated: Path, run: Path, tmp_path: Path) -> None:
+    store = tmp_path / "filtered.zarr"
+    build_cache([simulated / "Training_PTB", simulated / "Training_2"], store, StoreConfig(highpass=0.5))
+    with pytest.raises(ConfigError, match=r"high-pass and notch filter at 0\.5 and None Hz; the model expects None"):
+        predict([store], tmp_path / "out", run)
+    trained = train(store, folder=tmp_path / "run", options={"epochs": 1}, model_options=TINY).folder
+    assert load_model(trained).config.highpass == 0.5
+    predict([store], tmp_path / "store", trained)
+    predict([simulated / "Training_PTB", simulated / "Training_2"], tmp_path / "files", trained)
+    files, stored = read(tmp_path / "files"), read(tmp_path / "store")
+    assert files.keys() == stored.keys()
+    for name, one in files.items():
+        np.testing.assert_allclose(one.scores, stored[name].scores, atol=2e-3)
