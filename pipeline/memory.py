@@ -3,6 +3,7 @@
 Fresh memory costs the time to hand it over page by page, about as much as filling it.
 """
 
+import math
 import os
 import weakref
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+_LARGE_BYTES = 2**23
 
 
 class WindowMemory:
@@ -26,6 +29,8 @@ class WindowMemory:
     def __init__(self, n_windows: int, shape: tuple[int, int], *, pinned: bool) -> None:
         self.shape = (n_windows, *shape)
         self.pinned = pinned
+        # numpy asks for large pages from 4 MB on, which are quicker to fill
+        self._at_once = -(-_LARGE_BYTES // (2 * math.prod(self.shape)))
         self._free: list[NDArray[np.int16]] = []
 
     def take(self, n_windows: int) -> Tensor:
@@ -35,7 +40,8 @@ class WindowMemory:
         try:
             kept = self._free.pop()
         except IndexError:
-            kept = np.empty(self.shape, np.int16)
+            kept, *others = np.empty((self._at_once, *self.shape), np.int16)
+            self._free += others
         # Torch holds the very array that it was given for as long as any tensor shares its memory, so the end of
         # `lent` is the end of all use. (A numpy slice would not do: it holds `kept` and not `lent`.)
         lent = kept.view()

@@ -14,6 +14,7 @@ from cache.writer import write_text_atomically
 from ecg.decisions import Decided
 from ecg.errors import EcgError, InputError
 from ecg.prediction import Prediction, format_prediction
+from pipeline.allocator import keep_freed_memory
 from pipeline.batch import Batch, join_batches
 from pipeline.device import choose_device
 from pipeline.predictor import OwnPredictor, Predictor
@@ -70,6 +71,7 @@ def predict(
         raise InputError(f"{output}: is a file; expected a folder for the predictions")
     if not force and output.is_dir() and any(output.glob("*.csv")):
         raise InputError(f"{output}: holds CSV files already; choose another --output, or --force to write into it")
+    keep_freed_memory()
     device = choose_device(cuda=cuda)
     predictor = make_predictor(model)
     predictor.network.to(device)

@@ -20,6 +20,7 @@ from ecg.models.build import build_model
 from ecg.snomed import SCORED_CLASSES
 from ecg.window import WindowConfig
 from pipeline import run_folder as files
+from pipeline.allocator import keep_freed_memory
 from pipeline.batches import WindowBatches
 from pipeline.device import choose_device
 from pipeline.epoch import TrainState, compute_learning_rate, train_epoch, validate
@@ -78,6 +79,7 @@ def train(
     TrainingError
         If the loss is not a number any more.
     """
+    keep_freed_memory()
     store = Store(store_path)
     device = choose_device(cuda=cuda)
     folder = folder or files.new_run_folder(Path.cwd(), datetime.datetime.now())

@@ -1,6 +1,7 @@
 """What a loader is measured against: the one a user would write, a naive zarr layout, and plain numpy in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,17 @@ class Files(Dataset[Tensor]):
         return torch.from_numpy(window)
 
 
-def file_batches(paths: Sequence[Path], *, batch_size: int, workers: int) -> DataLoader[Tensor]:
-    """torch's own loader over the files, shuffled; its workers stay from epoch to epoch."""
+@cache
+def file_batches(paths: tuple[Path, ...], *, batch_size: int, workers: int) -> DataLoader[Tensor]:
+    """torch's own loader over the files, shuffled; it and its workers stay from epoch to epoch."""
     options: dict[str, Any] = {"persistent_workers": True} if workers else {}
     return DataLoader(Files(paths), batch_size=batch_size, shuffle=True, num_workers=workers, **options)
+
+
+def count_file_batches(paths: tuple[Path, ...], batch_size: int, workers: int) -> int:
+    """Windows of an epoch of it."""
+    torch.set_num_threads(1)
+    return count(lambda: iter(file_batches(paths, batch_size=batch_size, workers=workers)))
 
 
 def write_naive(path: Path, windows: Iterator[Tensor], n_windows: int, shape: tuple[int, int]) -> zarr.Array:
