@@ -212,7 +212,7 @@ def test_progress_is_not_a_failed_try(server: Server, tmp_path: Path) -> None:
     server.always[NAME] = Act(drop_at=66_000)
     config = replace(FAST, tries=2)
     assert not fetch([one(tmp_path)], server.url, config=config).failed
-    assert server.n_requests(NAME) == 5
+    assert server.n_requests(NAME) >= 5  # a slow machine may break a try off, too
 
 
 def test_a_long_file_is_resumed_by_another_process(server: Server, tmp_path: Path) -> None:
