@@ -120,6 +120,14 @@ def to_microvolts(
     return _scale(signal, adc_gain, baseline, MICROVOLTS_PER_MV, invalid_sample, leads)
 
 
+def are_microvolts(signal: NDArray[np.integer], adc_gain: NDArray[np.float64], baseline: NDArray[np.int64]) -> bool:
+    """Whether 16-bit samples are microvolts as they are, at 1000 adu/mV above 0, as in all of the Challenge's records.
+
+    Parameters as in `to_physical`.
+    """
+    return signal.dtype == np.int16 and not baseline.any() and bool((adc_gain == MICROVOLTS_PER_MV).all())
+
+
 def to_digital(signal_uv: NDArray[np.floating]) -> tuple[NDArray[np.int16], int]:
     """Quantise microvolts to the store's int16 at 1000 adu/mV.
 

@@ -5,7 +5,6 @@ from before August 2020 say 4880/mV (Georgia), 200/mV (PTB-XL), 2000000/mV (PTB)
 (INCART) above the same bytes. Source: the Challenge's data page and a byte-wise comparison of both issues.
 """
 
-import re
 from dataclasses import dataclass
 
 
@@ -23,7 +22,13 @@ class Dataset:
 
     def matches(self, record_name: str) -> bool:
         """Whether `record_name` has this dataset's form, e.g. HR00001."""
-        return re.fullmatch(rf"{self.prefix}[0-9]{{{self.digits}}}", record_name) is not None
+        number = record_name.removeprefix(self.prefix)
+        return (
+            len(number) == self.digits
+            and len(record_name) == len(self.prefix) + self.digits
+            and number.isascii()
+            and number.isdigit()
+        )
 
 
 DATASETS: tuple[Dataset, ...] = (

@@ -6,7 +6,6 @@ wants them has them recorded in the store.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, iirnotch, sosfiltfilt, tf2sos
 
 HIGHPASS_ORDER = 2
 """Of the Butterworth filter, run twice: the amplitude at the cut-off frequency is halved (-6 dB)."""
@@ -36,13 +35,15 @@ def filter_zero_phase(
     Beyond either end the signal goes on mirrored through its last sample, for one period of the cut-off frequency or,
     for the notch, as long as it rings; at most as long as the signal is.
     """
+    if highpass is None and notch is None:
+        return signal
+    from scipy.signal import butter, iirnotch, sosfiltfilt, tf2sos  # here: it takes a second, and few filter
+
     filters = []
     if highpass is not None:
         filters.append((butter(HIGHPASS_ORDER, highpass, btype="highpass", fs=fs, output="sos"), fs / highpass))
     if notch is not None:
         filters.append((tf2sos(*iirnotch(notch, NOTCH_QUALITY, fs=fs)), NOTCH_QUALITY * fs / notch))
-    if not filters:
-        return signal
     filtered: NDArray[np.float64] = signal.astype(np.float64)
     for sections, ringing in filters:
         n_beyond = min(round(ringing), signal.shape[-1] - 1)

@@ -4,6 +4,8 @@ A flag never removes a record; it lets a reader decide. The thresholds are this 
 each flag, and were set by looking at the 486 public Challenge records.
 """
 
+import math
+from collections.abc import Sequence
 from enum import IntFlag
 
 import numpy as np
@@ -59,37 +61,42 @@ def checksum_mismatches(record: Record) -> list[int]:
     ]
 
 
-def compute_lead_flags(record: Record, signal_uv: NDArray[np.float32]) -> NDArray[np.uint16]:
+def compute_lead_flags(
+    record: Record, signal_uv: NDArray[np.float32] | NDArray[np.int16], mismatches: Sequence[int] | None = None
+) -> NDArray[np.uint16]:
     """Flags that can be told from the source samples; the writer adds CLIPPED and OFFSET.
 
     Parameters
     ----------
     record : with digital samples
-    signal_uv : float32 array, shape (n_leads, n_samples), µV, NaN where a sample is invalid
+    signal_uv : float32 array, shape (n_leads, n_samples), µV, NaN where a sample is invalid; int16 where all samples
+        are whole microvolts and valid
+    mismatches : what `checksum_mismatches` found, if that is known already
 
     Returns
     -------
     uint16 array, shape (n_leads,), sums of `LeadFlag`
     """
     flags = np.zeros(len(record.leads), np.uint16)
-    invalid = (record.signal == record.invalid_sample).any(axis=1)
-    flags[invalid] |= np.uint16(LeadFlag.INVALID)
     low, high = record.signal.min(axis=1), record.signal.max(axis=1)
-    for row in np.flatnonzero(invalid):
+    rail = abs(record.invalid_sample) - 1
+    for row in np.flatnonzero((high >= rail) | (low <= -rail)):  # elsewhere none is invalid either
         valid = record.signal[row][record.signal[row] != record.invalid_sample]
         low[row], high[row] = (valid.min(), valid.max()) if valid.size else (0, 0)
-    flags[low == high] |= np.uint16(LeadFlag.FLAT)
-    rail = abs(record.invalid_sample) - 1
-    for row in np.flatnonzero((high >= rail) | (low <= -rail)):
-        valid = record.signal[row][record.signal[row] != record.invalid_sample]
+        if valid.size < record.n_samples:
+            flags[row] |= np.uint16(LeadFlag.INVALID)
         n_railed = ((valid >= rail) | (valid <= -rail)).sum()
         if n_railed >= RAILED_SAMPLES and low[row] != high[row]:
             flags[row] |= np.uint16(LeadFlag.RAILED)
+    flags[low == high] |= np.uint16(LeadFlag.FLAT)
     if record.stated_gain is not None:
         flags[record.stated_gain != record.adc_gain] |= np.uint16(LeadFlag.GAIN_CORRECTED)
-    flags[checksum_mismatches(record)] |= np.uint16(LeadFlag.CHECKSUM)
-    flags[[stated is None for stated in record.checksum]] |= np.uint16(LeadFlag.UNVERIFIED)
-    flags[_einthoven_rows(record.leads, signal_uv)] |= np.uint16(LeadFlag.EINTHOVEN)
+    for lead in checksum_mismatches(record) if mismatches is None else mismatches:
+        flags[lead] |= np.uint16(LeadFlag.CHECKSUM)
+    for lead in _einthoven_rows(record.leads, signal_uv):
+        flags[lead] |= np.uint16(LeadFlag.EINTHOVEN)
+    if None in record.checksum:
+        flags[[stated is None for stated in record.checksum]] |= np.uint16(LeadFlag.UNVERIFIED)
     return flags
 
 
@@ -127,23 +134,29 @@ def _scale_of_whole(signal_uv: NDArray) -> np.float32:
     n_leads, n_samples = signal_uv.shape
     lows, highs = signal_uv.min(axis=1).astype(np.intp), signal_uv.max(axis=1).astype(np.intp)
     # counts: how often each value from a lead's lowest to its highest occurs, lead after lead
-    begins = np.concatenate([[0], np.cumsum(highs - lows + 1)])
-    counts = np.bincount((signal_uv + (begins[:-1] - lows)[:, None]).ravel(), minlength=begins[-1])
-    ranks = np.arange(n_leads)[:, None] * n_samples + [(n_samples - 1) // 2, n_samples // 2]
-    middles = np.searchsorted(np.cumsum(counts), ranks, side="right") - begins[:-1, None]
-    twice_centre = middles.sum(axis=1).tolist()
+    begins = np.zeros(n_leads + 1, np.intp)
+    np.cumsum(highs - lows + 1, out=begins[1:])
+    kind = np.uint16 if begins[-1] <= 2**16 else np.intp  # in 16 bits, as nearly always, it takes half the time
+    bins: NDArray[np.integer] = signal_uv.astype(kind)
+    bins += (begins[:-1] - lows).astype(kind)[:, None]
+    counts = np.bincount(bins.ravel(), minlength=begins[-1])
+    ranks = np.arange(n_leads)[:, None] * n_samples + ((n_samples - 1) // 2, n_samples // 2)
+    middles = counts.cumsum().searchsorted(ranks, side="right") - begins[:-1, None]
     # total: how often each value occurs in all leads together, in half microvolts, for a median may lie between two
-    first = -max(twice_centre)
-    total = np.zeros(int((2 * (highs - lows + 1) - twice_centre).max()) - first, np.int64)
-    for begin, end, twice in zip(begins[:-1], begins[1:], twice_centre, strict=True):
-        total[-twice - first : 2 * (end - begin) - twice - first : 2] += counts[begin:end]
+    twice_centre = middles.sum(axis=1)
+    first = -int(twice_centre.max())
+    total = np.zeros(int((2 * (highs - lows + 1) - twice_centre).max()) - first, np.intp)
+    for begin, end, at in zip(begins[:-1].tolist(), begins[1:].tolist(), (-first - twice_centre).tolist(), strict=True):
+        part = total[at : at + 2 * (end - begin) : 2]
+        part += counts[begin:end]
     low, high = _kept_ranks(n_leads * n_samples)
-    below = np.cumsum(total)
-    lowest, highest = np.searchsorted(below, (low, high), side="right")
-    total[highest] -= below[highest] - (high + 1)
-    total[lowest] -= low - (below[lowest - 1] if lowest else 0)
-    values = np.arange(lowest, highest + 1) + first
-    energy = int((total[lowest : highest + 1] * values * values).sum())
+    below = total.cumsum()
+    lowest, highest = below.searchsorted((low, high), side="right").tolist()
+    kept = total[lowest : highest + 1]
+    kept[-1] -= below[highest] - (high + 1)
+    kept[0] -= low - (below[lowest - 1] if lowest else 0)
+    values = np.arange(lowest + first, highest + 1 + first)
+    energy = int(values * values @ kept)
     return np.float32(np.sqrt(energy / (4 * (high - low + 1))))
 
 
@@ -153,14 +166,15 @@ def describe_flags(flags: int) -> str:
     return ", ".join(names) or "none"
 
 
-def _einthoven_rows(leads: tuple[str, ...], signal_uv: NDArray[np.float32]) -> list[int]:
+def _einthoven_rows(leads: tuple[str, ...], signal_uv: NDArray[np.float32] | NDArray[np.int16]) -> list[int]:
     limb = LEADS[:3]
     if any(lead not in leads for lead in limb):
         return []
     rows = [leads.index(lead) for lead in limb]
     one, two, three = (signal_uv[row] for row in rows)
-    difference = np.abs(one + three - two)
-    finite = np.isfinite(difference)
-    if not finite.all():
-        difference = difference[finite]
-    return rows if difference.size and float(difference.mean()) > EINTHOVEN_LIMIT_UV else []
+    difference = np.abs(one.astype(np.float32, copy=False) + three - two)
+    mean = difference.mean()
+    if not math.isfinite(mean):
+        difference = difference[np.isfinite(difference)]
+        mean = difference.mean() if difference.size else np.float32(0)
+    return rows if mean > EINTHOVEN_LIMIT_UV else []

@@ -17,7 +17,7 @@ class Record:
     Attributes
     ----------
     name : record name, as the header states it without a trailing `.mat`
-    signal : integer array, shape (n_leads, n_samples), adu
+    signal : integer array, shape (n_leads, n_samples), adu; in any order in memory
     leads : standard lead names where the name is one of the twelve, else as stated
     fs : sampling frequency, Hz
     adc_gain : float64 array, shape (n_leads,), adu/mV
@@ -68,6 +68,10 @@ class Record:
     def n_samples(self) -> int:
         """Samples in each lead."""
         return self.signal.shape[1]
+
+    def by_lead(self) -> "Record":
+        """The record with the samples of each lead together in memory, where most work is quickest."""
+        return self if self.signal.flags.c_contiguous else replace(self, signal=np.ascontiguousarray(self.signal))
 
     def select(self, leads: Sequence[str] = LEADS) -> "Record":
         """The record with just these leads, in this order.

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import firwin, upfirdn
+from scipy.special import i0
 
 from ecg.errors import SignalError
 
@@ -23,6 +23,9 @@ MAX_FACTOR = 200_000
 MATRIX_FACTOR = 2000
 """Ratios of two numbers up to this go through matrices (all of the six datasets' do); beyond, they would be large
 and each used for a handful of samples, and scipy's filter loop takes over."""
+
+KAISER_BETA = 5.0
+"""Of resample_poly's window."""
 
 TAP_BITS = 36
 """Samples of 15 bits and a sign times taps of 36 bits after the point, whose magnitudes sum to less than four: 53 bits,
@@ -70,17 +73,17 @@ def resampled_length(n_samples: int, fs_in: float, fs_out: float) -> int:
     return -(-n_samples * up // down)
 
 
-def resample(signal: NDArray[np.float32], fs_in: float, fs_out: float) -> NDArray[np.float32]:
+def resample(signal: NDArray[np.float32] | NDArray[np.int16], fs_in: float, fs_out: float) -> NDArray[np.float32]:
     """Resample along the last axis.
 
     Parameters
     ----------
-    signal : float32 array, shape (..., n_samples), µV, no NaN
+    signal : float32 or int16 array, shape (..., n_samples), µV, no NaN
     fs_in, fs_out : Hz
 
     Returns
     -------
-    float32 array, shape (..., resampled_length(n_samples)); the input itself when the rates are equal
+    float32 array, shape (..., resampled_length(n_samples)); a float32 input itself when the rates are equal
 
     Notes
     -----
@@ -89,7 +92,7 @@ def resample(signal: NDArray[np.float32], fs_in: float, fs_out: float) -> NDArra
     """
     up, down = resampling_ratio(fs_in, fs_out)
     if up == down:
-        return signal
+        return signal.astype(np.float32, copy=False)
     n_out = -(-signal.shape[-1] * up // down)
     if not signal.size:
         return np.zeros((*signal.shape[:-1], n_out), np.float32)
@@ -99,7 +102,7 @@ def resample(signal: NDArray[np.float32], fs_in: float, fs_out: float) -> NDArra
     return method(rows, up, down, n_out).reshape(*signal.shape[:-1], n_out)
 
 
-def _by_matrices(rows: NDArray[np.float32], up: int, down: int, n_out: int) -> NDArray[np.float32]:
+def _by_matrices(rows: NDArray, up: int, down: int, n_out: int) -> NDArray[np.float32]:
     """The filter as products of windows of the signal with the taps of `COLUMNS` outputs each.
 
     Outputs repeat their phase every `up`, for `down` inputs. A block is as many such periods as make its outputs a
@@ -117,7 +120,8 @@ def _by_matrices(rows: NDArray[np.float32], up: int, down: int, n_out: int) -> N
     step = max(SAMPLES_AT_ONCE // n_padded, 1)
     for row in range(0, n_rows, step):
         part = rows[row : row + step]
-        padded = np.zeros((len(part), n_padded))
+        padded = np.empty((len(part), n_padded))
+        padded[:, :left] = padded[:, left + n_samples :] = 0.0
         padded[:, left : left + n_samples] = part
         # exact: (row, block, group, output of the group)
         exact = np.empty((len(part), n_blocks, n_groups, COLUMNS))
@@ -138,8 +142,10 @@ def _by_matrices(rows: NDArray[np.float32], up: int, down: int, n_out: int) -> N
     return resampled
 
 
-def _by_filter_loop(rows: NDArray[np.float32], up: int, down: int, n_out: int) -> NDArray[np.float32]:
+def _by_filter_loop(rows: NDArray, up: int, down: int, n_out: int) -> NDArray[np.float32]:
     """The same by scipy's loop over the taps, in float64."""
+    from scipy.signal import upfirdn  # here, because it brings scipy.stats with it: a second that few need
+
     taps = _taps(up, down)
     half = len(taps) // 2
     n_padding = down - half % down  # in front, so that outputs fall on the right phase
@@ -150,12 +156,17 @@ def _by_filter_loop(rows: NDArray[np.float32], up: int, down: int, n_out: int) -
 
 @lru_cache(maxsize=32)
 def _taps(up: int, down: int) -> NDArray[np.float64]:
-    """resample_poly's filter at the common rate: a Kaiser (β = 5) windowed sinc of 20 · max(up, down) + 1 taps.
+    """resample_poly's filter at the common rate: a Kaiser windowed sinc of 20 · max(up, down) + 1 taps.
 
-    Source: scipy.signal.resample_poly.
+    The same to the last bit as scipy.signal.firwin, without the second that importing it takes.
+
+    Source: scipy.signal.resample_poly, scipy.signal.firwin.
     """
-    half = 10 * max(up, down)
-    return firwin(2 * half + 1, 1.0 / max(up, down), window=("kaiser", 5.0)) * up
+    cutoff, half = 1.0 / max(up, down), 10 * max(up, down)
+    place = np.arange(-half, half + 1.0)
+    kaiser = i0(KAISER_BETA * np.sqrt(1 - (place / half) ** 2.0)) / i0(KAISER_BETA)
+    taps = cutoff * np.sinc(cutoff * place) * kaiser
+    return taps / np.sum(taps) * up
 
 
 @lru_cache(maxsize=32)

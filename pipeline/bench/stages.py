@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -16,7 +17,7 @@ from ecg.header import parse_header
 from ecg.quality import checksum_mismatches, compute_scale
 from ecg.resample import resample
 from pipeline.allocator import keep_freed_memory
-from pipeline.convert import convert_record, source_digest, to_clean_microvolts
+from pipeline.convert import clean_samples, convert_record, source_digest
 from pipeline.plan import PlannedRecord
 from pipeline.wfdb_io import read_header_text, read_record
 
@@ -47,11 +48,12 @@ def seconds_by_stage(records: Sequence[PlannedRecord], config: StoreConfig, work
         timed("convert", convert_record, planned, 0, config)
         text = timed("header: read", read_header_text, planned.path)
         timed("header: parse", parse_header, text)
-        record = timed("samples: read", read_record, planned.path, config.leads)
-        timed("checksum", checksum_mismatches, record)
-        timed("hash of the source", source_digest, record)
-        signal, _, _ = timed("to microvolts, flags", to_clean_microvolts, record)
-        signal = timed("resample", resample, signal, planned.fs, config.fs)
+        as_filed = timed("samples: read", partial(read_record, by_lead=False), planned.path, config.leads)
+        timed("hash of the source", source_digest, as_filed)
+        record = timed("leads apart", as_filed.by_lead)
+        mismatches = timed("checksum", checksum_mismatches, record)
+        samples, _, _ = timed("to microvolts, flags", clean_samples, record, mismatches)
+        signal = timed("resample", resample, samples, planned.fs, config.fs)
         stored, _ = timed("quantise", to_digital, signal)
         timed("scale", compute_scale, stored)
         block[:, column : column + stored.shape[1]] = stored

@@ -309,7 +309,7 @@ def with_record(**changes: object) -> Header:
 
 
 def with_signal(**changes: object) -> Header:
-    return dataclasses.replace(GOOD, signals=(dataclasses.replace(GOOD.signals[0], **changes),))
+    return dataclasses.replace(GOOD, signals=(GOOD.signals[0]._replace(**changes),))
 
 
 @pytest.mark.parametrize(

@@ -282,3 +282,28 @@ class TestWhatAFilterMustDo:
         n_sides = min(centre, len(resampled) - 1 - centre)
         sides = resampled[centre - n_sides : centre + n_sides + 1]
         np.testing.assert_allclose(sides, sides[::-1], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("up", "down"), [(4, 5), (2, 5), (400, 257), (5, 4), (1, 2), (3, 1), (1, 7), (1009, 1013), (160_000, 24_989)]
+)
+def test_the_filter_is_scipys_to_the_last_bit(up, down):
+    largest = max(up, down)
+    expected = scipy.signal.firwin(20 * largest + 1, 1.0 / largest, window=("kaiser", 5.0)) * up
+    np.testing.assert_array_equal(module._taps.__wrapped__(up, down), expected)
+
+
+def test_whole_microvolts_may_come_as_int16():
+    signal = np.random.default_rng(3).integers(-32767, 32768, (3, 1234)).astype(np.int16)
+    for fs_in, fs_out in ((500, 400), (257, 400), (400, 400), (62.4725, 400)):
+        found = resample(signal, fs_in, fs_out)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, resample(signal.astype(np.float32), fs_in, fs_out))
+
+
+@pytest.mark.parametrize(("fs_in", "fs_out"), [(500, 400), (257, 400), (SLOW, 400)])
+def test_what_memory_held_before_does_not_matter(monkeypatch, fs_in, fs_out):
+    signal = np.random.default_rng(4).integers(-3000, 3000, (3, 1234)).astype(np.int16)
+    expected = resample(signal, fs_in, fs_out)
+    monkeypatch.setattr(np, "empty", lambda shape, dtype=float, **options: np.full(shape, 7, dtype, **options))
+    np.testing.assert_array_equal(resample(signal, fs_in, fs_out), expected)

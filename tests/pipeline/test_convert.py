@@ -9,7 +9,7 @@ from ecg.errors import ChecksumError, HeaderError, LeadError, SignalError, Store
 from ecg.filters import filter_zero_phase
 from ecg.leads import LEADS
 from ecg.quality import LeadFlag, compute_scale
-from pipeline.convert import check_checksum, convert_record, source_digest, to_clean_microvolts
+from pipeline.convert import check_checksum, clean_samples, convert_record, source_digest, to_clean_microvolts
 from pipeline.plan import PlannedRecord, plan_records
 from pipeline.wfdb_io import read_record
 from tests.records import MAT_BYTES, pulses_uv, write_record
@@ -158,7 +158,7 @@ def test_a_wrong_checksum_is_rejected_or_flagged(tmp_path):
         converted(path)
     _, row = converted(path, StoreConfig(bad_checksum="flag"))
     assert all(flags & LeadFlag.CHECKSUM for flags in row.lead_flags)
-    check_checksum(read_record(path), reject=False)
+    assert check_checksum(read_record(path), reject=False) == list(range(12))
 
 
 def test_a_checksum_may_be_unsigned_or_missing(tmp_path):
@@ -219,3 +219,29 @@ def test_originals_and_challenge_records_are_the_same_ecg(shared):
         challenge, second = converted(shared / "data" / "challenge2020" / "Training_PTB-XL" / f"HR{name}.hea")
         assert np.array_equal(original, challenge)
         assert first.digest == second.digest
+
+
+def test_samples_that_are_microvolts_are_taken_as_they_are(tmp_path):
+    record = read_record(write_record(tmp_path, "A0001"))
+    samples, flags, n_invalid = clean_samples(record)
+    assert samples is record.signal
+    assert (flags.tolist(), n_invalid) == ([0] * 12, 0)
+    as_floats, same_flags, _ = to_clean_microvolts(record)
+    assert as_floats.dtype == np.float32
+    assert np.array_equal(as_floats, samples)
+    assert np.array_equal(flags, same_flags)
+
+
+@pytest.mark.parametrize("what", ["gain", "baseline", "invalid"])
+def test_all_others_become_floats(tmp_path, what):
+    signal_uv = pulses_uv(500, fs=400)
+    if what == "invalid":
+        signal_uv[3, 7] = -32768
+    gain = {"gain": "999/mV", "baseline": "1000(1)/mV"}.get(what, "1000/mV")
+    record = read_record(write_record(tmp_path, "W1", signal_uv, fs=400, gain=gain))
+    samples, flags, n_invalid = clean_samples(record)
+    expected, expected_flags, _ = to_clean_microvolts(record)
+    assert samples.dtype == np.float32
+    assert np.array_equal(samples, expected)
+    assert np.array_equal(flags, expected_flags)
+    assert n_invalid == (what == "invalid")
