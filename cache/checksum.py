@@ -12,6 +12,9 @@ from cache.schema import sha256_of_json
 DIGEST_ATTRIBUTE = "digest"
 """Root attribute that holds the tables' own digest; it covers every other root attribute too."""
 
+OPTIONAL_DIGEST_ATTRIBUTE = "optional_digest"
+"""Root attribute that covers the tables that a store may lack, so that a reader without them can prove the rest."""
+
 
 def chunk_digest(block: NDArray[np.int16]) -> str:
     """SHA-256 of a decoded chunk: int16 little-endian, lead by lead."""

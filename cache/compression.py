@@ -4,6 +4,7 @@ Every chain ends in zarr's crc32c, so that any zarr reader notices a damaged chu
 threads: its threaded output differs from run to run, and tasks already use every core.
 """
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,10 +67,14 @@ def require_codec(codec: str) -> None:
         raise ConfigError("codec pcodec: the package pcodec is not installed; pip install pcodec, or choose another")
 
 
+_FILTERS = threading.RLock()
+"""Held while the filters of warnings are other ones: they are the whole process's, and threads open arrays, too."""
+
+
 @contextmanager
 def codecs_beyond_zarr() -> Iterator[None]:
     """Without zarr's warning, at every opening, that pcodec is not in its specification: FORMAT.md says so."""
-    with warnings.catch_warnings():
+    with _FILTERS, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Numcodecs codecs are not in the Zarr version 3 specification", UserWarning)
         yield
 

@@ -1,22 +1,24 @@
 """Opening a store and reading from it: version first, then completeness, then whatever is asked for."""
 
 import json
+from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from cache.compression import codecs_beyond_zarr, require_codec
-from cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, SIGNAL, StoreConfig
-from ecg.errors import ChecksumError, FormatVersionError, StoreError
+from cache.compression import require_codec
+from cache.location import Location, RemotePath, in_parallel, locate
+from cache.remote_arrays import fetch_array, open_array, with_chunks
+from cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, OPTIONAL_COLUMNS, RANK, SIGNAL, StoreConfig
+from ecg.errors import ChecksumError, FormatVersionError, RemoteError, StoreError
 
 _OPENING = (OSError, KeyError, TypeError, ValueError)
 """What zarr raises on metadata that is missing or damaged."""
 
-_COLUMN_PATHS = tuple(column.path for column in COLUMNS)
+_COLUMN_PATHS = tuple(column.path for column in (*COLUMNS, *OPTIONAL_COLUMNS))
 
 
 class Store:
@@ -27,15 +29,15 @@ class Store:
 
     Attributes
     ----------
-    path : where it is
+    path : where it is, a local folder or behind a URL
     attributes : the root attributes
     fs : sampling frequency, Hz
     leads : lead names, in storage order
     n_records, n_chunks, chunk_length : sizes
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Location | str) -> None:
+        self.path: Location = locate(path) if isinstance(path, str) else path
         self.attributes = read_attributes(self.path)
         if self.attributes.get("complete") is not True:
             raise StoreError(f"{self.path}: the store is incomplete; run build-cache again")
@@ -67,8 +69,9 @@ class Store:
     @cached_property
     def _signal(self) -> zarr.Array:
         try:
-            with codecs_beyond_zarr():
-                return zarr.open_array(self.path, path=SIGNAL.path, mode="r")
+            return open_array(self.path, SIGNAL.path)
+        except RemoteError:
+            raise
         except _OPENING as error:
             raise StoreError(f"{self.path}/signal: cannot be opened ({error}); build the store again") from error
 
@@ -88,10 +91,12 @@ class Store:
 
     def _read_column(self, path: str) -> NDArray:
         try:
-            column = zarr.open_array(self.path, path=path, mode="r")
+            column = fetch_array(self.path, path)
             # zarr takes a missing chunk for one full of the fill value; here every chunk is written
             missing = column.nchunks - column.nchunks_initialized
             values = np.asarray(column[...])
+        except RemoteError:
+            raise
         except (*_OPENING, RuntimeError) as error:
             raise StoreError(f"{self.path}/{path}: cannot be read ({error}); build the store again") from error
         if missing:
@@ -144,6 +149,17 @@ class Store:
             raise StoreError(f"{self.path}: {found} called {name!r}; expected one: name it as DATASET/NAME")
         return int(rows[0])
 
+    def rows_of(self, names: Iterable[str]) -> NDArray[np.int64]:
+        """`index_of` each, int64; quick for many.
+
+        Raises
+        ------
+        StoreError
+            If one is of no record, or of several.
+        """
+        by_id = {str(name): row for row, name in enumerate(self.ids)}
+        return np.array([by_id[name] if name in by_id else self.index_of(name) for name in names], np.int64)
+
     def read_chunk(self, chunk: int) -> NDArray[np.int16]:
         """A decoded chunk, int16, shape (n_leads, chunk_length), µV.
 
@@ -174,29 +190,54 @@ class Store:
         """The codes a record is annotated with, sorted."""
         return tuple(self.column("label/code")[self.column("label/matrix")[row] == 1])
 
+    def label_rank(self) -> NDArray[np.uint8]:
+        """Place of each code among a record's labels, from 1; 0 where it has not the code; shape (record, class).
+
+        Raises
+        ------
+        StoreError
+            If the store was built without it, as stores of this format may be.
+        """
+        if not self.has(RANK.path):
+            raise StoreError(
+                f"{self.path}: does not keep the order of a record's labels ({RANK.path}), which decides here; "
+                "expected a store that does: build it again with this version"
+            )
+        return self.column(RANK.path)
+
+    def has(self, path: str) -> bool:
+        """Whether a column that a store may have is there; those that it must have always are."""
+        return path not in (column.path for column in OPTIONAL_COLUMNS) or (self.path / path / "zarr.json").is_file()
+
     def read_columns(self, start: int, stop: int) -> NDArray[np.int16]:
         """Columns `start` to `stop` of the signal, int16, shape (n_leads, stop - start), µV."""
         return _read_columns(self.path, self._signal, start, stop)
 
 
-def read_chunk_of(path: Path, chunk: int) -> NDArray[np.int16]:
+def read_chunk_of(path: Location, chunk: int) -> NDArray[np.int16]:
     """A decoded chunk of a store that may still be incomplete; raises as `Store.read_chunk` does."""
     try:
-        with codecs_beyond_zarr():
-            signal = zarr.open_array(path, path=SIGNAL.path, mode="r")
+        signal = open_array(path, SIGNAL.path)
+    except RemoteError:
+        raise
     except _OPENING as error:
         raise ChecksumError(f"{path}/signal: cannot be opened ({error})") from error
     width = signal.chunks[1]
     return _read_columns(path, signal, chunk * width, (chunk + 1) * width)
 
 
-def _read_columns(path: Path, signal: zarr.Array, start: int, stop: int) -> NDArray[np.int16]:
+def _read_columns(path: Location, signal: zarr.Array, start: int, stop: int) -> NDArray[np.int16]:
     width = signal.chunks[1]
     first, last = start // width, (stop - 1) // width
-    for chunk in range(first, last + 1):
-        # zarr takes a missing chunk for one full of zeros; here every chunk is written
-        if not (path / "signal" / "c" / "0" / str(chunk)).is_file():
-            raise ChecksumError(f"{path}/signal chunk {chunk}: the file is missing; run verify")
+    folder = path / "signal" / "c" / "0"
+    if isinstance(folder, RemotePath):
+        chunks = in_parallel(lambda chunk: _fetch_chunk(folder, chunk), range(first, last + 1))
+        signal = with_chunks(signal, {f"c/0/{first + number}": chunk for number, chunk in enumerate(chunks)})
+    else:
+        for chunk in range(first, last + 1):
+            # zarr takes a missing chunk for one full of zeros; here every chunk is written
+            if not (folder / str(chunk)).is_file():
+                raise _missing(path, chunk)
     try:
         return np.asarray(signal[:, start:stop])
     except (OSError, ValueError, RuntimeError) as error:
@@ -204,7 +245,18 @@ def _read_columns(path: Path, signal: zarr.Array, start: int, stop: int) -> NDAr
         raise ChecksumError(f"{path}/signal {which}: damaged ({error}); run verify") from error
 
 
-def read_attributes(path: Path) -> dict[str, Any]:
+def _fetch_chunk(folder: RemotePath, chunk: int) -> bytes:
+    try:
+        return (folder / str(chunk)).read_bytes()
+    except FileNotFoundError:
+        raise _missing(folder.parent.parent.parent, chunk) from None
+
+
+def _missing(path: Location, chunk: int) -> ChecksumError:
+    return ChecksumError(f"{path}/signal chunk {chunk}: the file is missing; run verify")
+
+
+def read_attributes(path: Location) -> dict[str, Any]:
     """The root attributes of a store of this format version, complete or not.
 
     Raises
@@ -214,22 +266,15 @@ def read_attributes(path: Path) -> dict[str, Any]:
     FormatVersionError
         If its version is not the one this program reads.
     """
-    if path.exists() and not path.is_dir():
-        raise StoreError(f"{path}: a file; expected the folder of a store")
-    if not path.is_dir():
-        building = path.with_name(f"{path.name}.build")
-        advice = (
-            f"{building} holds an unfinished build: run build-cache again to finish it"
-            if building.is_dir()
-            else "make one with build-cache"
-        )
-        raise StoreError(f"{path}: no store there; {advice}")
     try:
         metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
         attributes = metadata["attributes"]
         if attributes["format"] != FORMAT_NAME:
             raise KeyError("format")
+    except RemoteError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
+        _refuse_what_is_no_folder(path)
         raise StoreError(
             f"{path}: not a store of this program (zarr.json: {type(error).__name__} {error}); "
             f"expected a zarr v3 group with attribute format = {FORMAT_NAME!r}"
@@ -240,3 +285,17 @@ def read_attributes(path: Path) -> dict[str, Any]:
             f"{FORMAT_VERSION}: build the store again, or use the program version that wrote it"
         )
     return attributes
+
+
+def _refuse_what_is_no_folder(path: Location) -> None:
+    if path.is_dir():
+        return
+    if path.exists():
+        raise StoreError(f"{path}: a file; expected the folder of a store") from None
+    building = path.with_name(f"{path.name}.build")
+    advice = (
+        f"{building} holds an unfinished build: run build-cache again to finish it"
+        if building.is_dir()
+        else "make one with build-cache"
+    )
+    raise StoreError(f"{path}: no store there; {advice}") from None

@@ -5,7 +5,7 @@ All of it goes to JSON and back; `FORMAT.md` says the same for readers in other 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -17,6 +17,9 @@ from ecg.leads import LEADS, canonical_lead
 
 FORMAT_NAME = "ecg12"
 FORMAT_VERSION = 1
+
+MERGED_GROUPS = "merged_groups"
+"""Root attribute, where there are any: group of a patient → the group that exact duplicates made of it."""
 
 CODECS = ("lz4", "zstd", "pcodec")
 CHECKSUM_POLICIES = ("reject", "flag")
@@ -171,6 +174,14 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(path="chunk/digest", dtype="string", dims=("chunk",), meaning="SHA-256 of the decoded chunk"),
 )
+RANK = Column(
+    path="label/rank",
+    dtype="uint8",
+    dims=("record", "class"),
+    meaning="place of the code among the record's labels, from 1; 0 where it is not annotated",
+)
+OPTIONAL_COLUMNS: tuple[Column, ...] = (RANK,)
+"""Tables that a store of this format may lack, because its first writers did not write them."""
 SIGNAL = Column(
     path="signal",
     dtype="int16",
@@ -227,7 +238,8 @@ class Part:
             {
                 "partition": self.partition,
                 "chunk_digests": {str(chunk): digest for chunk, digest in self.chunk_digests.items()},
-                "rows": [{name: getattr(row, name) for name in RecordRow.__slots__} for row in self.rows],
+                "columns": RecordRow.__slots__,
+                "rows": [[getattr(row, name) for name in RecordRow.__slots__] for row in self.rows],
                 "rejects": [asdict(reject) for reject in self.rejects],
             }
         )
@@ -243,19 +255,21 @@ class Part:
         """
         try:
             values = json.loads(text)
+            columns = values["columns"]
             return cls(
                 partition=values["partition"],
                 chunk_digests={int(chunk): digest for chunk, digest in values["chunk_digests"].items()},
-                rows=tuple(_row_from_dict(row) for row in values["rows"]),
+                rows=tuple(_row_from_dict(dict(zip(columns, row, strict=True))) for row in values["rows"]),
                 rejects=tuple(Reject(**reject) for reject in values["rejects"]),
             )
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise StoreError(f"{where}: not a part of this version's build journal ({error})") from error
 
 
-def _row_from_dict(values: Mapping[str, Any]) -> RecordRow:
-    tuples = {key: tuple(values[key]) for key in ("lead_flags", "offset", "dx_codes")}
-    return RecordRow(**{**values, **tuples})
+def _row_from_dict(values: dict[str, Any]) -> RecordRow:
+    for key in ("lead_flags", "offset", "dx_codes"):
+        values[key] = tuple(values[key])
+    return RecordRow(**values)
 
 
 def sha256_of_json(value: Any) -> str:  # noqa: ANN401 - any JSON value

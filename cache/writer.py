@@ -1,7 +1,8 @@
 """Writing a store: create → whole chunks by whoever owns them → journal → tables and `complete` last.
 
 While it is built the store and its journal live in the sibling folder `STORE.build`; the finished store is
-renamed into place, so that whatever stands at its own path is whole.
+renamed into place, so that whatever stands at its own path is whole. What a remote store has instead of renames and
+locks is in `cache.remote_build`.
 """
 
 import fcntl
@@ -17,12 +18,18 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from cache.checksum import DIGEST_ATTRIBUTE, chunk_digest, tables_digest
+from cache import remote_build
+from cache.checksum import DIGEST_ATTRIBUTE, OPTIONAL_DIGEST_ATTRIBUTE, chunk_digest, tables_digest
 from cache.compression import codecs_beyond_zarr, encode_signal, signal_codecs, table_compressors
+from cache.location import Location, RemotePath, remove_tree
+from cache.remote_arrays import open_array, written_group
 from cache.schema import (
     COLUMNS,
     FORMAT_NAME,
     FORMAT_VERSION,
+    MERGED_GROUPS,
+    OPTIONAL_COLUMNS,
+    RANK,
     SEX_CODES,
     SIGNAL,
     Column,
@@ -36,18 +43,28 @@ from ecg.errors import EcgError, StoreError
 logger = logging.getLogger(__name__)
 
 TABLE_CHUNK_ROWS = 65_536
+LARGEST_RANK = 255
+"""Labels from here on have the same place in `label/rank`."""
+
 PLAN_MARKER = "plan"
 """File of the build folder that holds the plan's digest; tasks lock it while they write."""
 
 
-def build_folder(store: Path) -> Path:
+def build_folder(store: Location) -> Location:
     """The sibling folder that holds an unfinished store and its journal."""
     return store.with_name(f"{store.name}.build")
 
 
+def work_folder(folder: Location, plan_digest: str) -> Location:
+    """Where in the build folder the journal and the store of this plan are."""
+    return remote_build.work_folder(folder, plan_digest) if isinstance(folder, RemotePath) else folder
+
+
 @contextmanager
-def build_lock(store: Path) -> Iterator[Path]:
+def build_lock(store: Location) -> Iterator[Location]:
     """Hold the build folder of `store` for this process; the kernel lets go when the process dies.
+
+    For a remote store see `cache.remote_build.hold_build`.
 
     Raises
     ------
@@ -55,6 +72,11 @@ def build_lock(store: Path) -> Iterator[Path]:
         If another process is building this store.
     """
     folder = build_folder(store)
+    if isinstance(store, RemotePath) and isinstance(folder, RemotePath):
+        with remote_build.hold_build(store, folder):
+            yield folder
+        return
+    assert not isinstance(folder, RemotePath)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
@@ -72,17 +94,22 @@ def build_lock(store: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def task_lock(folder: Path, plan_digest: str) -> Iterator[None]:
+def task_lock(folder: Location, plan_digest: str) -> Iterator[None]:
     """Hold off other builds while a task writes; any number of tasks may.
 
     A build that is killed can leave workers behind, which finish what they were at. The next build waits for them
-    (`no_task_at_work`), and a task that begins later finds that it belongs to no build any more.
+    (`no_task_at_work`), and a task that begins later finds that it belongs to no build any more. Of a remote build
+    nobody waits for them: `folder` is this plan's alone, and what they still write there is what is wanted.
 
     Raises
     ------
     StoreError
         If `folder` is not, or no longer, that of a build by this plan.
     """
+    if isinstance(folder, RemotePath):
+        _check_plan(folder, plan_digest)
+        yield
+        return
     marker = folder / PLAN_MARKER
     with ExitStack() as held:
         try:
@@ -92,15 +119,28 @@ def task_lock(folder: Path, plan_digest: str) -> Iterator[None]:
         except FileNotFoundError:
             ours = False
         if not ours:
-            raise StoreError(f"{folder}: no longer the folder of this build; another took its place: run it again")
+            raise _no_longer_ours(folder)
         yield
 
 
+def _check_plan(folder: RemotePath, plan_digest: str) -> None:
+    try:
+        ours = (folder.parent / PLAN_MARKER).read_text() == plan_digest
+    except FileNotFoundError:
+        ours = False
+    if not ours:
+        raise _no_longer_ours(folder)
+
+
+def _no_longer_ours(folder: Location) -> StoreError:
+    return StoreError(f"{folder}: no longer the folder of this build; another took its place: run it again")
+
+
 @contextmanager
-def no_task_at_work(folder: Path) -> Iterator[None]:
+def no_task_at_work(folder: Location) -> Iterator[None]:
     """Wait until no worker of an earlier build writes into `folder`, and let none begin."""
     marker = folder / PLAN_MARKER
-    if not marker.exists():
+    if isinstance(marker, RemotePath) or not marker.exists():
         yield
         return
     with marker.open("r+") as file:
@@ -113,7 +153,7 @@ def no_task_at_work(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def told_what_to_do(store: Path) -> Iterator[None]:
+def told_what_to_do(store: Location) -> Iterator[None]:
     """Turn a failure of the disk, most often a full one, into a StoreError that says how to go on."""
     try:
         yield
@@ -127,9 +167,19 @@ def told_what_to_do(store: Path) -> Iterator[None]:
         ) from error
 
 
-def create_store(path: Path, config: StoreConfig, n_chunks: int) -> None:
+def create_store(path: Location, config: StoreConfig, n_chunks: int) -> None:
     """Make an empty, incomplete store with `n_chunks` chunks of signal still to be written."""
-    root = zarr.create_group(path, zarr_format=3, overwrite=True, attributes=_attributes(config, complete=False))
+    attributes = _attributes(config, complete=False)
+    if isinstance(path, RemotePath):
+        remove_tree(path)
+        with written_group(path, attributes) as root:
+            _create_signal(root, config, n_chunks)
+        return
+    root = zarr.create_group(path, zarr_format=3, overwrite=True, attributes=attributes)
+    _create_signal(root, config, n_chunks)
+
+
+def _create_signal(root: zarr.Group, config: StoreConfig, n_chunks: int) -> None:
     codecs = signal_codecs(config.codec)
     with codecs_beyond_zarr():
         root.create_array(
@@ -144,7 +194,7 @@ def create_store(path: Path, config: StoreConfig, n_chunks: int) -> None:
         )
 
 
-def write_chunk(path: Path, config: StoreConfig, chunk: int, block: NDArray[np.int16]) -> str:
+def write_chunk(path: Location, config: StoreConfig, chunk: int, block: NDArray[np.int16]) -> str:
     """Write one whole chunk of `signal`, or nothing of it, and give back its digest.
 
     All-zero chunks are written too, so that a missing file always means a lost one.
@@ -164,6 +214,9 @@ def write_chunk(path: Path, config: StoreConfig, chunk: int, block: NDArray[np.i
     if block.shape != expected or block.dtype != np.int16:
         raise StoreError(f"{path} chunk {chunk}: block of {block.dtype} {block.shape}; expected int16 {expected}")
     file = path / SIGNAL.path / "c" / "0" / str(chunk)
+    if isinstance(file, RemotePath):
+        file.write_bytes(encode_signal(config.codec, block))
+        return chunk_digest(block)
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{chunk}.{os.getpid()}.partial")
     try:
@@ -175,12 +228,12 @@ def write_chunk(path: Path, config: StoreConfig, chunk: int, block: NDArray[np.i
     return chunk_digest(block)
 
 
-def part_path(folder: Path, partition: int) -> Path:
+def part_path(folder: Location, partition: int) -> Location:
     """Where a partition's journal entry is kept."""
     return folder / f"part-{partition}.json"
 
 
-def write_part(folder: Path, part: Part) -> None:
+def write_part(folder: Location, part: Part) -> None:
     """Write a journal entry: whole or not at all, whatever kills the process.
 
     It is not flushed to the disk. Should the machine itself stop, an entry may be torn or its chunks may: both are
@@ -189,12 +242,15 @@ def write_part(folder: Path, part: Part) -> None:
     _write_text(part_path(folder, part.partition), part.to_json(), flush=False)
 
 
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write `text` beside `path`, flush it to the disk, then rename it into place."""
+def write_text_atomically(path: Location, text: str) -> None:
+    """Write `text` beside `path`, flush it to the disk, then rename it into place; an object is put there whole."""
     _write_text(path, text, flush=True)
 
 
-def _write_text(path: Path, text: str, *, flush: bool) -> None:
+def _write_text(path: Location, text: str, *, flush: bool) -> None:
+    if isinstance(path, RemotePath):
+        path.write_text(text)
+        return
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with partial.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -205,7 +261,7 @@ def _write_text(path: Path, text: str, *, flush: bool) -> None:
 
 
 def finalise(
-    path: Path,
+    path: Location,
     config: StoreConfig,
     rows: Sequence[RecordRow],
     rejects: Sequence[Reject],
@@ -214,6 +270,7 @@ def finalise(
     scored_classes: Sequence[str],
     representative: Mapping[str, str],
     plan_digest: str,
+    merged_groups: Mapping[str, str] | None = None,
 ) -> None:
     """Write the tables in (dataset, name) order, then the attributes with `complete`.
 
@@ -224,23 +281,21 @@ def finalise(
     scored_classes : codes of the scored classes, in their order
     representative : scored code → the scored class that stands for it
     plan_digest : of what was asked for, by which a second build with the same inputs knows its result
+    merged_groups : patient's group → the group that duplicates made of it, for `cache.union`
 
     Raises
     ------
     StoreError
         If a chunk has no digest, naming every missing one.
     """
-    with codecs_beyond_zarr():
-        signal = zarr.open_array(path, path=SIGNAL.path, mode="r")
+    signal = open_array(path, SIGNAL.path)
     n_chunks = signal.shape[1] // signal.chunks[1]
     missing = [chunk for chunk in range(n_chunks) if chunk not in chunk_digests]
     if missing:
         raise StoreError(f"{path}: chunks {', '.join(map(str, missing))} were not written; run the build again")
     rows = sorted(rows, key=lambda row: (row.dataset, row.name))
     tables = _tables(rows, chunk_digests, scored_classes, representative, n_leads=len(config.leads))
-    root = zarr.open_group(path, mode="r+")
-    for column in COLUMNS:
-        _write_column(root, column, tables[column.path])
+    optional = {column.path: tables.pop(column.path) for column in OPTIONAL_COLUMNS}
     attributes = _attributes(config, complete=True) | {
         "plan_digest": plan_digest,
         "n_records": len(rows),
@@ -250,14 +305,39 @@ def finalise(
             for r in sorted(rejects, key=lambda r: (r.dataset, r.record, r.stage, r.reason))
         ],
     }
+    if merged_groups:
+        attributes[MERGED_GROUPS] = dict(merged_groups)
+    attributes[OPTIONAL_DIGEST_ATTRIBUTE] = tables_digest(optional.items(), {})
     attributes[DIGEST_ATTRIBUTE] = tables_digest(tables.items(), attributes)
-    for partial in path.rglob("*.partial"):
-        partial.unlink()
-    root.attrs.put(attributes)
+    with _root_of(path, config) as root:
+        for column in (*COLUMNS, *OPTIONAL_COLUMNS):
+            _write_column(root, column, (tables | optional)[column.path])
+        if not isinstance(path, RemotePath):
+            for partial in path.rglob("*.partial"):
+                partial.unlink()
+        root.attrs.put(attributes)
 
 
-def move_into_place(built: Path, store: Path) -> None:
-    """Rename a finished store to its own path; an older one there goes only once the new one stands."""
+@contextmanager
+def _root_of(path: Location, config: StoreConfig) -> Iterator[zarr.Group]:
+    """The root group of a store that is there, to write tables into; what is remote is put there at the end."""
+    if isinstance(path, RemotePath):
+        with written_group(path, _attributes(config, complete=False)) as root:
+            yield root
+    else:
+        yield zarr.open_group(path, mode="r+")
+
+
+def move_into_place(built: Location, store: Location) -> None:
+    """Rename a finished store to its own path; an older one there goes only once the new one stands.
+
+    A remote one is copied there, by the server: see `cache.remote_build.arrive`.
+    """
+    if isinstance(built, RemotePath) or isinstance(store, RemotePath):
+        assert isinstance(built, RemotePath)
+        assert isinstance(store, RemotePath)
+        remote_build.arrive(built, store, store.with_name(build_folder(store).name))
+        return
     if store.exists():
         store.rename(_replaced(store))
     try:
@@ -266,8 +346,14 @@ def move_into_place(built: Path, store: Path) -> None:
         settle_replaced(store)
 
 
-def settle_replaced(store: Path) -> None:
-    """Remove the store that was moved aside for a new one, or put it back where the new one did not arrive."""
+def settle_replaced(store: Location) -> None:
+    """Remove the store that was moved aside for a new one, or put it back where the new one did not arrive.
+
+    Of a remote one the new one's way is gone on with.
+    """
+    if isinstance(store, RemotePath):
+        remote_build.settle_arrival(store, store.with_name(build_folder(store).name))
+        return
     old = _replaced(store)
     if old.exists() and store.exists():
         shutil.rmtree(old)
@@ -275,8 +361,21 @@ def settle_replaced(store: Path) -> None:
         old.rename(store)
 
 
+def is_settled(store: Location) -> bool:
+    """Whether what stands at the path of a store is not just being put there; only a remote one may be met so."""
+    return not (isinstance(store, RemotePath) and remote_build.is_arriving(store.with_name(build_folder(store).name)))
+
+
+def clear_build(folder: Location) -> None:
+    """Remove a build's folder; a remote one's lock goes when it is let go of."""
+    if isinstance(folder, RemotePath):
+        remote_build.clear(folder)
+    else:
+        shutil.rmtree(folder)
+
+
 def _replaced(store: Path) -> Path:
-    return build_folder(store) / "replaced.zarr"
+    return store.with_name(f"{store.name}.build") / "replaced.zarr"
 
 
 def _attributes(config: StoreConfig, *, complete: bool) -> dict[str, Any]:
@@ -315,10 +414,12 @@ def _tables(
     class_of = {code: number for number, code in enumerate(codes)}
     scored_of = {code: number for number, code in enumerate(scored_classes)}
     matrix = np.zeros((len(rows), len(codes)), np.uint8)
+    rank = np.zeros(matrix.shape, np.uint8)
     scored = np.zeros((len(rows), len(scored_classes)), np.uint8)
     for number, row in enumerate(rows):
-        for code in row.dx_codes:
+        for place, code in enumerate(row.dx_codes, start=1):
             matrix[number, class_of[code]] = 1
+            rank[number, class_of[code]] = min(place, LARGEST_RANK)
             if code in representative:
                 scored[number, scored_of[representative[code]]] = 1
     plain = {
@@ -331,6 +432,7 @@ def _tables(
         "record/offset": _column([row.offset for row in rows], "int32").reshape(-1, n_leads),
         "label/code": _column(codes, "string"),
         "label/matrix": matrix,
+        RANK.path: rank,
         "label/annotated": _column([bool(row.dx_codes) for row in rows], "bool"),
         "label/scored_code": _column(list(scored_classes), "string"),
         "label/scored": scored,

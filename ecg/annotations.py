@@ -31,7 +31,7 @@ class Annotations:
 
     Attributes
     ----------
-    dx_codes : the diagnoses as strings, in the stated order without repeats: SNOMED CT codes, or a hospital's
+    dx_codes : the diagnoses as strings, in the stated order, of repeats the last: SNOMED CT codes, or a hospital's
         own codes unchanged
     dx_text : diagnoses of several words, which are no codes and cannot be used as labels
     age : years; `OLDER_THAN_89` is not an age but PTB-XL's mark for the oldest
@@ -95,7 +95,9 @@ def _diagnoses(lines: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
             words = item.split()
             # Several words are a phrase, except several numbers, which are codes a space apart.
             if len(words) == 1 or all(word.isdecimal() for word in words):
-                codes.update((TEXT_LABELS.get(word, word), None) for word in words)
+                for code in (TEXT_LABELS.get(word, word) for word in words):
+                    codes.pop(code, None)  # of a repeated code the last place counts
+                    codes[code] = None
             else:
                 texts[item] = None
     return tuple(codes), tuple(texts)

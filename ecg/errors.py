@@ -63,3 +63,7 @@ class TrainingError(EcgError, ArithmeticError):
 
 class ClusterError(EcgError, RuntimeError):
     """A dask cluster that cannot be reached or cannot do the work."""
+
+
+class RemoteError(EcgError, OSError):
+    """A place behind a URL that cannot be understood, reached, read or written."""

@@ -43,23 +43,26 @@ def record_row(name: str, /, **changes: Any) -> RecordRow:
 
 
 def write_store(
-    path: Path, changes: dict[str, dict[str, Any]] | None = None, config: StoreConfig = CONFIG
+    path: Path,
+    changes: dict[str, dict[str, Any]] | None = None,
+    config: StoreConfig = CONFIG,
+    lengths: dict[str, int] = LENGTHS,
 ) -> dict[str, NDArray[np.int16]]:
-    """Write the records of `LENGTHS` as a complete store and give back their signals by name."""
-    names = list(LENGTHS)
-    signals = {name: pulses_uv(LENGTHS[name], fs=400, seed=seed) for seed, name in enumerate(names)}
+    """Write the records of `lengths` as a complete store and give back their signals by name."""
+    names = list(lengths)
+    signals = {name: pulses_uv(lengths[name], fs=400, seed=seed) for seed, name in enumerate(names)}
     keys = [(record_row(name).dataset, name) for name in names]
-    layout = plan_layout(keys, np.array(list(LENGTHS.values())), chunk_length=config.chunk_length, seed=config.seed)
+    layout = plan_layout(keys, np.array(list(lengths.values())), chunk_length=config.chunk_length, seed=config.seed)
     whole = np.zeros((12, layout.n_chunks * config.chunk_length), np.int16)
     for start, name in zip(layout.start, names, strict=True):
-        whole[:, start : start + LENGTHS[name]] = signals[name]
+        whole[:, start : start + lengths[name]] = signals[name]
     create_store(path, config, layout.n_chunks)
     digests = {
         chunk: write_chunk(path, config, chunk, block)
         for chunk, block in enumerate(np.split(whole, layout.n_chunks, axis=1))
     }
     rows = [
-        record_row(name, **{"start": int(start), "length": LENGTHS[name], **(changes or {}).get(name, {})})
+        record_row(name, **{"start": int(start), "length": lengths[name], **(changes or {}).get(name, {})})
         for start, name in zip(layout.start, names, strict=True)
     ]
     finish_store(path, rows, digests, config)

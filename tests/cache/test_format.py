@@ -12,8 +12,9 @@ import zarr
 
 import cache
 from cache.reader import Store
-from cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, SIGNAL, StoreConfig
+from cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, OPTIONAL_COLUMNS, SIGNAL, StoreConfig
 from cache.verify import verify_store
+from ecg.errors import StoreError
 from ecg.quality import RAILED_SAMPLES, LeadFlag
 from tests.cache.golden.recipe import CONFIG, make_golden, signals_uv
 from tests.cache.small_store import flip_byte
@@ -38,13 +39,16 @@ def test_the_table_of_arrays_is_the_schema():
         for path, dtype, dims, unit, missing, presence, _ in table_rows("path")
     }
     assert stated == {
-        column.path: (column.dtype, column.dims, column.units or "–", column.missing or "–", "MUST")
-        for column in (SIGNAL, *COLUMNS)
+        column.path: (column.dtype, column.dims, column.units or "–", column.missing or "–", presence)
+        for presence, columns in (("MUST", (SIGNAL, *COLUMNS)), ("MAY", OPTIONAL_COLUMNS))
+        for column in columns
     }
 
 
-def test_the_table_of_attributes_is_what_stores_have():
-    assert [row[0].strip("`") for row in table_rows("attribute")] == list(Store(GOLDEN).attributes)
+def test_the_table_of_attributes_is_what_stores_have(path):
+    stated = [row[0].strip("`") for row in table_rows("attribute")]
+    assert stated == list(Store(path).attributes)
+    assert [name for name in stated if name != "optional_digest"] == list(Store(GOLDEN).attributes)
     (build,) = (row[2] for row in table_rows("attribute") if row[0] == "`build`")
     assert re.findall(r"`(\w+)`", build) == list(StoreConfig().to_dict())
     assert f'`"{FORMAT_NAME}"`' in FORMAT
@@ -203,6 +207,16 @@ def test_the_golden_labels(golden):
     assert [sorted(classes[row == 1]) for row in golden.column("label/scored")] == SCORED
 
 
+def test_the_golden_store_has_no_order_of_labels(golden):
+    assert not golden.has("label/rank")
+    with pytest.raises(StoreError, match=r"does not keep the order of a record's labels \(label/rank\), which decides"):
+        golden.label_rank()
+
+
+def test_a_new_store_passes_the_documents_digests(path):
+    exec(compile(snippets()[2], "FORMAT.md", "exec"), {"path": str(path)})
+
+
 def test_the_golden_samples(golden):
     found = {name: hashlib.sha256(golden.read_record(row).tobytes()).hexdigest() for row, name in enumerate(NAMES)}
     assert found == SIGNALS
@@ -226,7 +240,9 @@ def test_this_version_makes_the_same_store(golden, tmp_path):
     assert store.column("record/scale") == pytest.approx(golden.column("record/scale"), rel=1e-3)
     for chunk in range(golden.n_chunks):
         assert np.abs(store.read_chunk(chunk).astype(int) - golden.read_chunk(chunk)).max() <= 1
-    changing = {"digest"}
+    assert (store.label_rank() > 0).tolist() == (golden.column("label/matrix") == 1).tolist()
+    assert verify_store(store.path) == ()
+    changing = {"digest", "optional_digest"}
     assert {key: value for key, value in store.attributes.items() if key not in changing} == {
         key: value for key, value in golden.attributes.items() if key not in changing
     }

@@ -241,3 +241,12 @@ def test_a_lost_or_damaged_table_is_named(path, column):
 
 def test_the_attributes_are_plain_json(path):
     assert Store(path).attributes == json.loads((path / "zarr.json").read_text())["attributes"]
+
+
+def test_rows_of_many_names(path):
+    store = Store(path)
+    expected = [store.index_of(name) for name in ("C", "A0002", "C", "B")]
+    assert store.rows_of(["C", "A0002", "C", "ward/B"]).tolist() == expected
+    assert store.rows_of([]).dtype == np.int64
+    with pytest.raises(StoreError, match="no record called 'nobody'"):
+        store.rows_of(["C", "nobody"])

@@ -161,3 +161,15 @@ def test_the_signal_of_a_damaged_store_is_never_all_it_reads(path):
     """A reader that goes on after a problem still gets the chunks that are whole."""
     flip_byte(chunk_file(path, 0))
     assert np.array_equal(Store(path).read_chunk(1), zarr.open_array(path, path="signal", mode="r")[:, 2048:4096])
+
+
+def test_a_changed_order_of_labels_is_noticed(path):
+    zarr.open_array(path, path="label/rank", mode="r+")[0, 0] += 1
+    (problem,) = verify_store(path)
+    assert re.search(r"label/rank: SHA-256 [0-9a-f]{64}; expected [0-9a-f]{64}: build the store again", problem)
+
+
+def test_a_lost_order_of_labels_is_noticed(path):
+    shutil.rmtree(path / "label" / "rank")
+    (problem,) = verify_store(path)
+    assert "label/rank: SHA-256" in problem

@@ -253,3 +253,25 @@ def test_a_replacement_cut_short_is_settled_by_the_next_build(tmp_path):
     assert not aside(store).exists()
     settle_replaced(store)
     assert store.exists()
+
+
+def test_the_order_of_labels_is_kept(tmp_path):
+    changes = {"B": {"dx_codes": ("59118001", "10370003", "OWN")}, "C": {"dx_codes": ()}}
+    write_store(tmp_path / "s.zarr", changes)
+    store = Store(tmp_path / "s.zarr")
+    codes, rank = list(store.column("label/code")), store.label_rank()
+    assert rank.dtype == np.uint8
+    row = {name: number for number, name in enumerate(store.names)}
+    for code, place in (("59118001", 1), ("10370003", 2), ("OWN", 3), ("426783006", 0)):
+        assert rank[row["B"], codes.index(code)] == place
+    assert not rank[row["C"]].any()
+    assert np.array_equal(rank > 0, store.column("label/matrix") == 1)
+
+
+def test_places_beyond_the_largest_are_the_largest(tmp_path):
+    write_store(tmp_path / "s.zarr", {"B": {"dx_codes": tuple(f"code{number:03}" for number in range(300))}})
+    store = Store(tmp_path / "s.zarr")
+    rank = store.label_rank()[list(store.names).index("B")]
+    assert rank[np.char.startswith(store.column("label/code").astype(str), "code")].tolist() == [
+        min(place, 255) for place in range(1, 301)
+    ]

