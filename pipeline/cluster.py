@@ -2,18 +2,18 @@
 
 import json
 import logging
-import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cache.location import Location, RemotePath, locate
 from ecg import __version__
-from ecg.errors import ClusterError
+from ecg.errors import ClusterError, RemoteError
 
 LOCALHOST = "127.0.0.1"
 CONNECT_S = 15.0
@@ -49,8 +49,20 @@ class Cluster:
         return self.scheduler is not None or self.scheduler_file is not None
 
 
+def check_reach(cluster: Cluster, places: Sequence[Location]) -> None:
+    """Raise ClusterError if a place is in this process's memory and others are to work there."""
+    if cluster.workers == 1 and not cluster.is_remote and not cluster.dashboard:
+        return
+    for place in places:
+        if isinstance(place, RemotePath) and place.protocol == "memory":
+            raise ClusterError(
+                f"{place}: is in the memory of this process, where worker processes do not see it; expected "
+                "--workers 1 without --scheduler and --dashboard, or a place that all can reach"
+            )
+
+
 @contextmanager
-def open_client(cluster: Cluster, folder: Path, n_jobs: int, say: Say = say_nothing) -> Iterator[Any]:
+def open_client(cluster: Cluster, folder: Location, n_jobs: int, say: Say = say_nothing) -> Iterator[Any]:
     """A dask client whose workers can import this program and see `folder`.
 
     Raises
@@ -61,7 +73,8 @@ def open_client(cluster: Cluster, folder: Path, n_jobs: int, say: Say = say_noth
     if cluster.dashboard and find_spec("bokeh") is None:
         raise ClusterError("--dashboard: the package bokeh is not installed; pip install bokeh, or leave it out")
     remote = cluster.is_remote
-    opening = _remote_client(cluster, folder) if remote else local_client(min(cluster.workers, n_jobs))
+    n_workers, watched = min(cluster.workers, n_jobs), cluster.dashboard
+    opening = _remote_client(cluster, folder) if remote else local_client(n_workers, watched=watched)
     with opening as client:
         if cluster.dashboard:
             say(f"dashboard: {client.dashboard_link or 'the scheduler has none'}")
@@ -69,18 +82,19 @@ def open_client(cluster: Cluster, folder: Path, n_jobs: int, say: Say = say_noth
 
 
 @contextmanager
-def local_client(workers: int) -> Iterator[Any]:
+def local_client(workers: int, *, watched: bool = False) -> Iterator[Any]:
     """A dask client with `workers` fresh processes on this machine, one thread each.
 
     They import this program afresh (spawn), so that no lock or thread is copied half-way. A worker that is killed is
-    started again, and its task is done again by another.
+    started again, and its task is done again by another. Only for a dashboard that is `watched` does dask measure
+    itself; BLAS has one thread in each, which is dask's own default.
     """
     import dask
     from distributed import Client, LocalCluster
 
     _quiet()
     with (
-        dask.config.set({"distributed.worker.daemon": True, "distributed.logging.distributed": "critical"}),
+        dask.config.set(_OURS if watched else _OURS | _UNWATCHED),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -91,7 +105,21 @@ def local_client(workers: int) -> Iterator[Any]:
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.run(_quiet, on_error="ignore")  # a worker whose heartbeat is under way at the end would complain
         yield client
+
+
+_OURS = {"distributed.worker.daemon": True, "distributed.logging.distributed": "critical"}
+_UNWATCHED = {
+    "distributed.worker.profile.enabled": False,  # looks at each worker's stack a hundred times a second
+    "distributed.admin.tick.interval": "1s",  # of scheduler, nannies and workers: fifty times a second, is one late?
+    "distributed.admin.tick.cycle": "60s",
+    "distributed.admin.system-monitor.interval": "60s",
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.scheduler.active-memory-manager.start": False,  # results are two numbers
+}
+"""What dask measures about itself took a tenth of a machine whose cores all work."""
 
 
 def _quiet() -> None:
@@ -102,7 +130,7 @@ def _quiet() -> None:
 
 
 @contextmanager
-def _remote_client(cluster: Cluster, folder: Path) -> Iterator[Any]:
+def _remote_client(cluster: Cluster, folder: Location) -> Iterator[Any]:
     from distributed import Client
 
     address = cluster.scheduler or _address_in(cluster.scheduler_file or Path())
@@ -121,6 +149,7 @@ def _remote_client(cluster: Cluster, folder: Path) -> Iterator[Any]:
             raise ClusterError(
                 f"scheduler {address}: has no worker after {CONNECT_S:g} s; start some with `dask worker {address}`"
             ) from error
+        _check_scheduler(client, address)
         _check_workers(client, address, folder)
         yield client
 
@@ -136,14 +165,37 @@ def _address_in(file: Path) -> str:
         ) from error
 
 
-def _check_workers(client: Any, address: str, folder: Path) -> None:  # noqa: ANN401 - a dask client
+def _check_scheduler(client: Any, address: str) -> None:  # noqa: ANN401 - a dask client
+    """Refuse a scheduler that could not unpack a task: it must have this program, too, although it does no work."""
+    ours = describe_worker("")
+    try:
+        found = client.run_on_scheduler(describe_worker, "")
+    except Exception as error:  # whatever unpickling and importing there ran into
+        raise ClusterError(
+            f"scheduler {address}: cannot import this program ({type(error).__name__}: {error}); start it in the same "
+            "environment as its workers, with the program's folder in PYTHONPATH"
+        ) from error
+    for what in ("program version", "Python"):
+        if found[what] != ours[what]:
+            raise ClusterError(
+                f"scheduler {address}: {what} {found[what]}; expected {ours[what]} as here: start it in the same "
+                "environment"
+            )
+
+
+def _check_workers(client: Any, address: str, folder: Location) -> None:  # noqa: ANN401 - a dask client
     """Refuse workers before the first task, not record by record: each must have this program and see the folder."""
     token = folder / f"seen-by-workers.{secrets.token_hex(8)}"
-    token.touch()
+    token.write_bytes(b"")
     try:
         answers = client.run(describe_worker, str(token), on_error="return")
     finally:
         token.unlink()
+    for worker, answer in answers.items():
+        if isinstance(answer, RemoteError):
+            raise ClusterError(
+                f"worker {worker}: {answer}; expected the driver, the endpoint and the credentials there, too"
+            ) from answer
     for worker in [worker for worker, answer in answers.items() if isinstance(answer, OSError)]:
         del answers[worker]  # gone in the meantime; the others do its tasks
     for worker, answer in answers.items():
@@ -154,7 +206,7 @@ def _check_workers(client: Any, address: str, folder: Path) -> None:  # noqa: AN
             ) from answer
     if not answers:
         raise ClusterError(f"scheduler {address}: its workers are gone; start some with `dask worker {address}`")
-    ours = describe_worker(str(folder))
+    ours = describe_worker(str(folder)) | {_SEES: True}
     for worker, answer in answers.items():
         for what, found in answer.items():
             if found != ours[what]:
@@ -178,5 +230,5 @@ def describe_worker(path: str) -> dict[str, object]:
         "Python": ".".join(map(str, sys.version_info[:2])),
         "numpy": numpy.__version__,
         "zarr": zarr.__version__,
-        _SEES: os.path.exists(path),
+        _SEES: locate(path).exists(),
     }

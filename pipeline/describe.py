@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cache.reader import Store
+from cache.location import Location, file_sizes
 from cache.schema import SEX_CODES, Reject
+from cache.union import Locations, UnionName, home_of_chunk, members_of, open_stores
+from ecg.duplicates import duplicates_of
 from ecg.quality import LeadFlag, describe_flags
 from ecg.snomed import SCORED_CODES, abbreviation_of, name_of
-from pipeline.groups import duplicates_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,17 +27,18 @@ class ClassCount:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoreDescription:
-    """A store in figures.
+    """A store in figures, or several read as one.
 
     Attributes
     ----------
     datasets : dataset → records, rejects, hours
     flags : dataset → flag name → records with at least one such lead
+    codec : of the signal; each once, where stores differ
     duplicates : recordings with the same samples, as dataset/name
     n_bytes : on disk
     """
 
-    path: Path
+    path: Location | UnionName
     fs: float
     leads: tuple[str, ...]
     codec: str
@@ -73,29 +74,32 @@ class RecordDescription:
     leads: tuple[LeadDescription, ...]
 
 
-def describe_store(path: Path) -> StoreDescription:
-    """Read a store's tables and count.
+def describe_store(stores: Locations) -> StoreDescription:
+    """Read a store's tables and count; those of several stores as one.
 
     Raises
     ------
     StoreError
-        If there is no complete store of this version.
+        If there is no complete store of this version, or a record is in two of them.
+    ConfigError
+        If the stores do not go together.
     """
-    store = Store(path)
+    store = open_stores(stores)
+    members = members_of(store)
     flags, datasets = store.column("record/lead_flags"), store.datasets
     matrix = store.column("label/matrix")
     counts = matrix.sum(axis=0, dtype=np.int64)
     classes = [_class_count(code, int(n)) for code, n in zip(store.column("label/code"), counts, strict=True)]
     return StoreDescription(
-        path=path,
+        path=store.path,
         fs=store.fs,
         leads=store.leads,
-        codec=store.config.codec,
+        codec=", ".join(sorted({member.config.codec for member in members})),
         n_records=store.n_records,
         n_labelled=int(store.column("label/annotated").sum()),
         n_groups=len(set(store.column("record/group"))),
         n_chunks=store.n_chunks,
-        n_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+        n_bytes=sum(sum(file_sizes(member.path).values()) for member in members),
         datasets=store.attributes["datasets"],
         flags={
             dataset: {
@@ -114,15 +118,15 @@ def describe_store(path: Path) -> StoreDescription:
     )
 
 
-def describe_record(path: Path, name: str) -> RecordDescription:
-    """Read one record of a store.
+def describe_record(stores: Locations, name: str) -> RecordDescription:
+    """Read one record of a store, or of several; it says in which of them the record lies, and where there.
 
     Raises
     ------
     StoreError
         If there is no such record.
     """
-    store = Store(path)
+    store = open_stores(stores)
     row = store.index_of(name)
 
     def value(column: str) -> Any:  # noqa: ANN401 - each column has its own type
@@ -132,8 +136,10 @@ def describe_record(path: Path, name: str) -> RecordDescription:
     sex = {code: text for text, code in SEX_CODES.items()}[int(value("sex"))]
     signal_mv = store.read_microvolts(row) / 1000.0
     flags, offset = store.column("record/lead_flags")[row], store.column("record/offset")[row]
+    home, chunk = home_of_chunk(store, int(value("start")) // store.chunk_length)
     return RecordDescription(
         facts={
+            "store": str(home.path),
             "record": str(value("name")),
             "dataset": str(value("dataset")),
             "length": f"{value('length'):,} samples at {store.fs:g} Hz, {value('length') / store.fs:.3f} s",
@@ -144,7 +150,7 @@ def describe_record(path: Path, name: str) -> RecordDescription:
             "scale": f"{value('scale'):.1f} µV",
             "samples interpolated": f"{value('n_invalid'):,}",
             "samples clipped": f"{value('n_clipped'):,}",
-            "first column": f"{value('start'):,} (chunk {value('start') // store.chunk_length})",
+            "first column": f"{chunk * home.chunk_length + value('start') % home.chunk_length:,} (chunk {chunk})",
             "SHA-256 of source": str(value("digest")),
         },
         labels=tuple(_class_count(code, 1) for code in store.dx_codes(row)),

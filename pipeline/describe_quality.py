@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from cache.reader import Store
+from cache.union import Locations, open_stores
 from ecg.quality import LeadFlag
 
 
@@ -32,15 +31,17 @@ class DatasetQuality:
     flags: tuple[FlagCount, ...]
 
 
-def describe_quality(path: Path, *, n_examples: int = 3) -> Mapping[str, DatasetQuality]:
-    """Count flags by dataset; only those that occur.
+def describe_quality(stores: Locations, *, n_examples: int = 3) -> Mapping[str, DatasetQuality]:
+    """Count flags by dataset, of a store or of several as one; only those that occur.
 
     Raises
     ------
     StoreError
-        If there is no complete store of this version.
+        If there is no complete store of this version, or a record is in two of them.
+    ConfigError
+        If the stores do not go together.
     """
-    store = Store(path)
+    store = open_stores(stores)
     flags = store.column("record/lead_flags")
     figures = store.attributes["datasets"]
     found = {}

@@ -4,17 +4,14 @@ A split that separates the members of a group leaks. Ids are hashed, so that a s
 """
 
 import csv
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from cache.location import Location
 from cache.schema import RecordRow, sha256_of_texts
+from ecg.duplicates import duplicates_of, unite_groups
 from ecg.errors import InputError
-from ecg.quality import LeadFlag
+from pipeline.sources import PTBXL_TABLE
 
 GROUP_DIGITS = 16
 
@@ -29,10 +26,16 @@ def record_group(dataset: str, name: str) -> str:
     return sha256_of_texts(("record", dataset, name))[:GROUP_DIGITS]
 
 
-def read_patients(*paths: Path) -> dict[str, str]:
+def find_tables(inputs: Sequence[Location]) -> tuple[Location, ...]:
+    """PTB-XL's own table in the root of each input folder that has it, as `pipeline.download` lays it there."""
+    return tuple(given / PTBXL_TABLE.file for given in inputs if (given / PTBXL_TABLE.file).is_file())
+
+
+def read_patients(*paths: Location) -> dict[str, str]:
     """Record name → patient id, from CSVs with columns record and patient_id, or PTB-XL's own table.
 
-    PTB-XL's `ptbxl_database.csv` has ecg_id instead of record: record HR00001 is its ecg_id 1.
+    PTB-XL's `ptbxl_database.csv` has ecg_id instead of record: record HR00001 is its ecg_id 1. In PTB-XL's own release
+    the same recording is called 00001_hr and 00001_lr, as its columns filename_hr and filename_lr say.
 
     Raises
     ------
@@ -45,7 +48,7 @@ def read_patients(*paths: Path) -> dict[str, str]:
     return patients
 
 
-def _add_patients(patients: dict[str, str], path: Path) -> None:
+def _add_patients(patients: dict[str, str], path: Location) -> None:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
@@ -59,43 +62,44 @@ def _add_patients(patients: dict[str, str], path: Path) -> None:
                 name, patient = (row[key] or "").strip(), (row["patient_id"] or "").strip()
                 if not name or not patient:
                     continue
-                if key == "ecg_id":
-                    name = f"HR{int(float(name)):05d}"
                 patient = patient.removesuffix(".0")  # PTB-XL's table writes its ids as 15709.0
-                if patients.setdefault(name, patient) != patient:
-                    raise InputError(
-                        f"{path} line {table.line_num}: record {name} has patient {patient}, and {patients[name]} "
-                        "elsewhere; expected one"
-                    )
+                for record in _ptbxl_names(row) if key == "ecg_id" else (name,):
+                    if patients.setdefault(record, patient) != patient:
+                        raise InputError(
+                            f"{path} line {table.line_num}: record {record} has patient {patient}, and "
+                            f"{patients[record]} elsewhere; expected one"
+                        )
     except InputError:
         raise
     except (OSError, csv.Error, ValueError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read as a table of patients ({error})") from error
 
 
-def duplicates_of(
-    names: Iterable[str], digests: Iterable[str], lead_flags: Iterable[Sequence[int]] | NDArray[np.uint16]
-) -> tuple[tuple[str, ...], ...]:
-    """Recordings with the same samples: each tuple names them in order; all-flat ones never count."""
-    by_digest: dict[str, list[str]] = defaultdict(list)
-    for name, digest, flags in sorted(zip(names, digests, lead_flags, strict=True), key=lambda entry: entry[0]):
-        if not all(flag & LeadFlag.FLAT for flag in flags):
-            by_digest[digest].append(name)
-    return tuple(tuple(same) for same in by_digest.values() if len(same) > 1)
+def _ptbxl_names(row: Mapping[str, str]) -> Iterator[str]:
+    """What the recording in a row of PTB-XL's table is called in the Challenge and in PTB-XL's own release."""
+    yield f"HR{int(float(row['ecg_id'])):05d}"
+    for column in ("filename_lr", "filename_hr"):
+        if row.get(column):
+            yield row[column].strip().rpartition("/")[2]
 
 
 def merge_groups(rows: Sequence[RecordRow]) -> list[RecordRow]:
     """The rows with the groups of exact duplicates made one: the alphabetically first of them."""
-    leader: dict[str, str] = {}
+    becomes = _merged(rows)
+    return [replace(row, group=becomes.get(row.group, row.group)) for row in rows]
 
-    def find(group: str) -> str:
-        while leader.get(group, group) != group:
-            group = leader[group]
-        return group
 
+def merged_patients(rows: Sequence[RecordRow]) -> dict[str, str]:
+    """Patient's group → the group that `merge_groups` makes of it, where that is another.
+
+    A store of other recordings of that patient does not know of the merger, so the two can only be read as one if it
+    is written down. A single record's own group cannot occur elsewhere.
+    """
+    alone = {record_group(row.dataset, row.name) for row in rows}
+    return {group: becomes for group, becomes in sorted(_merged(rows).items()) if group not in alone}
+
+
+def _merged(rows: Sequence[RecordRow]) -> dict[str, str]:
     group_of = {f"{row.dataset}/{row.name}": row.group for row in rows}
-    for same in duplicates_of(list(group_of), [row.digest for row in rows], [row.lead_flags for row in rows]):
-        first, *others = sorted({find(group_of[name]) for name in same})
-        for group in others:
-            leader[group] = first
-    return [replace(row, group=find(row.group)) for row in rows]
+    same = duplicates_of(list(group_of), [row.digest for row in rows], [row.lead_flags for row in rows])
+    return unite_groups([group_of[name] for name in names] for names in same)

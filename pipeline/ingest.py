@@ -4,38 +4,44 @@ A task reads, checks, resamples and writes whole chunks of its own, so the store
 number of workers nor on the order of events. Several workers are dask processes; one works in this process.
 """
 
-import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cache.checksum import chunk_digest
 from cache.layout import Layout, Partition, plan_layout
+from cache.location import Location, RemotePath, in_parallel
 from cache.reader import read_attributes, read_chunk_of
 from cache.schema import Part, StoreConfig
 from cache.writer import (
     PLAN_MARKER,
     build_lock,
+    clear_build,
     create_store,
     finalise,
+    is_settled,
     move_into_place,
     no_task_at_work,
     part_path,
     settle_replaced,
     told_what_to_do,
+    work_folder,
     write_text_atomically,
 )
 from ecg.errors import EcgError, FormatVersionError, InputError, StoreError
 from ecg.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
-from pipeline.cluster import Cluster, Say, say_nothing
+from pipeline.cluster import Cluster, Say, check_reach, say_nothing
 from pipeline.describe import StoreDescription, describe_store
-from pipeline.groups import merge_groups, read_patients
+from pipeline.groups import find_tables, merge_groups, merged_patients, read_patients
 from pipeline.partition import Job, job_runner
 from pipeline.plan import Plan, plan_records
 from pipeline.progress import Progress, silent
+from pipeline.sources import PTBXL_TABLE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,12 +53,18 @@ class BuildSummary:
     description : what is in the store now
     n_resumed : records that an earlier, interrupted run had finished
     already_complete : the store was there, built from the same records by the same rules
+    tables : of patients that were used, those found in the inputs among them
+    n_known : records whose patient these tables know
+    n_untold : records of PTB-XL whose patient is not known, although a table of them is published
     plan_seconds, start_seconds, seconds : reading headers; starting workers; from there to the last record
     """
 
     description: StoreDescription
     n_resumed: int = 0
     already_complete: bool = False
+    tables: tuple[Location, ...] = ()
+    n_known: int = 0
+    n_untold: int = 0
     plan_seconds: float = 0.0
     start_seconds: float = 0.0
     seconds: float = 0.0
@@ -65,13 +77,14 @@ class BuildSummary:
 
 
 def build_cache(
-    inputs: Sequence[Path],
-    store: Path,
+    inputs: Sequence[Location],
+    store: Location,
     config: StoreConfig,
     *,
     workers: int = 1,
     cluster: Cluster | None = None,
-    patients: Sequence[Path] = (),
+    patients: Sequence[Location] = (),
+    find_patients: bool = True,
     strict: bool = False,
     force: bool = False,
     progress: Progress = silent,
@@ -81,11 +94,12 @@ def build_cache(
 
     Parameters
     ----------
-    inputs : folders in any nesting and layout, or single records
-    store : where the store goes; it appears there when it is whole
+    inputs : folders in any nesting and layout, or single records, here or behind URLs
+    store : where the store goes, here or behind a URL; it appears there when it is whole
     workers : dask worker processes; 1 works in this process
     cluster : where else to find workers; `workers` does not count then
     patients : tables of record and patient id (see `pipeline.groups.read_patients`)
+    find_patients : also take PTB-XL's own table where it lies in the root of an input folder
     strict : stop at the first record that cannot be taken, instead of rejecting it by name
     force : build again although a store is there, and replace it once the new one is whole
     say : is told where the dashboard is
@@ -98,12 +112,16 @@ def build_cache(
         If another store or another unfinished build is in the way, or the disk is full.
     ClusterError
         If the cluster cannot be reached or cannot do the work.
+    RemoteError
+        If what is behind a URL cannot be read or written.
     """
     cluster = cluster or Cluster(workers=workers)
+    check_reach(cluster, (store, *inputs))
     clock = time.perf_counter()
-    if store.is_symlink():
+    if isinstance(store, Path) and store.is_symlink():
         store = store.resolve()  # build and replace where the link points to, not the link
-    patient_of = read_patients(*patients)
+    tables = (*patients, *(find_tables(inputs) if find_patients else ()))
+    patient_of = read_patients(*tables)
     plan = plan_records(inputs, config, patient_of, strict=strict, progress=progress)
     if not plan.records:
         reasons = "; ".join(reject.reason for reject in plan.rejects[:3])
@@ -113,15 +131,17 @@ def build_cache(
             f"{', '.join(map(str, patients))}: names none of the {len(plan.records)} records; expected their names in "
             "the column record: a split without patients would leak"
         )
+    known = _count_known(plan, tables, patient_of)
     plan_digest = plan.digest(config)
-    if store.exists() and _is_wanted(store, config, plan_digest, force=force):
-        return BuildSummary(description=describe_store(store), already_complete=True)
+    if is_settled(store) and store.exists() and _is_wanted(store, config, plan_digest, force=force):
+        return BuildSummary(description=describe_store(store), already_complete=True, **known)
     store.parent.mkdir(parents=True, exist_ok=True)
     with told_what_to_do(store), build_lock(store) as folder:
         settle_replaced(store)
         if store.exists() and _is_wanted(store, config, plan_digest, force=force):  # by a build that ended just now
-            return BuildSummary(description=describe_store(store), already_complete=True)
-        built = folder / "store.zarr"
+            return BuildSummary(description=describe_store(store), already_complete=True, **known)
+        work = work_folder(folder, plan_digest)
+        built = work / "store.zarr"
         layout = plan_layout(
             [(record.dataset, record.name) for record in plan.records],
             np.array([record.length for record in plan.records]),
@@ -130,16 +150,16 @@ def build_cache(
         )
         with no_task_at_work(folder):
             _prepare(folder, built, config, layout, plan_digest, force=force)
-        parts = _finished_parts(folder, built, layout)
+        parts = _finished_parts(work, built, layout)
         n_resumed = sum(len(layout.partitions[number].records) for number in parts)
         jobs = [
-            _job(built, folder, config, layout, partition, plan, plan_digest, strict=strict)
+            _job(built, work, config, layout, partition, plan, plan_digest, strict=strict)
             for partition in layout.partitions
             if partition.index not in parts
         ]
         planned = time.perf_counter()
         with (
-            job_runner(cluster, folder.absolute(), len(jobs), say) as run,
+            job_runner(cluster, work.absolute(), len(jobs), say) as run,
             progress("build-cache", len(plan.records), "records") as task,
         ):
             started = time.perf_counter()
@@ -148,13 +168,13 @@ def build_cache(
                 if isinstance(result, EcgError):
                     raise result
                 number, n_records = result
-                parts[number] = _read_part(folder, number)
+                parts[number] = _read_part(work, number)
                 task.advance(n_records)
         ended = time.perf_counter()
         rows = [row for number in sorted(parts) for row in parts[number].rows]
         rejects = [*plan.rejects, *(reject for part in parts.values() for reject in part.rejects)]
         if not rows:
-            shutil.rmtree(folder)
+            clear_build(folder)
             raise InputError(f"none of the {len(rejects)} records can be taken: {rejects[0].reason}")
         digests = {chunk: digest for part in parts.values() for chunk, digest in part.chunk_digests.items()}
         finalise(
@@ -166,11 +186,13 @@ def build_cache(
             scored_classes=SCORED_CLASSES,
             representative={code: EQUIVALENTS.get(code, code) for code in SCORED_CODES},
             plan_digest=plan_digest,
+            merged_groups=merged_patients(rows),
         )
         move_into_place(built, store)
-        shutil.rmtree(folder)
+        clear_build(folder)
     return BuildSummary(
         description=describe_store(store),
+        **known,
         n_resumed=n_resumed,
         plan_seconds=planned - clock,
         start_seconds=started - planned,
@@ -178,7 +200,17 @@ def build_cache(
     )
 
 
-def _is_wanted(store: Path, config: StoreConfig, plan_digest: str, *, force: bool) -> bool:
+def _count_known(plan: Plan, tables: tuple[Location, ...], patient_of: Mapping[str, str]) -> dict[str, Any]:
+    """Fields of the summary that tell whose patient is known."""
+    untold = (record for record in plan.records if record.name not in patient_of)
+    return {
+        "tables": tables,
+        "n_known": sum(record.name in patient_of for record in plan.records),
+        "n_untold": sum(record.dataset == PTBXL_TABLE.dataset for record in untold),
+    }
+
+
+def _is_wanted(store: Location, config: StoreConfig, plan_digest: str, *, force: bool) -> bool:
     """Whether `store` is the complete result of this very build; False if it is to be replaced.
 
     Raises
@@ -213,13 +245,15 @@ def _is_wanted(store: Path, config: StoreConfig, plan_digest: str, *, force: boo
         )
     if attributes.get("plan_digest") != plan_digest:
         raise StoreError(
-            f"{store}: built from other records ({attributes.get('n_records')} of them); a complete store is not "
-            "changed: choose another --output, or --force to replace it"
+            f"{store}: built from other records or patients ({attributes.get('n_records')} records); a complete store "
+            "is not changed: choose another --output, or --force to replace it"
         )
     return True
 
 
-def _prepare(folder: Path, built: Path, config: StoreConfig, layout: Layout, plan_digest: str, *, force: bool) -> None:
+def _prepare(
+    folder: Location, built: Location, config: StoreConfig, layout: Layout, plan_digest: str, *, force: bool
+) -> None:
     """Make the empty store, or find an interrupted build of the same plan."""
     marker = folder / PLAN_MARKER
     if marker.exists() and built.exists():
@@ -230,6 +264,8 @@ def _prepare(folder: Path, built: Path, config: StoreConfig, layout: Layout, pla
                 f"{folder}: holds an unfinished build from other records or options; run that again to finish it, "
                 "or --force to start anew"
             )
+    if isinstance(folder, RemotePath):
+        clear_build(folder)
     for old in folder.glob("part-*.json"):
         old.unlink()
     marker.unlink(missing_ok=True)
@@ -237,35 +273,40 @@ def _prepare(folder: Path, built: Path, config: StoreConfig, layout: Layout, pla
     write_text_atomically(marker, plan_digest)
 
 
-def _finished_parts(folder: Path, built: Path, layout: Layout) -> dict[int, Part]:
+def _finished_parts(folder: Location, built: Location, layout: Layout) -> dict[int, Part]:
     """Parts of an interrupted build that need not be done again.
 
     Their chunks still have the digests the journal says, and no record was rejected: it may have been mended.
     """
-    parts = {}
-    for partition in layout.partitions:
-        try:
-            part = _read_part(folder, partition.index)
-            chunks = range(partition.first_chunk, partition.first_chunk + partition.n_chunks)
-            if (
-                len(part.rows) == len(partition.records)
-                and sorted(part.chunk_digests) == list(chunks)
-                and all(chunk_digest(read_chunk_of(built, chunk)) == part.chunk_digests[chunk] for chunk in chunks)
-            ):
-                parts[partition.index] = part
-        except (FileNotFoundError, StoreError):  # not written, or not whole: to be done again
-            continue
-    return parts
+    check = partial(_finished_part, folder, built)
+    # a remote one's chunks are fetched to be looked at: several at once
+    found = in_parallel(check, layout.partitions) if isinstance(built, RemotePath) else map(check, layout.partitions)
+    return {part.partition: part for part in found if part is not None}
 
 
-def _read_part(folder: Path, number: int) -> Part:
+def _finished_part(folder: Location, built: Location, partition: Partition) -> Part | None:
+    try:
+        part = _read_part(folder, partition.index)
+        chunks = range(partition.first_chunk, partition.first_chunk + partition.n_chunks)
+        if (
+            len(part.rows) == len(partition.records)
+            and sorted(part.chunk_digests) == list(chunks)
+            and all(chunk_digest(read_chunk_of(built, chunk)) == part.chunk_digests[chunk] for chunk in chunks)
+        ):
+            return part
+    except (FileNotFoundError, StoreError):  # not written, or not whole: to be done again
+        pass
+    return None
+
+
+def _read_part(folder: Location, number: int) -> Part:
     path = part_path(folder, number)
     return Part.from_json(path.read_bytes(), where=str(path))
 
 
 def _job(
-    built: Path,
-    folder: Path,
+    built: Location,
+    folder: Location,
     config: StoreConfig,
     layout: Layout,
     partition: Partition,

@@ -1,14 +1,15 @@
 """One task of a build: the records of a partition into whole chunks and a journal entry, here or on dask workers."""
 
+import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
 from cache.layout import Partition
+from cache.location import Location
 from cache.schema import Part, RecordRow, Reject, StoreConfig
 from cache.writer import task_lock, told_what_to_do, write_chunk, write_part
 from ecg.errors import ClusterError, EcgError, StoreError
@@ -16,6 +17,7 @@ from pipeline.allocator import keep_freed_memory
 from pipeline.cluster import Cluster, Say, open_client, say_nothing
 from pipeline.convert import convert_record
 from pipeline.plan import PlannedRecord, reject_for
+from pipeline.remote_records import records_at_hand
 
 JOBS_AT_ONCE = 10_000
 """So many a scheduler is given at most; more wait here, where they cost it neither memory nor time."""
@@ -25,8 +27,8 @@ JOBS_AT_ONCE = 10_000
 class Job:
     """All that one task needs; small, because it travels to a worker."""
 
-    store: Path
-    folder: Path
+    store: Location
+    folder: Location
     config: StoreConfig
     plan_digest: str
     partition: Partition
@@ -40,8 +42,9 @@ def ingest_partition(job: Job) -> tuple[int, int] | EcgError:
 
     Returns
     -------
-    (partition number, records worked through); what must stop the build, that is a full disk or with `strict` the
-    first record's error, as a value, because one raised in a worker would be logged there as a failure of the program
+    (partition number, records worked through); what must stop the build, that is a full disk, a server that cannot
+    be had or with `strict` the first record's error, as a value, because one raised in a worker would be logged there
+    as a failure of the program
     """
     keep_freed_memory()
     try:
@@ -51,24 +54,35 @@ def ingest_partition(job: Job) -> tuple[int, int] | EcgError:
         return error
 
 
+def ingest_pickled(job: bytes) -> tuple[int, int] | EcgError:
+    """`ingest_partition` of a pickled job, which the scheduler hands on as it is, without making objects of it."""
+    return ingest_partition(pickle.loads(job))
+
+
 def _ingest(job: Job) -> tuple[int, int]:
     config = job.config
     first_column = job.partition.first_chunk * config.chunk_length
-    # block: (lead, time) of the partition's chunks; where no record lies it stays zero
-    block = np.zeros((len(config.leads), job.partition.n_chunks * config.chunk_length), np.int16)
+    # block: (lead, time) of the partition's chunks; zero where no record lies
+    block = np.empty((len(config.leads), job.partition.n_chunks * config.chunk_length), np.int16)
+    filled = 0  # columns; records come in the order of their starts
     rows: list[RecordRow] = []
     rejects: list[Reject] = []
-    for planned, start in zip(job.records, job.starts, strict=True):
+    at_hand = records_at_hand(job.records)
+    for planned, local, start in zip(job.records, at_hand, job.starts, strict=True):
         try:
-            signal, row = convert_record(planned, start, config)
+            signal, row = convert_record(local, start, config)
         except EcgError as error:
             if job.strict:
                 error.add_note(f"while ingesting {planned.path}")
                 raise
             rejects.append(reject_for(error, planned.dataset, planned.name))
             continue
-        block[:, start - first_column : start - first_column + row.length] = signal
+        begin = start - first_column
+        block[:, filled:begin] = 0
+        filled = begin + row.length
+        block[:, begin:filled] = signal
         rows.append(row)
+    block[:, filled:] = 0
     digests = {}
     for number in range(job.partition.n_chunks):
         columns = slice(number * config.chunk_length, (number + 1) * config.chunk_length)
@@ -87,7 +101,7 @@ def prepare_worker() -> None:
 
 
 @contextmanager
-def job_runner(cluster: Cluster, folder: Path, n_jobs: int, say: Say = say_nothing) -> Iterator:
+def job_runner(cluster: Cluster, folder: Location, n_jobs: int, say: Say = say_nothing) -> Iterator:
     """A function from jobs to results in the order they finish: in this process, or on dask workers."""
     in_this_process = cluster.workers == 1 or n_jobs < 2
     if in_this_process and not cluster.is_remote and not cluster.dashboard:
@@ -102,7 +116,8 @@ def job_runner(cluster: Cluster, folder: Path, n_jobs: int, say: Say = say_nothi
 
         def run(jobs: Sequence[Job]) -> Iterator[tuple[int, int] | EcgError]:
             waiting = iter(jobs)
-            first = client.map(ingest_partition, list(islice(waiting, JOBS_AT_ONCE)), pure=False, batch_size=64)
+            pickled = map(pickle.dumps, waiting)
+            first = client.map(ingest_pickled, list(islice(pickled, JOBS_AT_ONCE)), pure=False, batch_size=64)
             results = as_completed(first, with_results=True)
             del first
             try:
@@ -110,8 +125,8 @@ def job_runner(cluster: Cluster, folder: Path, n_jobs: int, say: Say = say_nothi
                     if isinstance(result, FutureCancelledError):
                         raise result
                     yield result
-                    for job in islice(waiting, 1):
-                        results.add(client.submit(ingest_partition, job, pure=False))
+                    for job in islice(pickled, 1):
+                        results.add(client.submit(ingest_pickled, job, pure=False))
             except KilledWorker as error:
                 raise StoreError(
                     "worker processes were killed several times over, most likely for want of memory; run the build "

@@ -2,15 +2,19 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from cache.location import REQUESTS_AT_ONCE, Location, RemotePath
 from cache.schema import Reject, StoreConfig, sha256_of_json
-from ecg.errors import ChecksumError, EcgError, HeaderError
+from ecg.errors import ChecksumError, EcgError, HeaderError, RemoteError
 from ecg.header import parse_header
 from ecg.resample import resampled_length
 from pipeline.groups import patient_group, record_group
+from pipeline.prefetch import prefetch
 from pipeline.progress import Progress, silent
 from pipeline.wfdb_io import FoundRecord, challenge_dataset, find_records, read_header_text, sampling_of
 
@@ -26,7 +30,7 @@ class PlannedRecord:
     header_digest : SHA-256 of the header's text, by which a corrected label is noticed
     """
 
-    path: Path
+    path: Location
     dataset: str
     name: str
     fs: float
@@ -34,6 +38,17 @@ class PlannedRecord:
     length: int
     group: str
     header_digest: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As plain values: pickled field by field, on its way to a worker, a record would take ten times as long."""
+        path = self.path if isinstance(self.path, RemotePath) else str(self.path)
+        others = (getattr(self, name) for name in PlannedRecord.__slots__[1:])
+        return _unpickled, (path, *others)
+
+
+def _unpickled(path: RemotePath | str, *others: Any) -> PlannedRecord:  # noqa: ANN401 - fields of several kinds
+    fields = dict(zip(PlannedRecord.__slots__[1:], others, strict=True))
+    return PlannedRecord(path=Path(path) if isinstance(path, str) else path, **fields)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -66,7 +81,7 @@ class _Candidate:
 
 
 def plan_records(
-    inputs: Sequence[Path],
+    inputs: Sequence[Location],
     config: StoreConfig,
     patient_of: Mapping[str, str] | None = None,
     *,
@@ -82,6 +97,8 @@ def plan_records(
     ------
     InputError
         If an input holds no record.
+    RemoteError
+        If what is behind a URL cannot be listed or read.
     HeaderError, SignalError
         With `strict`, for the first record that cannot be taken.
     """
@@ -90,11 +107,11 @@ def plan_records(
     plan = Plan()
     candidates: list[_Candidate] = []
     with progress("reading headers", len(found), "records") as task:
-        for record in found:
-            try:
-                candidates.append(_read_candidate(record, config))
-            except EcgError as error:
-                _reject(plan, record, record.source, error, strict=strict)
+        for record, candidate in zip(found, _read_candidates(found, config), strict=True):
+            if isinstance(candidate, EcgError):
+                _reject(plan, record, record.source, candidate, strict=strict)
+            else:
+                candidates.append(candidate)
             task.advance()
     times_named = Counter((entry.dataset, entry.found.path.stem) for entry in candidates)
     taken: set[tuple[str, str]] = set()
@@ -123,6 +140,23 @@ def plan_records(
         )
     plan.records.sort(key=lambda record: (record.dataset, record.name))
     return plan
+
+
+def _read_candidates(found: Sequence[FoundRecord], config: StoreConfig) -> Iterator[_Candidate | EcgError]:
+    """What each record's header says, or why it says nothing; remote ones are read many at once."""
+    jobs = (partial(_candidate_or_error, record, config) for record in found)
+    if not any(isinstance(record.path, RemotePath) for record in found):
+        return (job() for job in jobs)
+    return prefetch(jobs, threads=REQUESTS_AT_ONCE, ahead=8 * REQUESTS_AT_ONCE)
+
+
+def _candidate_or_error(record: FoundRecord, config: StoreConfig) -> _Candidate | EcgError:
+    try:
+        return _read_candidate(record, config)
+    except RemoteError:
+        raise  # it is the server that cannot be had, not this record
+    except EcgError as error:
+        return error
 
 
 def _read_candidate(record: FoundRecord, config: StoreConfig) -> _Candidate:

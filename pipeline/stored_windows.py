@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,9 +14,12 @@ from torch import Tensor
 
 from cache.decode import ChunkReader
 from ecg.window import WindowPlan, cut_window
+from pipeline.chunks_ahead import CONNECTIONS, NOTHING, FetchedChunks, chunks_ahead
 from pipeline.memory import WindowMemory
 from pipeline.order import EpochOrder, order_streamed
 from pipeline.prefetch import prefetch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -28,12 +32,14 @@ class StoredWindows:
     plan : the windows
     column : int64 array, shape (window,): first column of each in the signal
     chunk : int64 array, shape (window,): chunk in which each starts
+    connections : requests at once for remote chunks
     """
 
     reader: ChunkReader
     plan: WindowPlan
     column: NDArray[np.int64]
     chunk: NDArray[np.int64]
+    connections: int = CONNECTIONS
     _scratch: threading.local = field(default_factory=threading.local)
 
     @classmethod
@@ -52,10 +58,24 @@ class StoredWindows:
         """Of all windows as int16."""
         return len(self.plan) * int(np.prod(self.shape)) * 2
 
-    def cut(self, chunk: int, windows: NDArray[np.int64], out: Sequence[NDArray[np.int16]]) -> None:
-        """Decode a chunk and copy windows that start in it, each into its (lead, sample) array of `out`."""
+    def chunks_for(self, chunk: int, windows: NDArray[np.int64]) -> tuple[int, ...]:
+        """The chunks that hold windows which start in `chunk`: itself, and the next where a long record goes on."""
+        end = (chunk + 1) * self.reader.shape[1]
+        return (chunk, chunk + 1) if (self.column[windows] + self.plan.valid[windows] > end).any() else (chunk,)
+
+    def cut(
+        self,
+        chunk: int,
+        windows: NDArray[np.int64],
+        out: Sequence[NDArray[np.int16]],
+        fetched: FetchedChunks = NOTHING,
+    ) -> None:
+        """Decode a chunk and copy windows that start in it, each into its (lead, sample) array of `out`.
+
+        What is remote may have been `fetched`.
+        """
         block = self._block(0)
-        self.reader.read(chunk, block)
+        self.reader.read(chunk, block, fetched=fetched.bytes_of(chunk))
         width = block.shape[1]
         numbers = (self.column[windows] - chunk * width, self.plan.valid[windows], self.plan.pad[windows])
         following: NDArray[np.int16] | None = None
@@ -64,7 +84,7 @@ class StoredWindows:
                 cut_window(block, column, valid, pad, target)
                 continue
             if following is None:  # a long record goes on in the next chunk
-                following = self.reader.read(chunk + 1, self._block(1))
+                following = self.reader.read(chunk + 1, self._block(1), fetched=fetched.bytes_of(chunk + 1))
             joined = np.concatenate([block[:, column:], following[:, : column + valid - width]], axis=1)
             cut_window(joined, 0, valid, pad, target)
 
@@ -103,10 +123,14 @@ def stream_batches(
 
     A buffer's chunks are decoded by threads, and each window is copied straight to its place in its batch; once the
     last chunk is done, the buffer's batches are whole. Meanwhile the next buffer's chunks are decoded, and no more.
+    Remote chunks are fetched by other threads, see `pipeline.chunks_ahead`.
     """
     plan = _StreamPlan(stored, order, memory, batch_size=batch_size, first_batch=first_batch)
     n_windows, next_batch = len(order.windows), first_batch
-    with closing(prefetch(plan.jobs(), threads=threads, ahead=plan.jobs_in_buffer)) as finished:
+    with (
+        closing(with_chunks(plan.jobs(), plan.chunks(), stored)) as jobs,
+        closing(prefetch(jobs, threads=threads, ahead=plan.jobs_in_buffer)) as finished,
+    ):
         for done in finished:
             while next_batch * batch_size < n_windows and min((next_batch + 1) * batch_size, n_windows) <= done:
                 yield plan.batches.pop(next_batch)
@@ -129,22 +153,40 @@ class _StreamPlan:
         sample = order.windows[: order.buffers[1]] if len(order.buffers) > 1 else order.windows
         self.jobs_in_buffer = len(np.unique(stored.chunk[sample[sample >= 0]]))
 
-    def jobs(self) -> Iterator[Callable[[], int]]:
-        """One job for each chunk of each buffer; it gives back up to where in the order all is done after it."""
+    def _buffers(self) -> Iterator[tuple[int, int]]:
+        """Where in the order each buffer that is still wanted begins and ends."""
         for begin, end in zip(self.order.buffers[:-1].tolist(), self.order.buffers[1:].tolist(), strict=True):
-            if end <= self.first:
-                continue
-            begin = max(begin, self.first)
+            if end > self.first:
+                yield max(begin, self.first), end
+
+    def chunks(self) -> Iterator[tuple[int, ...]]:
+        """The chunks that each of `jobs` needs; nothing is held for them."""
+        for begin, end in self._buffers():
+            groups = list(by_chunk(self.stored, self.order.windows[begin:end]))
+            yield from (self.stored.chunks_for(chunk, windows) for chunk, windows, _ in groups)
+            if not groups:
+                yield ()
+
+    def jobs(self) -> Iterator[Callable[[FetchedChunks], int]]:
+        """One job for each chunk of each buffer; it gives back up to where in the order all is done after it."""
+        for begin, end in self._buffers():
             targets = self._targets(begin, end)
             groups = list(by_chunk(self.stored, self.order.windows[begin:end]))
             for number, (chunk, windows, positions) in enumerate(groups):
                 done = end if number == len(groups) - 1 else begin
                 yield partial(self._do, chunk, windows, [targets[position] for position in positions.tolist()], done)
             if not groups:
-                yield partial(int, end)
+                yield partial(_nothing_to_do, end)
 
-    def _do(self, chunk: int, windows: NDArray[np.int64], targets: list[NDArray[np.int16]], done: int) -> int:
-        self.stored.cut(chunk, windows, targets)
+    def _do(
+        self,
+        chunk: int,
+        windows: NDArray[np.int64],
+        targets: list[NDArray[np.int16]],
+        done: int,
+        fetched: FetchedChunks,
+    ) -> int:
+        self.stored.cut(chunk, windows, targets, fetched)
         return done
 
     def _targets(self, begin: int, end: int) -> list[NDArray[np.int16]]:
@@ -163,15 +205,40 @@ class _StreamPlan:
         return targets
 
 
+def _nothing_to_do(done: int, fetched: FetchedChunks) -> int:
+    return done
+
+
+def with_chunks(
+    jobs: Iterable[Callable[[FetchedChunks], T]], wanted: Iterable[tuple[int, ...]], stored: StoredWindows
+) -> Generator[Callable[[], T], None, None]:
+    """Jobs with the chunks that they need; those of a remote store are asked for well before their turn.
+
+    To be closed: whoever holds an error's traceback would hold the fetching threads, too.
+    """
+    if not stored.reader.is_remote:
+        yield from (partial(job, NOTHING) for job in jobs)
+        return
+    with closing(chunks_ahead(wanted, stored.reader.fetch, connections=stored.connections)) as ahead:
+        for job, fetched in zip(jobs, ahead, strict=True):
+            yield partial(job, fetched)
+
+
 def load_windows(stored: StoredWindows, *, threads: int) -> Tensor:
     """All windows in memory, int16 (window, lead, sample), each chunk decoded once."""
     resident = np.empty((len(stored.plan), *stored.shape), np.int16)
+    groups = [(chunk, windows) for chunk, windows, _ in by_chunk(stored, np.arange(len(resident)))]
     jobs = (
         partial(stored.cut, chunk, windows, [resident[window] for window in windows.tolist()])
-        for chunk, windows, _ in by_chunk(stored, np.arange(len(resident)))
+        for chunk, windows in groups
     )
-    for _ in prefetch(jobs, threads=threads, ahead=4 * threads):
-        pass
+    wanted = (stored.chunks_for(chunk, windows) for chunk, windows in groups)
+    with (
+        closing(with_chunks(jobs, wanted, stored)) as ready,
+        closing(prefetch(ready, threads=threads, ahead=4 * threads)) as finished,
+    ):
+        for _ in finished:
+            pass
     return torch.from_numpy(resident)
 
 

@@ -8,18 +8,22 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from io import RawIOBase
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cache.location import Location, RemotePath
 from ecg.adc import gain_per_mv, invalid_sample_of, true_gain
 from ecg.annotations import parse_annotations
 from ecg.datasets import Dataset, dataset_of
-from ecg.errors import HeaderError, InputError, SignalError
+from ecg.errors import HeaderError, InputError, RemoteError, SignalError
 from ecg.header import Header, SignalSpec, parse_header
 from ecg.leads import LEADS, canonical_lead, select_leads
 from ecg.record import Record
+from pipeline.remote_records import at_hand, headers_below
 
 CHALLENGE_OFFSET = 24
 """Bytes of the MATLAB v4 header in front of the Challenge's samples."""
@@ -43,13 +47,21 @@ class FoundRecord:
     source : name of the input folder, which stands for the dataset where the record tells none
     """
 
-    path: Path
+    path: Location
     relative: str
     source: str
 
+    @property
+    def local_path(self) -> Path:
+        """`path` of a record that was looked for on this machine only."""
+        assert isinstance(self.path, Path)
+        return self.path
 
-def find_records(inputs: Sequence[Path]) -> list[FoundRecord]:
+
+def find_records(inputs: Sequence[Location]) -> list[FoundRecord]:
     """Every .hea file in or below the inputs: folders in any nesting, or single records with or without .hea.
+
+    Inputs may be behind URLs, where whatever begins alike is a folder.
 
     The order is by path and does not depend on the order of the folder listing. A file reached by two ways
     is taken once.
@@ -58,6 +70,8 @@ def find_records(inputs: Sequence[Path]) -> list[FoundRecord]:
     ------
     InputError
         If an input does not exist or holds no record.
+    RemoteError
+        If one behind a URL cannot be listed.
     """
     found: dict[str, FoundRecord] = {}  # by the header file itself, whatever links lead to it
     for given in inputs:
@@ -81,8 +95,11 @@ def name_records(found: Sequence[FoundRecord]) -> dict[str, FoundRecord]:
     return named
 
 
-def _records_below(given: Path) -> Iterator[tuple[str, FoundRecord]]:
+def _records_below(given: Location) -> Iterator[tuple[str, FoundRecord]]:
     """Each record with the real path of its header; links are looked up by folder, not by file: a third faster."""
+    if isinstance(given, RemotePath):
+        yield from _records_behind(given)
+        return
     if given.is_dir():
         root = given.resolve()
         seen: set[str] = set()
@@ -99,15 +116,30 @@ def _records_below(given: Path) -> Iterator[tuple[str, FoundRecord]]:
                 if name.endswith(".hea") and not name.startswith("."):
                     header = os.path.join(folder, name)
                     file = os.path.realpath(header) if os.path.islink(header) else os.path.join(real, name)
-                    relative = _printable(prefix + name.removesuffix(".hea"))
-                    yield file, FoundRecord(path=Path(header), relative=relative, source=_printable(root.name))
+                    relative = printable(prefix + name.removesuffix(".hea"))
+                    yield file, FoundRecord(path=Path(header), relative=relative, source=printable(root.name))
         return
     single = given if given.suffix == ".hea" else given.with_name(f"{given.name}.hea")
     if not single.is_file():
         raise InputError(f"{given}: does not exist; expected a folder of WFDB records, or a record")
     path = single.parent.resolve() / single.name  # a link's own name is the record's, not its target's
-    found = FoundRecord(path=path, relative=_printable(path.stem), source=_printable(path.parent.name))
+    found = FoundRecord(path=path, relative=printable(path.stem), source=printable(path.parent.name))
     yield str(path.resolve()), found
+
+
+def _records_behind(given: RemotePath) -> Iterator[tuple[str, FoundRecord]]:
+    """The same behind a URL."""
+    names = headers_below(given)
+    for name in names:
+        relative = printable(name.removesuffix(".hea"))
+        yield f"{given}/{name}", FoundRecord(path=given / name, relative=relative, source=printable(given.name))
+    if names:
+        return
+    single = given if given.suffix == ".hea" else given.with_name(f"{given.name}.hea")
+    if not single.is_file():
+        raise InputError(f"{given}: no WFDB record there; expected .hea files with their signal files, or a record")
+    source = printable(single.parent.name)
+    yield str(single), FoundRecord(path=single, relative=printable(single.stem), source=source)
 
 
 def _refuse_unreadable(error: OSError) -> None:
@@ -117,7 +149,7 @@ def _refuse_unreadable(error: OSError) -> None:
     ) from error
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A name that every file and terminal can hold: odd bytes of a file's name become \\xNN, line breaks \\n."""
     if text.isprintable():
         return text
@@ -125,7 +157,7 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Location) -> Header:
     """Parse the header file at `path`.
 
     Raises
@@ -136,19 +168,25 @@ def read_header(path: Path) -> Header:
     return parse_header(read_header_text(path))
 
 
-def read_header_text(path: Path) -> str:
+def read_header_text(path: Location) -> str:
     """The text of the header file at `path`; raises HeaderError if it cannot be read."""
     try:
-        data = path.read_bytes()
+        if isinstance(path, RemotePath):
+            data = path.read_bytes()
+        else:
+            with open(path, "rb", buffering=0) as file:  # half the time of path.read_bytes
+                data = file.read()
+    except RemoteError:
+        raise
     except OSError as error:
-        raise HeaderError(f"{_printable(path.name)}: cannot be read ({error.strerror})") from error
+        raise HeaderError(f"{printable(path.name)}: cannot be read ({error.strerror})") from error
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")  # comments of the older databases
 
 
-def sampling_of(path: Path, header: Header) -> tuple[float, int]:
+def sampling_of(path: Location, header: Header) -> tuple[float, int]:
     """(fs in Hz, n_samples) of a record; a length the header leaves open is measured from the file.
 
     Raises
@@ -176,7 +214,7 @@ def sampling_of(path: Path, header: Header) -> tuple[float, int]:
     return header.fs, n_samples
 
 
-def _check_long(path: Path, header: Header) -> None:
+def _check_long(path: Location, header: Header) -> None:
     """Refuse a stated length that the file cannot hold, before room is set aside for it.
 
     Short records are checked when they are read; a slip of a digit in one header must not cost a terabyte.
@@ -199,13 +237,15 @@ def challenge_dataset(header: Header) -> Dataset | None:
     return dataset_of(header.name, header.fs)
 
 
-def read_record(path: Path, leads: Sequence[str] | None = LEADS) -> Record:
+def read_record(path: Location, leads: Sequence[str] | None = LEADS, *, by_lead: bool = True) -> Record:
     """Read a record by the path of its header.
 
     Parameters
     ----------
-    path : of the .hea file
+    path : of the .hea file, here or behind a URL
     leads : the leads to keep, in this order; None keeps all as they are
+    by_lead : the samples of a lead lie together in memory; False leaves them as the file has them, which their digest
+        is taken of, where that costs no copy
 
     Returns
     -------
@@ -216,36 +256,84 @@ def read_record(path: Path, leads: Sequence[str] | None = LEADS) -> Record:
     HeaderError, LeadError, SignalError
         If the header is not understood, a lead is missing or uncalibrated, or the samples are not all there.
         A wrong checksum is not an error here: see `ecg.quality.checksum_mismatches`.
+    RemoteError
+        If it is behind a URL and the server cannot be had.
     """
-    header = read_header(path)
-    names = [spec.description or "" for spec in header.signals]
-    try:
-        rows = list(range(len(names))) if leads is None else select_leads(names, leads)
-    except SignalError as error:
-        error.args = (f"{path.stem}: {error}",)
-        raise
+    if isinstance(path, RemotePath):
+        with at_hand(path) as local:
+            return read_record(local, leads, by_lead=by_lead)
+    header, name = read_header(path), path.stem
+    rows, names = _choose_leads(name, header, leads)
     fs, n_samples = sampling_of(path, header)
     signal = _read_plain(path, header, n_samples) if _is_plain(header) else _read_with_wfdb(path, header)
-    specs = [header.signals[row] for row in rows]
-    signal = np.ascontiguousarray(signal[rows] if rows != list(range(len(names))) else signal)
+    return _to_record(name, header, signal, fs, rows, names, by_lead=by_lead)
+
+
+def to_record(name: str, header: Header, signal: NDArray[np.integer], leads: Sequence[str] | None = LEADS) -> Record:
+    """A record whose samples are in memory already: integers of shape (lead, sample), adu, all the header's leads.
+
+    Raises
+    ------
+    HeaderError, LeadError, SignalError
+        If the header states no frequency or does not fit the samples, or a lead is missing or uncalibrated.
+    """
+    rows, names = _choose_leads(name, header, leads)
+    if header.fs is None:
+        raise HeaderError(f"{name}: no sampling frequency stated; expected it after the number of leads")
+    if signal.ndim != 2 or len(signal) != header.n_leads:
+        raise SignalError(
+            f"{name}: samples of shape {signal.shape}; expected ({header.n_leads}, samples), as the header states"
+        )
+    return _to_record(name, header, signal, header.fs, rows, names, by_lead=True)
+
+
+def _choose_leads(name: str, header: Header, leads: Sequence[str] | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Rows of the leads to keep, and their standard names."""
+    try:
+        return _rows_and_names(tuple(spec.description or "" for spec in header.signals), leads and tuple(leads))
+    except SignalError as error:
+        error.args = (f"{name}: {error}",)
+        raise
+
+
+def _to_record(
+    name: str,
+    header: Header,
+    signal: NDArray[np.integer],
+    fs: float,
+    rows: tuple[int, ...],
+    names: tuple[str, ...],
+    *,
+    by_lead: bool,
+) -> Record:
+    specs = header.signals
+    if rows != tuple(range(len(specs))):
+        specs, signal = tuple(specs[row] for row in rows), signal[list(rows)]
     dataset = challenge_dataset(header)
-    stated = _stated_gains(path.stem, specs, trusted=dataset is None)
+    stated = _stated_gains(name, specs, trusted=dataset is None)
     gain, corrected = true_gain(dataset, stated)
     annotations = parse_annotations(header.comments)
     return Record(
-        name=path.stem,
-        signal=signal,
-        leads=tuple(canonical_lead(names[row]) for row in rows),
+        name=name,
+        signal=np.ascontiguousarray(signal) if by_lead else signal,
+        leads=names,
         fs=fs,
         adc_gain=gain,
         baseline=np.array([0 if dataset else _baseline(spec) for spec in specs], np.int64),
-        invalid_sample=_invalid_sample(path.stem, specs),
+        invalid_sample=_invalid_sample(name, specs),
         checksum=tuple(spec.checksum for spec in specs),
         dx_codes=annotations.dx_codes,
         age=annotations.age,
         sex=annotations.sex,
         stated_gain=stated if corrected.any() else None,
     )
+
+
+@lru_cache(maxsize=256)
+def _rows_and_names(found: tuple[str, ...], wanted: tuple[str, ...] | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Where the wanted leads are among those found, and their standard names; nearly all records have the same."""
+    rows = range(len(found)) if wanted is None else select_leads(found, wanted)
+    return tuple(rows), tuple(canonical_lead(found[row]) for row in rows)
 
 
 def _is_plain(header: Header) -> bool:
@@ -261,37 +349,53 @@ def _is_plain(header: Header) -> bool:
     )
 
 
-def _signal_path(path: Path, header: Header, spec: SignalSpec) -> Path:
-    if Path(spec.file_name).name != spec.file_name or spec.file_name in (".", "..", "-", "~"):
+def _check_file_name(header: Header, spec: SignalSpec) -> None:
+    if "/" in spec.file_name or "\0" in spec.file_name or spec.file_name in (".", "..", "-", "~"):
         raise HeaderError(
             f"{header.name}: signal file {spec.file_name!r}; expected a file name in the header's own folder"
         )
-    return path.with_name(spec.file_name)
 
 
-def _file_size(path: Path, header: Header, spec: SignalSpec) -> int:
-    signal_path = _signal_path(path, header, spec)
+def _file_size(path: Location, header: Header, spec: SignalSpec) -> int:
+    _check_file_name(header, spec)
     try:
-        return signal_path.stat().st_size
+        return path.with_name(spec.file_name).stat().st_size
+    except RemoteError:
+        raise
     except OSError as error:
-        raise SignalError(f"{header.name}: signal file {signal_path.name}: {error.strerror}") from error
+        raise SignalError(f"{header.name}: signal file {spec.file_name}: {error.strerror}") from error
 
 
-def _read_plain(path: Path, header: Header, n_samples: int) -> NDArray[np.integer]:
+def _read_plain(path: Path, header: Header, n_samples: int) -> NDArray[np.int16]:
+    """Samples of format 16 as int16, shape (lead, sample), in memory as they lie in the file: sample by sample."""
     spec = header.signals[0]
     offset, n_leads = spec.byte_offset or 0, header.n_leads
-    size, expected = _file_size(path, header, spec), offset + 2 * n_leads * n_samples
-    if size < expected:
-        raise SignalError(
-            f"{header.name}: {spec.file_name} has {size:,} bytes; expected {expected:,} for {n_samples:,} samples "
-            f"of {n_leads} leads: the file is cut short, fetch it again"
-        )
+    expected = offset + 2 * n_leads * n_samples
+    _check_file_name(header, spec)
     try:
-        samples = np.fromfile(path.with_name(spec.file_name), "<i2", count=n_samples * n_leads, offset=offset)
+        with open(os.path.join(os.path.dirname(path), spec.file_name), "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size < expected:
+                raise SignalError(
+                    f"{header.name}: {spec.file_name} has {size:,} bytes; expected {expected:,} for {n_samples:,} "
+                    f"samples of {n_leads} leads: the file is cut short, fetch it again"
+                )
+            file.seek(offset)
+            samples = np.empty((n_samples, n_leads), "<i2")
+            _read_into(file, samples.data.cast("B"))
     except OSError as error:
+        _file_size(path, header, spec)  # has its own words for a file that is not there
         raise SignalError(f"{header.name}: {spec.file_name} cannot be read ({error.strerror or error})") from error
-    # samples: (sample, lead) in the file, (lead, sample) from here on
-    return np.ascontiguousarray(samples.reshape(n_samples, n_leads).T)
+    return samples.T
+
+
+def _read_into(file: RawIOBase, wanted: memoryview) -> None:
+    """Fill `wanted`; one call may give less, 2 GiB at most."""
+    while wanted.nbytes:
+        n_bytes = file.readinto(wanted)
+        if not n_bytes:
+            raise OSError("it ended while it was read")
+        wanted = wanted[n_bytes:]
 
 
 def _read_with_wfdb(path: Path, header: Header) -> NDArray[np.integer]:
@@ -306,7 +410,7 @@ def _read_with_wfdb(path: Path, header: Header) -> NDArray[np.integer]:
         reason = str(error).replace(f"{path.parent}/", "")  # a store holds no paths, its rejects included
         raise SignalError(f"{header.name}: wfdb cannot read it ({type(error).__name__}: {reason})") from error
     # wfdb gives (sample, lead)
-    signal = np.ascontiguousarray(record.d_signal.T)
+    signal = record.d_signal.T
     wide = any(spec.fmt in _WIDE_FORMATS for spec in header.signals)
     return signal.astype(np.int32 if wide else np.int16, copy=False)
 

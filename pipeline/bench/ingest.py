@@ -105,9 +105,10 @@ def run(
         records = plan_records(inputs, config).records
         if not records:
             raise InputError(f"{inputs[0]}: no record can be taken; expected WFDB records")
-        files = [file for record in records for file in (record.path, record.path.with_suffix(".mat")) if file.exists()]
+        headers = [record.path for record in records if isinstance(record.path, Path)]
+        files = [file for header in headers for file in (header, header.with_suffix(".mat")) if file.exists()]
         n_bytes = sum(file.stat().st_size for file in files)
-        sample = [record.path for record in records[:: max(len(records) // baseline_records, 1)]]
+        sample = headers[:: max(len(records) // baseline_records, 1)]
         best: dict[tuple[str, int], _Run] = {}
 
         def take(what: str, n_workers: int, *figures: float) -> None:

@@ -74,7 +74,7 @@ def write_pool_store(
     keys = [(row.dataset, row.name) for row in rows]
     layout = plan_layout(keys, lengths, chunk_length=config.chunk_length, seed=config.seed)
     with build_lock(path):
-        built = build_folder(path) / path.name
+        built = path.with_name(build_folder(path).name) / path.name
         create_store(built, config, layout.n_chunks)
         digests: dict[int, str] = {}
         by_start = np.argsort(layout.start)

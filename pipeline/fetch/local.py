@@ -150,7 +150,7 @@ def _take_records(job: Job, sources: Sequence[Source], given: Path, taken: dict[
     found = find_records([given])
     folders = {source.dataset.name: source.dataset.folder for source in sources}
     files = [
-        (name, [record.path, *signals], f"{folders[name]}/")
+        (name, [record.local_path, *signals], f"{folders[name]}/")
         for record, name, signals in _of_datasets(job, found)
         if name in folders
     ]
@@ -185,7 +185,7 @@ def _of_datasets(job: Job, found: Sequence[FoundRecord]) -> Iterator[tuple[Found
             n_others += 1
             continue
         names = dict.fromkeys(Path(spec.file_name).name for spec in header.signals)
-        yield record, dataset.name, [record.path.with_name(name) for name in names]
+        yield record, dataset.name, [record.local_path.with_name(name) for name in names]
     if n_others:
         job.notes.append(f"{n_others:,} records are of none of the six datasets and were left where they are")
 

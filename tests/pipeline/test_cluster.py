@@ -1,6 +1,7 @@
 """Builds on a dask cluster that runs already: a scheduler and two workers as programs of their own."""
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -8,12 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import dask
 import pytest
 from distributed import Client
 
 from cache.schema import StoreConfig
 from cache.writer import build_folder
-from ecg.errors import ClusterError
+from ecg.errors import ClusterError, RemoteError
 from pipeline import cluster as module
 from pipeline.cluster import Cluster
 from pipeline.ingest import build_cache
@@ -52,10 +54,9 @@ class Programs:
         self.running.append(process)
         return process
 
-    def scheduler(self):
-        started = self.start(
-            "scheduler", "--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--scheduler-file", self.file
-        )
+    def scheduler(self, **options):
+        common = ("--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--scheduler-file", self.file)
+        started = self.start("scheduler", *common, **options)
         limit = time.monotonic() + 60
         while not self.file.exists() or not self.file.read_text():
             assert started.poll() is None
@@ -118,6 +119,26 @@ def test_a_scheduler_that_dies_is_told_and_the_build_can_be_finished(data, whole
     assert contents(path) == whole
 
 
+def test_a_scheduler_without_the_program_is_refused_before_the_first_task(data, tmp_path):
+    """It does no work, but it unpacks tasks."""
+    with Programs(tmp_path) as programs:
+        programs.scheduler(program_path=tmp_path / "elsewhere")
+        programs.workers(1)
+        cluster = Cluster(scheduler_file=programs.file)
+        message = r"scheduler tcp://127.*: cannot import this program \(ModuleNotFoundError: .*as its workers, with the"
+        with pytest.raises(ClusterError, match=message):
+            build_cache([data], tmp_path / "ecg.zarr", CONFIG, cluster=cluster)
+
+
+def test_a_scheduler_of_another_version_is_refused():
+    class Client:
+        def run_on_scheduler(self, function, path):
+            return function(path) | {"program version": "0.0.0"}
+
+    with pytest.raises(ClusterError, match=r"scheduler tcp://s: program version 0\.0\.0; expected .* as here"):
+        module._check_scheduler(Client(), "tcp://s")
+
+
 def test_workers_that_cannot_work_are_refused_before_the_first_task(data, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CONNECT_S", 3.0)
     with Programs(tmp_path) as programs:
@@ -146,6 +167,24 @@ def test_a_worker_unlike_this_process_is_refused(tmp_path, answer, message):
 
     with pytest.raises(ClusterError, match=message):
         module._check_workers(Client(), "tcp://s", tmp_path)
+
+
+def test_workers_are_asked_whether_they_reach_a_url(in_memory):
+    class Client:
+        def __init__(self, answer):
+            self.answer = answer
+
+        def run(self, function, path, on_error):
+            assert path.startswith("memory://place/build/seen-by-workers.")
+            return {"tcp://w": self.answer or function(path)}
+
+    module._check_workers(Client(None), "tcp://s", in_memory / "build")
+    assert in_memory.files() == {}  # nothing is left of it, and no folder is needed
+    denied = RemoteError("s3://b/x: cannot be looked up: access denied")
+    with pytest.raises(ClusterError, match=r"worker tcp://w: s3://b/x: cannot be looked up: .* the credentials there"):
+        module._check_workers(Client(denied), "tcp://s", in_memory / "build")
+    with pytest.raises(ClusterError, match="worker tcp://w: does not see memory://place/build"):
+        module._check_workers(Client(module.describe_worker("memory://nowhere")), "tcp://s", in_memory / "build")
 
 
 def test_workers_that_went_away_are_told(tmp_path):
@@ -192,12 +231,14 @@ class TestDashboard:
             def __exit__(self, *error):
                 pass
 
+        asked = []
         for link, text in ((Client.dashboard_link, "dashboard: http://127.0.0.1:8787/status"), (None, "has none")):
             monkeypatch.setattr(Client, "dashboard_link", link)
-            monkeypatch.setattr(module, "local_client", lambda workers: Client())
+            monkeypatch.setattr(module, "local_client", lambda *given, **options: asked.append(options) or Client())
             said = []
             with module.open_client(Cluster(workers=2, dashboard=True), tmp_path, 9, said.append):
                 assert text in said[0]
+        assert asked == [{"watched": True}] * 2
 
 
 def test_many_jobs_wait_their_turn(data, whole, tmp_path, monkeypatch):
@@ -207,3 +248,15 @@ def test_many_jobs_wait_their_turn(data, whole, tmp_path, monkeypatch):
     shutil.rmtree(tmp_path / "ecg.zarr", ignore_errors=True)
     build_cache([data], tmp_path / "ecg.zarr", CONFIG, cluster=Cluster(workers=2))
     assert contents(tmp_path / "ecg.zarr") == whole
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_cluster_that_nobody_watches_does_nothing_but_our_work(watched, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    key = "distributed.worker.profile.enabled"
+    with module.local_client(1, watched=watched) as client:
+        assert list(client.run(dask.config.get, key).values()) == [watched]
+        assert list(client.run(os.environ.get, "OMP_NUM_THREADS").values()) == ["1"]
+        there = client.run(getattr, logging.getLogger("distributed.worker"), "level")
+        assert list(there.values()) == [logging.CRITICAL]
+    assert dask.config.get(key) is True

@@ -1,10 +1,21 @@
 import pytest
 
-from ecg.errors import InputError
-from pipeline.groups import duplicates_of, merge_groups, patient_group, read_patients, record_group
+from cache.reader import Store
+from cache.schema import StoreConfig
+from ecg.errors import InputError, StoreError
+from pipeline.groups import (
+    find_tables,
+    merge_groups,
+    merged_patients,
+    patient_group,
+    read_patients,
+    record_group,
+)
+from pipeline.ingest import build_cache
 from tests.cache.small_store import record_row
+from tests.records import pulses_uv, write_record
 
-FLAT, NORMAL = (4,) * 12, (0,) * 12
+FLAT = (4,) * 12
 
 
 def table(tmp_path, text, name="patients.csv"):
@@ -21,6 +32,17 @@ def test_a_plain_table(tmp_path):
 def test_ptb_xls_own_table(tmp_path):
     path = table(tmp_path, "\ufeffecg_id,patient_id,age\n1,15709.0,56\n21837,13243,70\n")
     assert read_patients(path) == {"HR00001": "15709", "HR21837": "13243"}
+
+
+def test_ptb_xls_own_release_names_its_recordings_otherwise(tmp_path):
+    text = "ecg_id,patient_id,filename_lr,filename_hr\n"
+    text += "1,15709.0,records100/00000/00001_lr,records500/00000/00001_hr\n2,7,,\n"
+    assert read_patients(table(tmp_path, text)) == {
+        "HR00001": "15709",
+        "00001_lr": "15709",
+        "00001_hr": "15709",
+        "HR00002": "7",
+    }
 
 
 def test_several_tables_are_one(tmp_path):
@@ -79,12 +101,6 @@ def test_groups_are_hashes_that_tell_nothing():
     assert ids[0] == "0359199f8fc272d7"
 
 
-def test_duplicates_are_named_in_order_and_flat_records_never_count():
-    names, digests = ["b", "a", "c", "d", "e", "f"], ["1", "1", "2", "0", "0", "2"]
-    flags = [NORMAL, NORMAL, (4,) * 11 + (0,), FLAT, FLAT, (4,) * 11 + (0,)]
-    assert duplicates_of(names, digests, flags) == (("a", "b"), ("c", "f"))
-
-
 def groups_after(*rows):
     return [row.group for row in merge_groups([record_row(name, **changes) for name, changes in rows])]
 
@@ -123,3 +139,76 @@ def test_flat_records_stay_apart():
 def test_two_datasets_may_share_a_name():
     rows = [record_row("A1", dataset=dataset, digest="1", group=dataset) for dataset in ("b", "a")]
     assert [row.group for row in merge_groups(rows)] == ["a", "a"]
+
+
+def test_only_a_patients_merger_is_written_down():
+    """A record's own group cannot occur in another store."""
+    rows = [
+        record_row("A1", digest="1", group=record_group("cpsc", "A1")),
+        record_row("A2", digest="1", group="0"),
+        record_row("A3", digest="2", group="p"),
+        record_row("A4", digest="2", group="q"),
+        record_row("A5", digest="3", group="z"),
+    ]
+    assert merged_patients(rows) == {"q": "p"}
+    assert merged_patients(rows[4:]) == {}
+
+
+def test_the_published_table_is_found_in_the_root_of_an_input(tmp_path):
+    (tmp_path / "a" / "below").mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    assert find_tables([tmp_path / "a", tmp_path / "b", tmp_path / "none"]) == ()
+    for folder in ("a", "a/below"):
+        (tmp_path / folder / "ptbxl_database.csv").write_text("ecg_id,patient_id\n1,7\n")
+    assert find_tables([tmp_path / "b", tmp_path / "a"]) == (tmp_path / "a" / "ptbxl_database.csv",)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Three recordings of two patients of PTB-XL and one of CPSC; the table beside them, as `download` lays it."""
+    for name, seed in (("HR00001", 1), ("HR00002", 2), ("HR00003", 3)):
+        write_record(tmp_path / "data" / "training" / "ptb-xl" / "g1", name, pulses_uv(1000, seed=seed))
+    write_record(tmp_path / "data" / "training" / "cpsc_2018" / "g1", "A0001", pulses_uv(1000, seed=4))
+    (tmp_path / "data" / "ptbxl_database.csv").write_text("ecg_id,patient_id\n1,7.0\n2,7.0\n3,8.0\n")
+    return tmp_path / "data"
+
+
+def test_a_build_uses_the_table_that_lies_beside_the_data(data, tmp_path):
+    summary = build_cache([data], tmp_path / "s.zarr", StoreConfig())
+    assert summary.tables == (data / "ptbxl_database.csv",)
+    assert (summary.n_known, summary.n_untold) == (3, 0)
+    groups = Store(tmp_path / "s.zarr").column("record/group")
+    assert list(groups) == [
+        record_group("cpsc", "A0001"), *[patient_group("ptb-xl", patient) for patient in ("7", "7", "8")]
+    ]  # fmt: skip
+    again = build_cache([data], tmp_path / "s.zarr", StoreConfig())
+    assert (again.already_complete, again.tables, again.n_known) == (True, summary.tables, 3)
+
+
+def test_a_build_without_the_table_says_whose_patient_it_does_not_know(data, tmp_path):
+    summary = build_cache([data], tmp_path / "s.zarr", StoreConfig(), find_patients=False)
+    assert (summary.tables, summary.n_known, summary.n_untold) == ((), 0, 3)
+    assert len(set(Store(tmp_path / "s.zarr").column("record/group"))) == 4
+    with pytest.raises(StoreError, match="built from other records or patients"):
+        build_cache([data], tmp_path / "s.zarr", StoreConfig())
+
+
+def test_a_table_found_and_one_named_are_used_together(data, tmp_path):
+    named = table(tmp_path, "record,patient_id\nA0001,1\n")
+    summary = build_cache([data], tmp_path / "s.zarr", StoreConfig(), patients=[named])
+    assert summary.tables == (named, data / "ptbxl_database.csv")
+    assert summary.n_known == 4
+    table(tmp_path, "record,patient_id\nHR00001,1\n")
+    with pytest.raises(InputError, match=r"ptbxl_database\.csv line 2: record HR00001 has patient 7, and 1 elsewhere"):
+        build_cache([data], tmp_path / "t.zarr", StoreConfig(), patients=[named])
+
+
+def test_a_table_found_that_names_none_of_the_records_is_no_error(data, tmp_path):
+    """Whoever names a table means it; one that lies there may be about other records."""
+    folder = data / "training" / "cpsc_2018"
+    (data / "ptbxl_database.csv").rename(folder / "ptbxl_database.csv")
+    summary = build_cache([folder], tmp_path / "s.zarr", StoreConfig())
+    assert (len(summary.tables), summary.n_known, summary.n_untold) == (1, 0, 0)
+    named = table(tmp_path, "record,patient_id\nB,1\n")
+    with pytest.raises(InputError, match="names none of the 1 records"):
+        build_cache([folder], tmp_path / "t.zarr", StoreConfig(), patients=[named])

@@ -1,3 +1,4 @@
+import io
 import os
 import warnings
 from pathlib import Path
@@ -307,9 +308,50 @@ def test_a_signal_file_that_cannot_be_read(tmp_path, monkeypatch):
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(wfdb_io.np, "fromfile", refuse)
+    monkeypatch.setattr(wfdb_io, "_read_into", refuse)
     with pytest.raises(SignalError, match=r"A0001: A0001\.mat cannot be read \(Permission denied\)$"):
         read_record(path)
+
+
+def test_a_folder_in_the_place_of_a_signal_file(tmp_path):
+    path = write_record(tmp_path, "A0001")
+    path.with_suffix(".mat").unlink()
+    path.with_suffix(".mat").mkdir()
+    with pytest.raises(SignalError, match=r"A0001: A0001\.mat cannot be read \(Is a directory\)$"):
+        read_record(path)
+
+
+class Trickle(io.BytesIO):
+    """A file of which one call gives three bytes at most."""
+
+    def readinto(self, wanted):
+        return super().readinto(wanted[:3])
+
+
+def test_a_file_is_read_on_where_one_call_gave_less():
+    wanted = bytearray(10)
+    wfdb_io._read_into(Trickle(b"0123456789ab"), memoryview(wanted))
+    assert wanted == b"0123456789"
+
+
+def test_a_signal_file_that_becomes_shorter_while_it_is_read(tmp_path, monkeypatch):
+    path = write_record(tmp_path, "A0001")
+    fill = wfdb_io._read_into
+    monkeypatch.setattr(wfdb_io, "_read_into", lambda file, wanted: fill(io.BytesIO(file.read(1000)), wanted))
+    with pytest.raises(SignalError, match=r"A0001: A0001\.mat cannot be read \(it ended while it was read\)$"):
+        read_record(path)
+
+
+def test_samples_as_they_lie_in_the_file(tmp_path):
+    path = write_record(tmp_path, "A0001")
+    record = read_record(path, by_lead=False)
+    assert record.signal.T.flags.c_contiguous
+    by_lead = read_record(path)
+    assert by_lead.signal.flags.c_contiguous
+    assert by_lead.signal.dtype == record.signal.dtype == np.int16
+    assert np.array_equal(record.signal, by_lead.signal)
+    assert np.array_equal(record.by_lead().signal, by_lead.signal)
+    assert by_lead.by_lead() is by_lead
 
 
 def write_with_wfdb(folder, name, fmt, n_samples=1000):

@@ -15,7 +15,9 @@ from tests.records import write_record
 
 
 def take(output: Path, published: Published, given: Path | None, **options: object) -> DownloadSummary:
-    return download(output, DownloadConfig(given=given, **options), transfer=FAST, sources=published.sources)
+    return download(
+        output, DownloadConfig(given=given, **options), transfer=FAST, sources=published.sources, table=None
+    )
 
 
 def write_tarballs(folder: Path, published: Published, *names: str) -> Path:
@@ -54,7 +56,7 @@ def test_a_damaged_release_on_disk_gives_what_is_good_and_hosts_the_rest(
     assert missing[names[1]] == f"{given / names[1]}: not there"
     assert (given / names[0]).read_bytes() == b"wrong"
     config = DownloadConfig(mirrors=(release_server.url,))
-    assert not download(tmp_path / "data", config, transfer=FAST, sources=published.sources).problems
+    assert not download(tmp_path / "data", config, transfer=FAST, sources=published.sources, table=None).problems
     assert tree(tmp_path / "data") == published.release
     assert {seen.path for seen in release_server.seen} == set(names[:2])
 

@@ -1,0 +1,92 @@
+"""WFDB records behind URLs: found by listing, fetched whole, and read as files of this machine.
+
+A record's header and signal files are fetched several records ahead of use and lie in a temporary folder while one is
+read. So everything that is known about files (formats, damage, wfdb) holds for them, too, at a quarter of a millisecond
+a record, which is little beside any network.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from cache.location import Location, RemotePath
+from ecg.errors import HeaderError
+from ecg.header import parse_header
+from pipeline.prefetch import prefetch
+
+if TYPE_CHECKING:
+    from pipeline.plan import PlannedRecord
+
+FETCHING_THREADS = 8
+FETCHED_AHEAD = 16
+"""Records: 2 MB of ten-second ones, 180 MB of half-hour ones."""
+
+
+def headers_below(given: RemotePath) -> list[str]:
+    """Every header below a URL, by its path from there; hidden ones are left out."""
+    return [name for name in given.files() if name.endswith(".hea") and not name.rpartition("/")[2].startswith(".")]
+
+
+def fetch_record(header: RemotePath) -> dict[str, bytes]:
+    """A record's files by their names: its header, and what of its signal files is there.
+
+    A header that is not understood comes alone: whoever reads it finds the same and says so.
+
+    Raises
+    ------
+    RemoteError
+        If the server cannot be had.
+    """
+    try:
+        files = {header.name: header.read_bytes()}
+        named = {spec.file_name for spec in parse_header(files[header.name].decode("latin-1")).signals}
+    except FileNotFoundError:
+        return {}
+    except HeaderError:
+        return files
+    for name in sorted(named):
+        if Path(name).name == name and name not in (".", "..", "-", "~"):
+            try:
+                files[name] = header.with_name(name).read_bytes()
+            except FileNotFoundError:
+                continue
+    return files
+
+
+@contextmanager
+def laid_down(header: RemotePath, files: Mapping[str, bytes]) -> Iterator[Path]:
+    """The path of a record's header in a temporary folder with its files."""
+    with TemporaryDirectory(prefix="ecg12-") as folder:
+        for name, data in files.items():
+            (Path(folder) / name).write_bytes(data)
+        yield Path(folder) / header.name
+
+
+@contextmanager
+def at_hand(path: Location) -> Iterator[Path]:
+    """The header's path on this machine; a remote record is fetched and lies there for the length of the block."""
+    if isinstance(path, RemotePath):
+        with laid_down(path, fetch_record(path)) as local:
+            yield local
+    else:
+        yield path
+
+
+def records_at_hand(records: Sequence["PlannedRecord"]) -> Iterator["PlannedRecord"]:
+    """The records one after another, each with a path on this machine that holds until the next is asked for."""
+    remote = [record.path for record in records if isinstance(record.path, RemotePath)]
+    if not remote:
+        yield from records
+        return
+    jobs = (partial(fetch_record, path) for path in remote)
+    with closing(prefetch(jobs, threads=min(FETCHING_THREADS, len(remote)), ahead=FETCHED_AHEAD)) as fetched:
+        for record in records:
+            if isinstance(record.path, RemotePath):
+                with laid_down(record.path, next(fetched)) as local:
+                    yield replace(record, path=local)
+            else:
+                yield record

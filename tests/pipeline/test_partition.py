@@ -1,0 +1,64 @@
+"""One task of a build, and how it travels."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from cache.layout import Partition
+from cache.location import RemotePath
+from cache.reader import read_chunk_of
+from cache.schema import Part, StoreConfig
+from cache.writer import PLAN_MARKER, create_store, part_path
+from pipeline.partition import Job, ingest_partition, ingest_pickled
+from pipeline.plan import PlannedRecord, plan_records
+from tests.records import pulses_uv, write_record
+
+CONFIG = StoreConfig(chunk_length=4096, fs=500)
+STARTS = (100, 1500, 3000)
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Three records in one chunk, with room before, between and behind; the second is damaged."""
+    for number in (1, 2, 3):
+        path = write_record(tmp_path / "data", f"A000{number}", pulses_uv(1000, seed=number))
+        if number == 2:
+            path.with_suffix(".mat").write_bytes(b"cut short")
+    create_store(tmp_path / "s.zarr", CONFIG, 1)
+    (tmp_path / PLAN_MARKER).write_text("digest")
+    return Job(
+        store=tmp_path / "s.zarr",
+        folder=tmp_path,
+        config=CONFIG,
+        plan_digest="digest",
+        partition=Partition(index=0, first_chunk=0, n_chunks=1, records=(0, 1, 2)),
+        starts=STARTS,
+        records=tuple(plan_records([tmp_path / "data"], CONFIG).records),
+        strict=False,
+    )
+
+
+def test_nothing_of_earlier_work_gets_into_a_chunk(job, monkeypatch):
+    """Memory is taken as it comes: here, full of sevens."""
+    monkeypatch.setattr(np, "empty", lambda shape, dtype=float, **options: np.full(shape, 7, dtype, **options))
+    assert ingest_partition(job) == (0, 3)
+    expected = np.zeros((12, 4096), np.int16)
+    for number, start in ((1, STARTS[0]), (3, STARTS[2])):
+        expected[:, start : start + 1000] = pulses_uv(1000, seed=number)
+    np.testing.assert_array_equal(read_chunk_of(job.store, 0), expected)
+    part = Part.from_json(part_path(job.folder, 0).read_bytes(), where="part")
+    assert [row.name for row in part.rows] == ["A0001", "A0003"]
+    assert [reject.record for reject in part.rejects] == ["A0002"]
+
+
+def test_a_job_travels_as_bytes(job):
+    assert pickle.loads(pickle.dumps(job)) == job
+    assert len(pickle.dumps(job)) < 2500
+    assert ingest_pickled(pickle.dumps(job)) == (0, 3)
+
+
+def test_a_record_behind_a_url_travels_too(job):
+    values = {name: getattr(job.records[0], name) for name in PlannedRecord.__slots__}
+    remote = PlannedRecord(**(values | {"path": RemotePath("memory://bucket/A0001.hea")}))
+    assert pickle.loads(pickle.dumps(remote)) == remote
