@@ -10,16 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ecg.datasets import DATASETS
-from ecg.errors import ConfigError, InputError
+from ecg.errors import ConfigError, EcgError, InputError
 from pipeline.fetch.hosts import make_hosts
 from pipeline.fetch.job import DatasetReport, Job, locked
 from pipeline.fetch.local import FolderFetcher, bring_folder, find_tarballs, is_release
 from pipeline.fetch.manifest import WAYS, Archive, read_manifest
+from pipeline.fetch.patient_table import bring_table, places_of_mirrors, places_on_disk, published_places
 from pipeline.fetch.release import OTHER, bring_release
 from pipeline.fetch.tarballs import bring_tarballs, find_archives
 from pipeline.fetch.transfer import HttpFetcher, TransferConfig
 from pipeline.progress import Progress, silent
-from pipeline.sources import RELEASE_HOSTS, SOURCES, TARBALL_HOSTS, Source
+from pipeline.sources import PTBXL_TABLE, RELEASE_HOSTS, SOURCES, TARBALL_HOSTS, PatientTable, Source
 
 DATASET_NAMES = tuple(dataset.name for dataset in DATASETS)
 HOST_WAYS = ("release", "tarballs")
@@ -68,6 +69,7 @@ class DownloadSummary:
     archives : dataset → tarball that was unpacked, with the issue that its MD5 is of
     notes : what the user should know of how it went
     problems : why the run is no success; empty = all is there and proven
+    patients : the table of patients, how it came and how it is proven; None where it was not wanted or is missing
     interrupted : by Ctrl-C; the same command goes on
     """
 
@@ -76,6 +78,7 @@ class DownloadSummary:
     archives: dict[str, Archive]
     notes: tuple[str, ...]
     problems: tuple[str, ...]
+    patients: str | None
     verify: bool
     interrupted: bool
     seconds: float
@@ -89,13 +92,15 @@ def download(
     workers: int = 1,
     progress: Progress = silent,
     sources: Sequence[Source] = SOURCES,
+    table: PatientTable | None = PTBXL_TABLE,
 ) -> DownloadSummary:
-    """Bring datasets into the folder `output`.
+    """Bring datasets into the folder `output`, and with PTB-XL the table of its patients.
 
     Parameters
     ----------
     workers : processes that prove files
-    sources : the table to go by
+    sources : where each dataset is
+    table : the table of patients that belongs beside its dataset; None leaves it out
 
     Raises
     ------
@@ -119,9 +124,11 @@ def download(
             workers=workers,
             progress=progress,
         )
-        interrupted = False
+        interrupted, patients = False, None
         try:
             _bring(job, config, transfer, sources)
+            if table is not None and table.dataset in config.datasets:
+                patients = _bring_table(job, config, transfer, table)
         except KeyboardInterrupt:
             interrupted = True
         finally:
@@ -133,6 +140,7 @@ def download(
         archives={name: job.manifest.archives[name] for name in job.reports if name in job.manifest.archives},
         notes=tuple(job.notes),
         problems=tuple(problems),
+        patients=patients,
         verify=config.verify,
         interrupted=interrupted,
         seconds=time.perf_counter() - begun,
@@ -188,6 +196,29 @@ def _bring_given(
         job.problems.append(
             f"{given}: holds nothing of {', '.join(absent)}; take it from elsewhere, or leave it out with --datasets"
         )
+
+
+def _bring_table(job: Job, config: DownloadConfig, transfer: TransferConfig, table: PatientTable) -> str | None:
+    """How the table of patients came, or None: a note says why, where another place than the published was named.
+
+    Such a place may well have the data and no table; the published hosts have both.
+    """
+    if config.given is not None:
+        places = places_on_disk(table, config.given)
+    elif config.mirrors:
+        places = places_of_mirrors(table, config.mirrors, transfer)
+    else:
+        places = published_places(table, transfer)
+    try:
+        return f"{job.path(table.file)}: {bring_table(job, table, places)}"
+    except EcgError as error:
+        text = (
+            f"{job.path(table.file)}, the table of {table.dataset}'s patients, is missing: {error}; without it a split "
+            f"may have one patient on both sides: fetch it from {table.hosts[-1]}/{table.file}"
+        )
+        elsewhere = config.given is not None or config.mirrors or job.manifest.ways.get(table.dataset) == "folder"
+        (job.notes if elsewhere else job.problems).append(text)
+        return None
 
 
 def _close(job: Job, sources: Sequence[Source]) -> None:

@@ -111,6 +111,38 @@ SOURCES: Final[tuple[Source, ...]] = (
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatientTable:
+    """A published table that says which records are of one patient; see `pipeline.groups.read_patients`.
+
+    Attributes
+    ----------
+    dataset : whose records it is about
+    file : its name, in the root of its own release
+    release : that release's place on a host that has the Challenge's as `CHALLENGE_RELEASE`
+    hosts : of that release, in the order they are tried
+    """
+
+    dataset: str
+    file: str
+    release: str
+    hosts: tuple[str, ...]
+
+
+CHALLENGE_RELEASE: Final = "challenge-2020/1.0.2"
+
+PTBXL_TABLE: Final = PatientTable(
+    dataset="ptb-xl",
+    file="ptbxl_database.csv",
+    release="ptb-xl/1.0.3",
+    hosts=(
+        "https://physionet-open.s3.amazonaws.com/ptb-xl/1.0.3",
+        "https://physionet.org/files/ptb-xl/1.0.3",
+    ),
+)
+"""Of PTB-XL as PhysioNet publishes it; record HR00001 of the Challenge is its `ecg_id` 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class WeightFile:
     """One file of a published run folder; no checksums were published."""

@@ -30,7 +30,7 @@ def bring(
     output: Path, published: Published, *mirrors: str, config: object = FAST, **options: object
 ) -> DownloadSummary:
     wanted = DownloadConfig(mirrors=mirrors, **options)
-    return download(output, wanted, transfer=config, sources=published.sources)
+    return download(output, wanted, transfer=config, sources=published.sources, table=None)
 
 
 def total(summary: DownloadSummary, figure: str) -> int:
@@ -251,7 +251,7 @@ def test_a_release_with_too_few_records_is_no_success(
         for source in published.sources
     ]
     config = DownloadConfig(mirrors=(release_server.url,))
-    summary = download(tmp_path, config, transfer=FAST, sources=sources)
+    summary = download(tmp_path, config, transfer=FAST, sources=sources, table=None)
     assert summary.problems == (f"ptb: 1 records in {tmp_path}/training/ptb; expected 9: take the rest",)
     (tmp_path / "training" / "cpsc_2018" / "stray.hea").touch()
     summary = bring(tmp_path, published, release_server.url)
@@ -333,7 +333,7 @@ from pathlib import Path
 from pipeline.download import DownloadConfig, download
 from tests.pipeline.published import FAST, publish
 summary = download(
-    Path(sys.argv[1]), DownloadConfig(mirrors=(sys.argv[2],)), transfer=FAST, sources=publish().sources
+    Path(sys.argv[1]), DownloadConfig(mirrors=(sys.argv[2],)), transfer=FAST, sources=publish().sources, table=None
 )
 sys.exit(130 if summary.interrupted else len(summary.problems))
 """

@@ -20,7 +20,7 @@ def bring(
     output: Path, published: Published, *mirrors: str, sources: object = None, **options: object
 ) -> DownloadSummary:
     config = DownloadConfig(mirrors=mirrors, **options)
-    return download(output, config, transfer=FAST, sources=sources or published.sources)
+    return download(output, config, transfer=FAST, sources=sources or published.sources, table=None)
 
 
 def unpacked(published: Published) -> dict[str, bytes]:
