@@ -55,17 +55,20 @@ class Rule(Protocol):
         """Labels and scores of the records whose windows these are."""
 
 
-def compute_correction(frequency: NDArray[np.floating], correction: str) -> NDArray[np.float64]:
+def compute_correction(
+    frequency: NDArray[np.floating], correction: str, limits: tuple[float, float] = (0.0, LARGEST_CORRECTION)
+) -> NDArray[np.float64]:
     """Factor of each output's score.
 
     Parameters
     ----------
     frequency : share of the records that have the output's class, shape (output,), over the whole input
     correction : "uniform" (1 / frequency) or "train" (1)
+    limits : smallest and largest factor
 
     Returns
     -------
-    float64 array, shape (output,), within 0 to `LARGEST_CORRECTION`; 0 for a class that never occurs
+    float64 array, shape (output,), within the limits; the smallest that they allow for a class that never occurs
 
     Raises
     ------
@@ -76,7 +79,7 @@ def compute_correction(frequency: NDArray[np.floating], correction: str) -> NDAr
         raise ConfigError(f"correction factor {correction!r}; expected {' or '.join(CORRECTIONS)}")
     seen = np.asarray(frequency, np.float64) > 0
     factor = 1.0 / np.where(seen, frequency, 1.0) if correction == "uniform" else np.ones(len(seen))
-    return np.clip(np.where(seen, factor, 0.0), 0.0, LARGEST_CORRECTION)
+    return np.clip(np.where(seen, factor, 0.0), *limits)
 
 
 def pool_windows(

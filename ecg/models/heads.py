@@ -15,20 +15,29 @@ from ecg.errors import ConfigError
 RECURRENT_KINDS = ("rnn", "lstm", "gru")
 HEADS = ("linear", *RECURRENT_KINDS)
 
+POOLINGS = ("flatten", "average")
+
 State = tuple[Tensor, ...]
 """What a recurrent head remembers: (h,) or (h, c), each (layer, row, hidden)."""
 
 
 class LinearHead(nn.Module):
-    """(window, filters, positions) → (window, outputs): flatten, filter by filter, then one linear layer."""
+    """(window, filters, positions) → (window, outputs), by one linear layer.
 
-    def __init__(self, n_filters: int, n_positions: int, n_outputs: int) -> None:
+    Parameters
+    ----------
+    pooling : "flatten" sees each position apart, filter by filter, as the reference system does; "average" the mean
+        of each filter over the positions, so that it does not matter when in a window something is seen
+    """
+
+    def __init__(self, n_filters: int, n_positions: int, n_outputs: int, *, pooling: str = "flatten") -> None:
         super().__init__()
-        self.lin = nn.Linear(n_filters * n_positions, n_outputs)
+        self.pooling = pooling
+        self.lin = nn.Linear(n_filters * (n_positions if pooling == "flatten" else 1), n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (window, filters, positions)."""
-        return self.lin(x.flatten(1))
+        return self.lin(x.flatten(1) if self.pooling == "flatten" else x.mean(dim=2))
 
 
 class RecurrentHead(nn.Module):

@@ -16,19 +16,29 @@ class RnnStage(nn.Module):
     ----------
     kind : "rnn" (tanh), "lstm" or "gru"
     n_leads : channels of the input
-    n_outputs : channels of the output
+    n_outputs : channels of the output; None leaves the last layer out, and it gives its `features`
     hidden_size, n_layers : of the recurrent net
     dropout : between its layers
     """
 
     def __init__(
-        self, kind: str, *, n_leads: int, n_outputs: int, hidden_size: int, n_layers: int, dropout: float
+        self, kind: str, *, n_leads: int, n_outputs: int | None, hidden_size: int, n_layers: int, dropout: float
     ) -> None:
         super().__init__()
+        self.n_outputs, self.n_features = n_outputs, hidden_size
         self.rnn = recurrent_net(kind, n_leads, hidden_size, n_layers, dropout)
-        self.linear = nn.Linear(hidden_size, n_outputs)
+        if n_outputs is not None:
+            self.linear = nn.Linear(hidden_size, n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (window, lead, sample)."""
         hidden, _ = self.rnn(x.transpose(1, 2))
-        return self.linear(hidden).transpose(1, 2)
+        return (hidden if self.n_outputs is None else self.linear(hidden)).transpose(1, 2)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(window, lead, sample) → (window, hidden, sample)."""
+        return self.rnn(x.transpose(1, 2))[0].transpose(1, 2)
+
+    def blocks(self) -> list[nn.Module]:
+        """Its parts from the input up: one, for a recurrent net's layers are one module."""
+        return [self.rnn]

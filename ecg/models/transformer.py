@@ -3,7 +3,9 @@
 Post-norm encoder layers with ReLU and sinusoidal positions, after Vaswani et al. 2017. Parameter names are
 those of the reference system's checkpoints. Attention is PyTorch's `scaled_dot_product_attention` at all times: the
 shortcut that `nn.TransformerEncoder` takes in inference holds the whole matrix of every head, and took twice the
-time and memory on a CPU (64 windows of 1,024 tokens: 8.8 s and 1.4 GB against 4.6 s and 0.6 GB).
+time and memory on a CPU (64 windows of 1,024 tokens: 8.8 s and 1.4 GB against 4.6 s and 0.6 GB). Dropout of the
+attention matrix is an option of its own and off by default, for it needs that matrix too: forward and backward take
+3.3 times as long with it.
 """
 
 import math
@@ -35,14 +37,15 @@ class PositionalEncoding(nn.Module):
         return self.dropout(x + self.pe[: x.shape[1], 0])
 
 
-def compute_positions(n_tokens: int, dim_model: int) -> Tensor:
+def compute_positions(n_tokens: int, dim_model: int, device: torch.device | None = None) -> Tensor:
     """Sinusoidal positions, float32 (n_tokens, dim_model): even features sine, odd ones cosine.
 
     Source: Vaswani et al. 2017, section 3.5.
     """
-    position = torch.arange(n_tokens, dtype=torch.float32)[:, None]
-    rate = torch.exp(torch.arange(0, dim_model, 2, dtype=torch.float32) * (-math.log(10_000.0) / dim_model))
-    positions = torch.zeros(n_tokens, dim_model)
+    position = torch.arange(n_tokens, dtype=torch.float32, device=device)[:, None]
+    rate = torch.arange(0, dim_model, 2, dtype=torch.float32, device=device)
+    rate = torch.exp(rate * (-math.log(10_000.0) / dim_model))
+    positions = torch.zeros(n_tokens, dim_model, device=device)
     positions[:, 0::2] = torch.sin(position * rate)
     positions[:, 1::2] = torch.cos(position * rate)[:, : dim_model // 2]
     return positions
@@ -77,10 +80,13 @@ class Encoder(nn.Module):
 
     def __init__(self, size: "EncoderSize") -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
+        layers = [
             EncoderLayer(size.dim_model, size.num_heads, size.dim_inner, size.dropout, batch_first=True)
             for _ in range(size.n_layers)
-        )
+        ]
+        for layer in layers:
+            layer.self_attn.dropout = size.dropout_attn
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(window, token, feature), and a mask as `TokenEncoder.encode` takes it."""
@@ -91,7 +97,10 @@ class Encoder(nn.Module):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderSize:
-    """What an encoder is built from; `steps_concat` samples of all leads make a token."""
+    """What an encoder is built from; `steps_concat` samples of all leads make a token.
+
+    `dropout_attn` is of the attention matrix, `dropout` of everything else.
+    """
 
     n_leads: int
     dim_model: int
@@ -100,6 +109,7 @@ class EncoderSize:
     n_layers: int
     steps_concat: int
     dropout: float
+    dropout_attn: float = 0.0
 
     def __post_init__(self) -> None:
         if self.dim_model % self.num_heads:
@@ -114,7 +124,7 @@ class TokenEncoder(nn.Module):
 
     def __init__(self, size: EncoderSize) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.n_features = size, size.dim_model
         self.encoder = nn.Linear(size.n_leads * size.steps_concat, size.dim_model)
         self.pos_encoder = PositionalEncoding(size.dim_model, size.dropout)
         self.transformer_encoder = Encoder(size)
@@ -141,6 +151,14 @@ class TokenEncoder(nn.Module):
         # tokens: (window, token, sample in token and lead); the factor is the reference system's
         return self.transformer_encoder(self.pos_encoder(self.encoder(tokens) * math.sqrt(n_leads)), mask)
 
+    def features(self, x: Tensor) -> Tensor:
+        """(window, lead, sample) → (window, feature, token)."""
+        return self.encode(x).transpose(1, 2)
+
+    def blocks(self) -> list[nn.Module]:
+        """Its parts from the input up."""
+        return [self.encoder, *self.transformer_encoder.layers]
+
 
 def count_tokens(n_samples: int, steps_concat: int) -> int:
     """Tokens of a window.
@@ -163,16 +181,20 @@ class TransformerStage(TokenEncoder):
     """(window, lead, sample) → (window, output, sample): each token becomes `steps_concat` samples again.
 
     With as many outputs as leads it is the net that the masking objective trains to give its input back; with
-    the ResNet's number of inputs it is the stage of a classifier.
+    the ResNet's number of inputs it is the stage of a classifier. Without any there is no last layer, and it gives its
+    `features`.
     """
 
-    def __init__(self, size: EncoderSize, n_outputs: int) -> None:
+    def __init__(self, size: EncoderSize, n_outputs: int | None) -> None:
         super().__init__(size)
         self.n_outputs = n_outputs
-        self.decoder = nn.Linear(size.dim_model, n_outputs * size.steps_concat)
+        if n_outputs is not None:
+            self.decoder = nn.Linear(size.dim_model, n_outputs * size.steps_concat)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """x: (window, lead, sample)."""
+        if self.n_outputs is None:
+            return self.features(x)
         decoded = self.decoder(self.encode(x, mask))
         # decoded: (window, token, sample in token and output)
         return decoded.reshape(len(x), x.shape[2], self.n_outputs).transpose(1, 2)

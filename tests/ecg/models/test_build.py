@@ -13,23 +13,31 @@ from ecg.errors import ConfigError
 from ecg.leads import LEADS
 from ecg.models.build import ModelConfig, build_model
 from ecg.models.normalise import to_network_input
+from ecg.models.stages import StageConfig
 from ecg.resample import resample
 from ecg.window import WindowConfig, cut_window, plan_windows
 from pipeline.convert import to_clean_microvolts
+from pipeline.presets import REFERENCE_MODEL
 from pipeline.wfdb_io import read_record
 
 SMALL = {"window_length": 64, "net_filter_size": (4, 6), "net_seq_length": (64, 16)}
 
 
 class TestBuildModel:
-    def test_the_default_has_the_references_seven_million_parameters(self):
+    def test_the_references_seven_million_parameters(self):
         filters = (64, 64, 128, 196, 256, 320)
         expected = 12 * 64 * 17 + 2 * 64 + 320 * 16 * 24 + 24  # stem and head
         for before, after in pairwise(filters):
             skip = before * after if before != after else 0
             expected += (before + after) * after * 17 + 4 * after + skip
         assert expected == 7_042_488
-        assert sum(values.numel() for values in build_model(ModelConfig(), 24).parameters()) == expected
+        config = ModelConfig.from_dict(REFERENCE_MODEL)
+        assert sum(values.numel() for values in build_model(config, 24).parameters()) == expected
+
+    def test_the_default_is_smaller_by_its_pooling(self):
+        n_parameters = sum(values.numel() for values in build_model(ModelConfig(), 24).parameters())
+        excitation = sum(2 * n * (n // 8) + n // 8 + n for n in (64, 128, 196, 256, 320))
+        assert n_parameters == 7_042_488 - 15 * 320 * 24 + excitation
 
     @pytest.mark.parametrize("n_outputs", [1, 24, 111])
     def test_windows_become_logits(self, n_outputs):
@@ -52,6 +60,7 @@ class TestBuildModel:
         build_model(again, 3).load_state_dict(build_model(config, 3).state_dict(), strict=True)
 
     def test_every_parameter_learns(self):
+        torch.manual_seed(0)  # some weights let a ReLU of a few units be zero for all windows
         model = build_model(ModelConfig(**SMALL), 3)
         model(torch.randn(4, 12, 64)).square().sum().backward()
         assert all(values.grad is not None and values.grad.abs().sum() > 0 for values in model.parameters())
@@ -59,6 +68,13 @@ class TestBuildModel:
     def test_sizes_that_do_not_divide_are_found_when_it_is_built(self):
         with pytest.raises(ConfigError, match="16 does not divide 40"):
             build_model(ModelConfig(window_length=40, net_filter_size=(4,), net_seq_length=(16,)), 3)
+
+    def test_options_that_the_reference_lacks(self):
+        config = ModelConfig(**SMALL, pooling="average", squeeze_excitation=True, patient=True)
+        model = build_model(config, 3).eval()
+        assert model(torch.zeros(2, 16, config.window_length)).shape == (2, 3)
+        assert model[1].lin.in_features == config.net_filter_size[-1]
+        assert any("squeeze_excitation" in name for name in model.state_dict())
 
 
 class TestModelConfig:
@@ -89,6 +105,8 @@ class TestModelConfig:
             ({"dropout_rate": 1.0}, r"^dropout_rate is 1.0; expected 0 or more and below 1$"),
             ({"dropout_rate": -0.1}, r"^dropout_rate is -0.1; expected 0 or more and below 1$"),
             ({"dropout_rate": float("nan")}, r"^dropout_rate is nan; expected 0 or more and below 1$"),
+            ({"pooling": "max"}, r"^pooling is 'max'; expected flatten or average$"),
+            ({"patient": True, "stage": StageConfig()}, r"^patient is set, but a pretrained stage sees leads alone"),
         ],
     )
     def test_values_out_of_range_are_an_error(self, options, message):
@@ -120,7 +138,7 @@ def reference_model(folder: Path) -> nn.Sequential:
     stated = json.loads((folder / "config.json").read_text())
     options = {key: stated[key] for key in ("net_filter_size", "net_seq_length", "kernel_size", "dropout_rate")}
     config = ModelConfig.from_dict(
-        {"fs": stated["sample_freq"], "window_length": stated["seq_length"], "normalisation": "none", **options}
+        dict(REFERENCE_MODEL) | {"fs": stated["sample_freq"], "window_length": stated["seq_length"], **options}
     )
     assert config.net_filter_size == (8, 12, 16, 20, 24)
     model = build_model(config, 24)

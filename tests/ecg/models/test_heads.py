@@ -31,3 +31,11 @@ def test_linear_head_has_the_references_parameter_names():
 def test_linear_head_refuses_features_of_another_size():
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         LinearHead(3, 4, 5)(torch.zeros(2, 3, 5))
+
+
+def test_linear_head_may_take_the_mean_over_positions():
+    head = LinearHead(3, 4, 5, pooling="average")
+    features = torch.randn(2, 3, 4)
+    expected = features.mean(dim=2) @ head.lin.weight.T + head.lin.bias
+    torch.testing.assert_close(head(features), expected)
+    torch.testing.assert_close(head(features.roll(1, dims=2)), expected)  # it does not matter where

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from ecg.errors import ConfigError
-from ecg.models.resnet import ResidualBlock, ResNet1d
+from ecg.models.resnet import ResidualBlock, ResNet1d, SqueezeExcitation
 
 
 def small(**options) -> ResNet1d:
@@ -176,3 +176,77 @@ def test_sizes_that_do_not_divide_are_an_error(window_length, net_seq_length, af
         ConfigError, match=rf"^net_seq_length: {after} does not divide {before}; expected a whole fraction"
     ):
         small(window_length=window_length, net_seq_length=net_seq_length)
+
+
+def trained_pair(**options) -> tuple[ResNet1d, ResNet1d]:
+    """The same weights twice, in training mode and without dropout."""
+    torch.manual_seed(3)
+    one, other = (small(dropout_rate=0.0, **options) for _ in range(2))
+    other.load_state_dict(one.state_dict())
+    return one, other
+
+
+class TestFormAndPrecision:
+    @pytest.mark.parametrize("squeeze_excitation", [False, True])
+    def test_the_flat_form_computes_the_same_forth_and_back(self, squeeze_excitation):
+        plain, flat = trained_pair(squeeze_excitation=squeeze_excitation)
+        flat.form = "flat"
+        x = torch.randn(5, 12, 64)
+        outcomes = [network(x) for network in (plain, flat)]
+        torch.testing.assert_close(outcomes[1], outcomes[0], rtol=1e-4, atol=1e-4)
+        for outcome in outcomes:
+            outcome.square().sum().backward()
+        for (name, one), (_, other) in zip(plain.named_parameters(), flat.named_parameters(), strict=True):
+            error = (one.grad - other.grad).norm() / one.grad.norm()
+            assert error < 1e-3, name
+        for one, other in zip(plain.buffers(), flat.buffers(), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("form", ["plain", "flat"])
+    def test_bfloat16_is_near_and_gives_float32(self, form):
+        exact, half = trained_pair()
+        half.form, half.dtype = form, torch.bfloat16
+        x = torch.randn(5, 12, 64)
+        found = half(x)
+        assert found.dtype == torch.float32
+        error = (found - exact(x)).norm() / exact(x).norm()
+        assert 1e-4 < error < 0.03  # it does run in bfloat16, and gets its two or three digits right
+        found.sum().backward()
+        assert all(parameter.grad.dtype == torch.float32 for parameter in half.parameters())
+
+    def test_no_key_of_the_checkpoint_depends_on_them(self):
+        plain, flat = trained_pair()
+        flat.form, flat.dtype = "flat", torch.bfloat16
+        flat(torch.randn(2, 12, 64))
+        assert list(flat.state_dict()) == list(plain.state_dict())
+
+    def test_products_are_counted_as_the_convolutions_do_them(self):
+        network, counted = small(), []
+        for module in network.modules():
+            if isinstance(module, nn.Conv1d) and module.kernel_size[0] > 1:
+                module.register_forward_hook(
+                    lambda conv, _, y: counted.append(conv.weight.numel() * y.shape[2])  # for one window
+                )
+        network.eval()(torch.zeros(1, 12, 64))
+        assert network.n_products == sum(counted)
+
+
+class TestSqueezeExcitation:
+    def test_each_filter_is_weighed_by_the_means_of_all(self):
+        torch.manual_seed(0)
+        layer, x = SqueezeExcitation(6), torch.randn(2, 6, 10)
+        means = x.mean(dim=2)
+        hidden = (means @ layer.fc1.weight.T + layer.fc1.bias).clamp(min=0)
+        factors = 1 / (1 + (-(hidden @ layer.fc2.weight.T + layer.fc2.bias)).exp())
+        torch.testing.assert_close(layer(x), x * factors[:, :, None])
+
+    def test_it_stands_in_every_block_or_in_none(self):
+        assert not [name for name in small().state_dict() if "squeeze" in name]
+        names = [name for name in small(squeeze_excitation=True).state_dict() if "squeeze" in name]
+        assert {name.split(".")[0] for name in names} == {"resblock1d_0", "resblock1d_1", "resblock1d_2"}
+
+
+def test_further_channels_come_below_the_leads():
+    network = small(n_patient=4)
+    assert network.conv1.in_channels == 16
+    assert network.eval()(torch.zeros(1, 16, 64)).shape == (1, 6, 4)

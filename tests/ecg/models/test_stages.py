@@ -9,12 +9,16 @@ import torch
 from ecg.errors import ConfigError
 from ecg.models.build import ModelConfig, build_model
 from ecg.models.heads import Mlp
+from ecg.models.probe import PooledHead
 from ecg.models.resnet import ResNet1d
-from ecg.models.stages import StageConfig, build_pretraining_net, build_stage, transfer
+from ecg.models.stages import NEW_LAYERS, OPTIONS_OF, StageConfig, build_pretraining_net, build_stage, transfer
 from ecg.models.transformer import MAX_TOKENS, compute_positions, count_tokens
 
 SMALL = {"dim_model": 8, "dim_inner": 12, "num_heads": 2, "num_trans_layers": 2, "hidden_size_rnn": 6}
+SMALL |= {"k_steps_ahead": (1, 2), "dim_encoder": 6, "encoder_strides": (2, 2), "dim_context": 8, "cpc_steps": 2}
+SMALL |= {"patch_length": 4, "dim_decoder": 4, "mem_len": 4}
 RECURRENT = ("rnn", "lstm", "gru")
+BEYOND = ("transformerxl", "cpc", "mae")
 
 
 def config(model="transformer", **options):
@@ -31,7 +35,7 @@ def windows():
     return torch.randn(3, 12, 16, generator=torch.Generator().manual_seed(9))
 
 
-@pytest.mark.parametrize("model", [*RECURRENT, "transformer"])
+@pytest.mark.parametrize("model", [*RECURRENT, "transformer", *BEYOND])
 def test_a_stage_keeps_the_samples_and_changes_the_channels(model, windows):
     assert stage_of(model)(windows).shape == (3, 5, 16)
 
@@ -140,7 +144,7 @@ def test_parameter_names_are_the_references():
     assert {name.split(".")[0] for name in stage_of("lstm").state_dict()} == {"rnn", "linear"}
 
 
-@pytest.mark.parametrize("model", [*RECURRENT, "transformer"])
+@pytest.mark.parametrize("model", [*RECURRENT, "transformer", *BEYOND])
 @pytest.mark.parametrize("objective", ["flipping", "masking"])
 def test_a_stage_takes_over_all_but_the_last_layers(model, objective):
     options = config(model, trans_train_type=objective)
@@ -152,6 +156,39 @@ def test_a_stage_takes_over_all_but_the_last_layers(model, objective):
         assert torch.equal(values, fresh[name] if new else net.state_dict()[name])
     with pytest.raises(RuntimeError, match="Missing key"):
         transfer({}, stage)
+    bare = build_stage(options, 12, None)
+    transfer(net.state_dict(), bare)
+    assert all(torch.equal(values, net.state_dict()[name]) for name, values in bare.state_dict().items())
+
+
+@pytest.mark.parametrize("model", [*RECURRENT, "transformer", *BEYOND])
+def test_without_outputs_a_stage_gives_what_it_learned(model, windows):
+    stage = stage_of(model, None)
+    found = stage(windows)
+    assert found.shape[:2] == (3, stage.n_features)
+    torch.testing.assert_close(found, stage.features(windows))
+    of_blocks = {id(values) for block in stage.blocks() for values in block.parameters()}
+    assert of_blocks <= {id(values) for values in stage.parameters()}
+    assert len(of_blocks) >= 4
+
+
+def test_attention_itself_is_dropped_only_where_that_is_asked_for(windows):
+    for share, same in ((0.0, True), (0.5, False)):
+        stage = stage_of(dropout_attn=share).train()
+        assert torch.equal(stage(windows), stage(windows)) == same
+
+
+@pytest.mark.parametrize("model", [*RECURRENT, "transformer", *BEYOND])
+def test_an_option_of_other_nets_changes_nothing(model):
+    """`OPTIONS_OF` says which nets an option means something to; changing any other leaves the weights' shapes."""
+    fields = set(StageConfig.__dataclass_fields__) - {"pretrain_model", "dropout"}
+    assert set(OPTIONS_OF) == fields
+    other = {"trans_train_type": "masking", "context": "lstm", "k_steps_ahead": (1,), "encoder_strides": (4,)}
+    before = build_pretraining_net(config(model), 12, 16)
+    for name in (name for name, nets in OPTIONS_OF.items() if model not in nets):
+        value = other.get(name, 3 if name == "context_layers" else getattr(config(model), name) * 2)
+        after = build_pretraining_net(config(model, **{name: value}), 12, 16)
+        assert str(after) == str(before), name
 
 
 @pytest.mark.parametrize("n_samples", [15, 4 * MAX_TOKENS + 4])
@@ -166,8 +203,8 @@ def test_windows_that_are_no_whole_number_of_tokens_are_refused(n_samples):
     ("options", "message"),
     [
         (
-            {"pretrain_model": "transformerxl"},
-            "pretrain_model is 'transformerxl'; expected rnn, lstm, gru, transformer",
+            {"pretrain_model": "bert"},
+            "pretrain_model is 'bert'; expected rnn, lstm, gru, transformer, transformerxl, cpc, mae",
         ),
         ({"trans_train_type": "both"}, "trans_train_type is 'both'; expected flipping or masking"),
         ({"hidden_size_rnn": 0}, "hidden_size_rnn is 0; expected at least 1"),
@@ -175,6 +212,12 @@ def test_windows_that_are_no_whole_number_of_tokens_are_refused(n_samples):
         ({"k_steps_ahead": ()}, r"k_steps_ahead is \(\); expected numbers of at least 1"),
         ({"k_steps_ahead": (0, 5)}, r"k_steps_ahead is \(0, 5\); expected numbers"),
         ({"dropout": 1.0}, r"dropout is 1\.0; expected 0 or more and below 1"),
+        ({"dropout_attn": -0.1}, r"dropout_attn is -0\.1; expected 0 or more and below 1"),
+        ({"context": "gru"}, "context is 'gru'; expected lstm or s4d"),
+        ({"encoder_strides": ()}, r"encoder_strides is \(\); expected numbers of at least 1"),
+        ({"context_layers": 0}, "context_layers is 0; expected at least 1"),
+        ({"state_size": 7}, "state_size is 7; expected an even number of at least 2"),
+        ({"mem_len": -1}, "mem_len is -1; expected 0 or more"),
     ],
 )
 def test_options_out_of_range_are_named(options, message):
@@ -199,7 +242,7 @@ CLASSIFIER = {"window_length": 64, "net_filter_size": (4,), "net_seq_length": (1
 
 
 class TestClassifier:
-    @pytest.mark.parametrize("model", [None, *RECURRENT, "transformer"])
+    @pytest.mark.parametrize("model", [None, *RECURRENT, "transformer", *BEYOND])
     @pytest.mark.parametrize("head", ["linear", *RECURRENT])
     def test_every_stage_goes_with_every_head(self, model, head):
         options = ModelConfig(
@@ -224,9 +267,35 @@ class TestClassifier:
         assert network[1].fc1.in_features == 5 * 64
         assert network(torch.zeros(2, 12, 64)).shape == (2, 3)
 
+    @pytest.mark.parametrize("model", [*RECURRENT, "transformer", *BEYOND])
+    def test_a_probe_takes_the_place_of_everything_above_what_was_learned(self, model):
+        options = ModelConfig(**CLASSIFIER, stage=config(model), probe=True)
+        network = build_model(ModelConfig.from_dict(options.to_dict()), 3).eval()
+        assert network(torch.zeros(2, 12, 64)).shape == (2, 3)
+        stage, head = network
+        assert isinstance(head, PooledHead)
+        assert not [name for name, _ in stage.named_parameters() if name.startswith(NEW_LAYERS)]
+        x = torch.randn(2, 12, 64)
+        features = stage.features(x)
+        pooled = torch.cat([features.mean(dim=2), features.amax(dim=2)], dim=1)
+        torch.testing.assert_close(network(x), head.linear(pooled / (1 + 1e-5) ** 0.5))
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
+            ({"model": "vgg"}, "model is 'vgg'; expected resnet1d or s4d"),
+            ({"probe": True}, "probe is set, but there is no pretrained stage; expected one below it"),
+            ({"probe": True, "eval_transformer": True, "stage": config()}, "probe and eval_transformer are both set"),
+            (
+                {"model": "s4d", "stage": config()},
+                "model is 's4d' above a pretrained stage; expected resnet1d, or probe",
+            ),
+            ({"model": "s4d", "pred_stage_type": "lstm"}, "pred_stage_type is 'lstm' with model s4d; expected linear"),
+            (
+                {"probe": True, "stage": config(), "pred_stage_type": "gru"},
+                "pred_stage_type is 'gru' with probe; expected linear",
+            ),
+            ({"s4d_state": 3}, "n_state is 3; expected an even number"),
             ({"pred_stage_type": "conv"}, "pred_stage_type is 'conv'; expected linear, rnn, lstm, gru"),
             ({"pred_stage_hidd": 0}, "pred_stage_hidd is 0; expected at least 1"),
             ({"pred_stage_n_layer": 0}, "pred_stage_n_layer is 0; expected at least 1"),
