@@ -1,0 +1,234 @@
+"""How a pretraining is configured, and the flat pretrain_config.json that says so in the reference system's words."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cache.reader import Store
+from ecg.config import Config
+from ecg.errors import ConfigError, RunFolderError
+from ecg.leads import LEADS
+from ecg.models.masks import MASKING_OPTIONS, ObjectiveConfig
+from ecg.models.masks import OPTIONS_OF as OBJECTIVE_OPTIONS_OF
+from ecg.models.normalise import NORMALISATIONS
+from ecg.models.stages import OPTIONS_OF, StageConfig
+from pipeline.checkpoint import read_json
+from pipeline.half_precision import DTYPES
+from pipeline.optimise import OPTIMIZERS, SCHEDULES
+from pipeline.reference_folder import MODEL, PRETRAIN_CONFIG
+from pipeline.residency import check_residency
+
+LAST_STATE = "pretrain_last_state.pth"
+
+DEFAULTS_OF: Mapping[str, Mapping[str, Any]] = {
+    "cpc": {"epochs": 50, "optimizer": "adamw", "weight_decay": 1e-2, "schedule": "one_cycle"},
+    "mae": {"epochs": 50, "optimizer": "adamw", "weight_decay": 5e-2, "schedule": "one_cycle", "dropout": 0.0},
+}
+"""Where the nets that the reference system has not differ from the defaults, which are the reference's."""
+
+_FILE_NAMES = {"window_length": "seq_length", "fs": "sample_freq"}
+"""What the reference system calls two of the fields."""
+
+_MAY_CHANGE = {"epochs", "check"}
+"""Options that a pretraining may be gone on with otherwise: they change no number of the epochs before."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainConfig(Config):
+    """How to pretrain; the net is described by `stage`, what is asked of it by `stage` and `objective`.
+
+    Attributes
+    ----------
+    seed : of weights, order, split and everything drawn
+    epochs : passes over the training windows
+    batch_size : windows in a batch; rows of records for transformer-XL
+    valid_split : share of the records to validate on
+    n_total : so many of the records, chosen by a hash of their names; None takes all
+    lr, optimizer, weight_decay, schedule, milestones, lr_factor : see `pipeline.optimise`
+    clip_value : largest norm of the gradient
+    train_noise_std : standard deviation of noise added to the input in training, in its own unit; the target has none
+    max_windows_per_record : random windows of a longer record in each epoch; None takes all
+    residency, check : see `pipeline.train_config`
+    precision : "fp32", or "bf16" or "fp16" where torch's autocast has it so; fp16 on a GPU only
+    compile : let torch compile the net
+    window_length : samples in a window
+    fs, leads, highpass, notch : of the store
+    normalisation : see `ecg.models.normalise`
+    """
+
+    seed: int = 2
+    epochs: int = 125
+    batch_size: int = 32
+    valid_split: float = 0.3
+    n_total: int | None = None
+    lr: float = 1e-3
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    schedule: str = "steps"
+    milestones: tuple[int, ...] = (40, 75, 100)
+    lr_factor: float = 0.1
+    clip_value: float = 1.0
+    train_noise_std: float = 0.0
+    max_windows_per_record: int | None = 8
+    residency: str = "auto"
+    check: bool = True
+    precision: str = "fp32"
+    compile: bool = False
+    window_length: int = 4096
+    fs: float = 400.0
+    leads: tuple[str, ...] = LEADS
+    highpass: float | None = None
+    notch: float | None = None
+    normalisation: str = "record"
+    stage: StageConfig = field(default_factory=StageConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "n_total", "max_windows_per_record", "window_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}; expected at least 1")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed is {self.seed}; expected 0 or more")
+        for name in ("lr", "lr_factor", "clip_value"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected a positive number")
+        for name in ("weight_decay", "train_noise_std"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        if not 0 <= self.valid_split < 1:
+            raise ConfigError(f"valid_split is {self.valid_split}; expected 0 or more and below 1")
+        if list(self.milestones) != sorted(set(self.milestones)) or min(self.milestones, default=0) < 0:
+            raise ConfigError(f"milestones are {self.milestones}; expected epochs of 0 or more, ascending")
+        choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "normalisation": NORMALISATIONS}
+        for name, allowed in (choices | {"precision": tuple(DTYPES)}).items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(allowed)}")
+        check_residency(self.residency)
+
+    def to_flat(self) -> dict[str, Any]:
+        """All fields, those of `stage` and `objective` among the others."""
+        values = self.to_dict()
+        return values.pop("stage") | values.pop("objective") | values
+
+    def to_file(self) -> dict[str, Any]:
+        """What pretrain_config.json holds: flat, with the reference system's names and its word for no limit."""
+        flat = self.to_flat() | {"n_total": -1 if self.n_total is None else self.n_total}
+        return {_FILE_NAMES.get(name, name): value for name, value in flat.items()}
+
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Any]) -> "PretrainConfig":
+        """The inverse of `to_flat` and `to_file`, and from options that were asked for.
+
+        What is absent takes its net's default.
+
+        Raises
+        ------
+        ConfigError
+            If an option is unknown or out of range.
+        """
+        own = {theirs: own for own, theirs in _FILE_NAMES.items()}
+        named = {own.get(name, name): value for name, value in values.items()}
+        if named.get("n_total") == -1:
+            named["n_total"] = None
+        named = dict(DEFAULTS_OF.get(named.get("pretrain_model", ""), {})) | named
+        parts: dict[str, dict[str, Any]] = {"stage": {}, "objective": {}}
+        rest: dict[str, Any] = {}
+        for name, value in named.items():
+            part = next((part for part, names in _PARTS.items() if name in names), None)
+            (rest if part is None else parts[part])[name] = value
+        return cls.from_dict(rest | parts)
+
+
+_NETS_OF = {**OPTIONS_OF, **OBJECTIVE_OPTIONS_OF}
+
+_PARTS = {"stage": set(StageConfig.__dataclass_fields__), "objective": set(ObjectiveConfig.__dataclass_fields__)}
+
+OPTIONS = tuple(
+    name
+    for config in (StageConfig, ObjectiveConfig, PretrainConfig)
+    for name in config.__dataclass_fields__
+    if name not in {"stage", "objective", "fs", "leads", "highpass", "notch"}
+)
+"""What may be asked for: every field but those that the store gives."""
+
+
+def configure_pretraining(folder: Path, store: Store, options: Mapping[str, Any]) -> PretrainConfig:
+    """The configuration of a new pretraining, or that of the one that the folder holds.
+
+    Raises
+    ------
+    ConfigError
+        If an option is unknown, out of range, or of another net.
+    RunFolderError
+        If the folder's pretraining was begun otherwise or on another store.
+    """
+    if (folder / LAST_STATE).exists():
+        return _of_folder(folder, store, options)
+    if (folder / PRETRAIN_CONFIG).exists():
+        raise RunFolderError(f"{folder}: holds a {PRETRAIN_CONFIG} but no {LAST_STATE}; choose another --folder")
+    if (folder / MODEL).exists():
+        raise RunFolderError(f"{folder}: holds a classifier, which no pretraining came before; choose another --folder")
+    _refuse_options_of_others(options)
+    return PretrainConfig.from_flat(_of_store(store) | dict(options))
+
+
+def _of_store(store: Store) -> dict[str, Any]:
+    return {
+        "fs": store.fs,
+        "leads": store.leads,
+        "highpass": store.config.highpass,
+        "notch": store.config.notch,
+    }
+
+
+def _refuse_options_of_others(options: Mapping[str, Any]) -> None:
+    """What would do nothing to the net that is asked for is a mistake."""
+    model = options.get("pretrain_model", StageConfig().pretrain_model)
+    for name in options:
+        nets = _NETS_OF.get(name)
+        if nets is not None and model not in nets:
+            raise ConfigError(f"{name} means nothing to pretrain_model {model}; it is an option of {_list(nets)}")
+        if name in MASKING_OPTIONS and model == "transformer" and options.get("trans_train_type") != "masking":
+            raise ConfigError(f"{name} means nothing to trans_train_type flipping; it is an option of masking")
+
+
+def _list(names: frozenset[str]) -> str:
+    *before, last = sorted(names)
+    return f"{', '.join(before)} and {last}" if before else last
+
+
+def _of_folder(folder: Path, store: Store, options: Mapping[str, Any]) -> PretrainConfig:
+    path = folder / PRETRAIN_CONFIG
+    stored = dict(read_json(path))
+    digest = stored.pop("store_digest", None)
+    try:
+        config = PretrainConfig.from_flat(stored)
+        # options that were not known when it was begun would have had their defaults
+        current = config.to_file()
+        asked = {_FILE_NAMES.get(name, name): value for name, value in options.items()}
+        unknown = [name for name in asked if name not in current]
+        if unknown:
+            raise ConfigError(f"unknown option {', '.join(unknown)}; expected {', '.join(OPTIONS)}")
+    except (TypeError, ConfigError) as error:
+        raise RunFolderError(f"{path}: cannot be continued ({error})") from error
+    changed = [
+        f"{name} {current[name]} there, {value} asked for"
+        for name, value in asked.items()
+        # whatever was chosen then is what "auto" means now
+        if name not in _MAY_CHANGE and (name, value) != ("residency", "auto") and not _same(current[name], value)
+    ]
+    if changed:
+        raise RunFolderError(
+            f"{folder}: the pretraining was begun otherwise ({'; '.join(changed)}); leave these out to continue it, "
+            "or choose another --folder"
+        )
+    if digest != store.attributes["digest"]:
+        raise RunFolderError(f"{folder}: was pretrained on another store than {store.path}; continue it with its own")
+    return PretrainConfig.from_flat(current | {name: asked[name] for name in _MAY_CHANGE & asked.keys()})
+
+
+def _same(stored: Any, asked: Any) -> bool:  # noqa: ANN401 - any JSON value
+    return stored == (list(asked) if isinstance(asked, tuple) else asked)
