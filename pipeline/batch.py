@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ecg.patient import N_PATIENT_FEATURES
 from ecg.window import WindowPlan, cut_window
 
 
@@ -23,6 +24,7 @@ class Batch:
     scale : float32 tensor, shape (window,): the record's amplitude, µV
     record : int64 tensor, shape (window,): row of the record in the store; -1 where there is none
     number : int64 tensor, shape (window,): number of the window in its record
+    patient : float32 tensor, shape (window, 4): age and sex, see `ecg.patient`
     label : float32 tensor, shape (window, class): what the loader was given for the record; else without classes
     counted : bool tensor, shape (window,): False for what must not count in loss or metrics: a repeat that only
         makes ranks equally long, or no window at all
@@ -36,6 +38,7 @@ class Batch:
     scale: Tensor
     record: Tensor
     number: Tensor
+    patient: Tensor
     label: Tensor
     counted: Tensor
     reset: Tensor
@@ -60,7 +63,14 @@ def join_batches(batches: Sequence[Batch]) -> Batch:
     return Batch(**{name: torch.cat([getattr(batch, name) for batch in batches]) for name in FIELDS})
 
 
-def cut_record(signal_uv: NDArray[np.float32], plan: WindowPlan, *, scale: float, row: int) -> Batch:
+def cut_record(
+    signal_uv: NDArray[np.float32],
+    plan: WindowPlan,
+    *,
+    scale: float,
+    row: int,
+    patient: NDArray[np.float32] | None = None,
+) -> Batch:
     """All windows of one record that is in memory.
 
     Parameters
@@ -69,7 +79,9 @@ def cut_record(signal_uv: NDArray[np.float32], plan: WindowPlan, *, scale: float
     plan : windows of this record alone
     scale : its amplitude, µV
     row : what the batch shall call it
+    patient : float32 array, shape (4,): age and sex, see `ecg.patient`; None where nothing is known
     """
+    known = np.zeros(N_PATIENT_FEATURES, np.float32) if patient is None else patient
     windows: NDArray[np.float32] = np.empty((len(plan), len(signal_uv), plan.window_length), np.float32)
     for number in range(len(plan)):
         cut_window(signal_uv, plan.start[number], plan.valid[number], plan.pad[number], windows[number])
@@ -80,6 +92,7 @@ def cut_record(signal_uv: NDArray[np.float32], plan: WindowPlan, *, scale: float
         scale=torch.full((len(plan),), scale),
         record=torch.full((len(plan),), row),
         number=torch.from_numpy(plan.number),
+        patient=torch.from_numpy(known).expand(len(plan), -1),
         label=torch.empty(len(plan), 0),
         counted=torch.ones(len(plan), dtype=torch.bool),
         reset=torch.ones(len(plan), dtype=torch.bool),

@@ -20,6 +20,7 @@ from torch import Tensor
 from cache.decode import ChunkReader
 from cache.reader import Store
 from ecg.errors import ConfigError
+from ecg.patient import make_patient_features
 from ecg.window import WindowConfig, plan_windows
 from pipeline.batch import Batch
 from pipeline.memory import WindowMemory, available_threads
@@ -45,7 +46,7 @@ MAX_THREADS = 8
 
 CPU = torch.device("cpu")
 
-_NO_WINDOW = {"valid": 1, "pad": 0, "scale": 1.0, "record": -1, "number": -1, "label": 0.0}
+_NO_WINDOW = {"valid": 1, "pad": 0, "scale": 1.0, "record": -1, "number": -1, "patient": 0.0, "label": 0.0}
 """Where a batch has no window: what divides is 1, so that zeros stay zeros."""
 
 
@@ -128,6 +129,7 @@ class WindowBatches:
         self.waited_s = 0.0
         self._labels = np.zeros((store.n_records, 0), np.float32) if labels is None else labels
         self._scales = store.column("record/scale")
+        self._patients = make_patient_features(store.column("record/age"), store.column("record/sex"))
         self._memory = WindowMemory(batch_size, self.stored.shape, pinned=device.type == "cuda")
         self._resident: Tensor | None = None
         self._position = 0
@@ -145,12 +147,15 @@ class WindowBatches:
     @property
     def n_windows(self) -> int:
         """Windows in an epoch, of this rank."""
+        return -(-self.n_windows_of_all // self.world_size)
+
+    @property
+    def n_windows_of_all(self) -> int:
+        """Windows in an epoch, of all ranks; each counts once."""
         if self.max_windows_per_record is None:
-            n = len(self.plan)
-        else:
-            counts = np.bincount(self.plan.record, minlength=len(self.rows))
-            n = int(np.minimum(counts, self.max_windows_per_record).sum())
-        return -(-n // self.world_size)
+            return len(self.plan)
+        counts = np.bincount(self.plan.record, minlength=len(self.rows))
+        return int(np.minimum(counts, self.max_windows_per_record).sum())
 
     @property
     def buffer_windows(self) -> int:
@@ -266,6 +271,7 @@ class WindowBatches:
             "scale": self._scales[record],
             "record": record,
             "number": self.plan.number[windows],
+            "patient": self._patients[record],
             "label": self._labels[record],
             "counted": order.counted[places],
             "reset": np.ones(len(windows), bool) if order.reset is None else order.reset[places],

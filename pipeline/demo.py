@@ -15,6 +15,7 @@ from cache.verify import verify_store
 from ecg.errors import InputError, StoreError
 from pipeline.evaluate import EvaluateSummary, evaluate
 from pipeline.ingest import BuildSummary, build_cache
+from pipeline.inputs.told import InputConfig
 from pipeline.predict import predict
 from pipeline.progress import Progress, silent
 from pipeline.simulate import PATIENTS, simulate
@@ -115,7 +116,7 @@ def run_demo(
     step("train", "Train a small ResNet1d")
     train(store, folder=run, options=train_options, model_options=model_options, progress=progress, report=report)
     step("predict", f"Predict the held-out records in {held_out}")
-    predict([held_out], predictions, run, progress=progress)
+    predict([held_out], predictions, run, told=InputConfig(keep_flat=True), progress=progress)
     step("evaluate", "Score the predictions")
     evaluation = evaluate(held_out, predictions, scores, progress=progress)
     seconds["evaluate"] = time.perf_counter() - clock

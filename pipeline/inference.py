@@ -1,17 +1,18 @@
-"""Logits of windows, in whatever order they come, and the mean of scores over each record's windows."""
+"""Logits of windows, in whatever order they come."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ecg.models.heads import RecurrentHead
 from ecg.models.normalise import to_network_input
-from ecg.models.output_layers import SigmoidLayer
+from ecg.models.resnet import ResNet1d
 from pipeline.batch import Batch
+
+FORWARD_WINDOWS = 32
+"""Windows that go through the network at once where no gradient is kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,15 +36,26 @@ class WindowLogits:
         return WindowLogits(self.logits[order], self.record[order], self.number[order])
 
 
-def to_input(batch: Batch, device: torch.device, normalisation: str) -> Tensor:
-    """A batch as network input on `device`: float32 (window, lead, sample)."""
-    return to_network_input(
+def to_input(batch: Batch, device: torch.device, normalisation: str, patient: bool = False) -> Tensor:
+    """A batch as network input on `device`: float32 (window, lead, sample), with age and sex below if so wanted."""
+    signal = to_network_input(
         batch.signal.to(device, non_blocking=True),
         batch.valid.to(device, non_blocking=True),
         batch.pad.to(device, non_blocking=True),
         batch.scale.to(device, non_blocking=True),
         normalisation=normalisation,
     )
+    return append_patient(signal, batch.patient.to(device, non_blocking=True)) if patient else signal
+
+
+def append_patient(signal: Tensor, patient: Tensor) -> Tensor:
+    """Signals (window, lead, sample) with the patient's features as channels below the leads, constant in time."""
+    return torch.cat([signal, patient[:, :, None].expand(-1, -1, signal.shape[2])], dim=1)
+
+
+def takes_patient(network: nn.Module) -> bool:
+    """Whether a network of `ecg.models.build` has age and sex among its input."""
+    return any(module.n_patient > 0 for module in network.children() if isinstance(module, ResNet1d))
 
 
 @torch.inference_mode()
@@ -58,9 +70,13 @@ def compute_window_logits(
     network.eval()
     head = network[-1] if isinstance(network, nn.Sequential) and isinstance(network[-1], RecurrentHead) else None
     body = network if head is None else network[:-1]  # type: ignore[index]
+    patient = takes_patient(network)
     outputs, records, numbers = [], [], []
     for batch in batches:
-        output, counted = body(to_input(batch, device, normalisation)).float(), batch.counted.to(device)
+        x = to_input(batch, device, normalisation, patient)
+        counted = batch.counted.to(device)
+        # in pieces: all at once would take gigabytes, and be slower for it
+        output = torch.cat([body(piece).float() for piece in x.split(FORWARD_WINDOWS)])
         outputs.append(output[counted])
         records.append(batch.record.to(device)[counted])
         numbers.append(batch.number.to(device)[counted])
@@ -70,34 +86,6 @@ def compute_window_logits(
     order = _record_order(record, number)
     logits = head.over_records(output[order], record[order])
     return WindowLogits(logits.float(), record[order], number[order])
-
-
-def compute_logits(
-    network: nn.Module, batches: Iterable[Batch], *, normalisation: str, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Logits of every window.
-
-    Returns
-    -------
-    logits : float32 tensor on `device`, shape (window, output)
-    record : int64 tensor on `device`, shape (window,): row of each window's record
-    """
-    found = compute_window_logits(network, batches, normalisation=normalisation, device=device)
-    return found.logits, found.record
-
-
-def pool_scores(logits: Tensor, record: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Mean over each record's windows of their scores.
-
-    Returns
-    -------
-    rows (int64, ascending) of the records, and their scores (float64, shape (record, output))
-    """
-    scores = SigmoidLayer().compute_scores(logits).double()
-    rows, position, counts = torch.unique(record, return_inverse=True, return_counts=True)
-    sums = torch.zeros(len(rows), scores.shape[1], dtype=torch.float64, device=scores.device)
-    sums.index_add_(0, position, scores)
-    return rows.cpu().numpy(), (sums / counts[:, None]).cpu().numpy()
 
 
 def _record_order(record: Tensor, number: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from ecg.named_mappings import CPSC_LAYER
 from ecg.output_mapping import OutputMapping, parse_mapping
 from ecg.output_parts import parse_layer
 from pipeline.checkpoint import CONFIG, fit_weights, load_checkpoint, read_json
+from pipeline.presets import REFERENCE_MODEL
 
 PRETRAIN_CONFIG, PRETRAIN_MODEL = "pretrain_config.json", "pretrain_model.pth"
 MODEL, OUT_LAYER, CORRECTION = "model.pth", "out_layer.txt", "correction_factor.txt"
@@ -122,7 +123,7 @@ def load_reference_folder(folder: Path) -> ReferenceModel:
         n_outputs, parts = len(APRIL_OUTPUTS), parse_layer(CPSC_LAYER, len(APRIL_OUTPUTS))
         finetuning = not values.get("finetunning", True)
     else:
-        mapping = _read_mapping(folder)
+        mapping = read_mapping(folder)
         rule = _august_rule(folder, values, mapping)
         n_outputs, parts = mapping.n_outputs, mapping.parts
         finetuning = bool(values.get("finetuning", False))
@@ -198,7 +199,7 @@ def _read_model_config(
     # above no stage the option had no effect
     options["eval_transformer"] = has_stage and options.get("eval_transformer", False)
     try:
-        return ModelConfig.from_dict({"normalisation": "none"} | options)
+        return ModelConfig.from_dict(dict(REFERENCE_MODEL) | options)
     except ConfigError as error:
         raise RunFolderError(f"{folder / CONFIG}: {error}") from error
 
@@ -231,7 +232,8 @@ def _april_rule(path: Path, threshold: object) -> AprilRule:
         raise RunFolderError(f"{path}: {error}") from error
 
 
-def _read_mapping(folder: Path) -> OutputMapping:
+def read_mapping(folder: Path) -> OutputMapping:
+    """What out_layer.txt says; raises RunFolderError where it is missing or not understood."""
     path = folder / OUT_LAYER
     try:
         return parse_mapping(_read_text(path), where=str(path))
@@ -240,7 +242,6 @@ def _read_mapping(folder: Path) -> OutputMapping:
 
 
 def _august_rule(folder: Path, values: Mapping[str, Any], mapping: OutputMapping) -> AugustRule:
-    path = folder / CORRECTION
     options = {
         name: values[name]
         for name in ("combination_strategy", "scale_by_n_predictions", "predict_before_collapse")
@@ -252,12 +253,14 @@ def _august_rule(folder: Path, values: Mapping[str, Any], mapping: OutputMapping
             raise RunFolderError(f"{folder / CONFIG}: scale_by_n_predictions is {factors!r}; expected numbers")
         options["scale_by_n_predictions"] = tuple(map(float, factors))
     try:
-        return AugustRule(mapping=mapping, correction=_parse_numbers(path), **options)
+        return AugustRule(mapping=mapping, correction=read_correction(folder), **options)
     except ConfigError as error:
         raise RunFolderError(f"{folder}: {error}") from error
 
 
-def _parse_numbers(path: Path) -> NDArray[np.float64]:
+def read_correction(folder: Path) -> NDArray[np.float64]:
+    """The factors in correction_factor.txt, float64 (output,); raises RunFolderError where they cannot be had."""
+    path = folder / CORRECTION
     words = _read_text(path).replace(",", " ").split()
     try:
         numbers = np.array([float(word) for word in words])
@@ -272,6 +275,47 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise RunFolderError(f"{path}: missing; expected a run folder of the reference system") from None
+        raise RunFolderError(
+            f"{path}: missing; expected a run folder made by train, or by the reference system"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise RunFolderError(f"{path}: cannot be read ({error})") from error
+
+
+_TRAINING_NAMES = {
+    "seed": "seed",
+    "epochs": "epochs",
+    "batch_size": "batch_size",
+    "valid_batch_size": "valid_batch_size",
+    "lr": "lr",
+    "milestones": "milestones",
+    "lr_factor": "lr_factor",
+    "valid_split": "valid_split",
+    "finetuning": "finetuning",
+    "combination_strategy": "combination_strategy",
+    "predict_before_collapse": "predict_before_collapse",
+    "scale_by_rank": "scale_by_n_predictions",
+}
+
+
+def translate_training(folder: Path, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of a training and of its model that a config.json of the reference system states.
+
+    Raises
+    ------
+    RunFolderError
+        If it is of the April generation, whose eight fixed outputs this program does not train.
+    """
+    if "net_seq_lengh" in values:
+        raise RunFolderError(
+            f"{folder / CONFIG}: of the April generation of the reference system, which can be predicted with but not "
+            "trained; expected one of August, or none: choose another --folder"
+        )
+    train = _translate(values, _TRAINING_NAMES)
+    train["shuffle"] = not values.get("dont_shuffle", False)
+    n_total = values.get("n_total", -1)
+    train["n_total"] = n_total if isinstance(n_total, int) and n_total > 0 else None
+    model = _translate(values, _AUGUST_NAMES)
+    if isinstance(model.get("pred_stage_type"), str):
+        model["pred_stage_type"] = model["pred_stage_type"].lower()
+    return train, model

@@ -1,42 +1,50 @@
 """A run folder: what a training leaves behind, and what prediction needs.
 
 File names are the reference system's (`config.json model.pth final_model.pth history.csv train_ids.txt
-valid_ids.txt out_layer.txt`), plus `classes.json thresholds.json environment.json` and `last_state.pth`, from
-which an interrupted run goes on. Every file is written whole or not at all.
+valid_ids.txt out_layer.txt correction_factor.txt logits.csv`), plus `classes.json thresholds.json environment.json`
+and `last_state.pth`, from which an interrupted run goes on. Every file is written whole or not at all.
 """
 
 import csv
 import datetime
 import io
 import json
-import os
-import platform
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from cache.writer import write_text_atomically
+from ecg.class_columns import merged_classes
+from ecg.decisions import AugustRule
 from ecg.errors import ConfigError, RunFolderError
 from ecg.models.build import ModelConfig, build_model
-from ecg.named_mappings import named_mapping
-from ecg.output_mapping import format_mapping
-from ecg.snomed import SCORED_CLASSES, abbreviation_of, name_of
+from ecg.models.output_layers import OutputLayer, build_output_layer
+from ecg.output_mapping import OutputMapping, format_mapping
+from ecg.snomed import abbreviation_of, name_of
+from ecg.threshold_rule import ThresholdRule
 from pipeline.checkpoint import CONFIG, load_weights, read_json
 from pipeline.checkpoint import load_checkpoint as load_checkpoint
 from pipeline.checkpoint import save_checkpoint as save_checkpoint
-from pipeline.reference_folder import ReferenceModel, is_reference_config, load_reference_folder
+from pipeline.reference_folder import (
+    CORRECTION,
+    MODEL,
+    OUT_LAYER,
+    ReferenceModel,
+    is_reference_config,
+    load_reference_folder,
+    read_correction,
+    read_mapping,
+)
+from pipeline.train_config import TrainConfig
 
-MODEL, FINAL_MODEL, LAST_STATE = "model.pth", "final_model.pth", "last_state.pth"
-HISTORY, OUT_LAYER = "history.csv", "out_layer.txt"
+FINAL_MODEL, LAST_STATE, HISTORY, LOGITS = "final_model.pth", "last_state.pth", "history.csv", "logits.csv"
 TRAIN_IDS, VALID_IDS = "train_ids.txt", "valid_ids.txt"
+PRETRAIN_TRAIN_IDS, PRETRAIN_VALID_IDS = "pretrain_train_ids.txt", "pretrain_valid_ids.txt"
 CLASSES, THRESHOLDS, ENVIRONMENT = "classes.json", "thresholds.json", "environment.json"
 
 
@@ -46,18 +54,26 @@ class TrainedModel:
 
     Attributes
     ----------
-    network : in eval mode, on the CPU: (window, lead, sample) → (window, class) logits
-    codes : class of each output
-    thresholds : float64 array, shape (class,): a label is 1 where score > threshold
+    config : what the network is built from
+    training : all of its configuration
+    network : in eval mode, on the CPU: (window, lead, sample) → (window, output) logits
+    output_layer : from logits to scores
+    rule : from the scores of windows to the labels and scores of records
     epoch : the epoch its weights are from
     """
 
     folder: Path
     config: ModelConfig
-    network: nn.Module
-    codes: tuple[str, ...]
-    thresholds: NDArray[np.float64]
+    training: TrainConfig
+    network: nn.Sequential
+    output_layer: OutputLayer
+    rule: ThresholdRule | AugustRule
     epoch: int
+
+    @property
+    def mapping(self) -> OutputMapping:
+        """What the outputs stand for."""
+        return self.rule.mapping
 
 
 def new_run_folder(parent: Path, now: datetime.datetime) -> Path:
@@ -90,8 +106,17 @@ def write_ids(path: Path, names: Sequence[str]) -> None:
 
 
 def read_ids(path: Path) -> list[str]:
-    """Read what `write_ids` wrote; line breaks separate too."""
-    text = path.read_text(encoding="utf-8").replace("\n", ",")
+    """Read what `write_ids` wrote; line breaks separate too.
+
+    Raises
+    ------
+    RunFolderError
+        If the file cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8").replace("\n", ",")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path}: cannot be read ({error}); expected record names with commas between") from error
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
@@ -105,41 +130,36 @@ def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table of epochs, numbers as float, `epoch` as int."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [{key: int(value) if key == "epoch" else float(value) for key, value in row.items()} for row in rows]
+    """The rows of a table of epochs, numbers as float, `epoch` as int.
+
+    Raises
+    ------
+    RunFolderError
+        If the file is missing or no such table.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [{key: int(value) if key == "epoch" else float(value) for key, value in row.items()} for row in rows]
+    except (OSError, TypeError, ValueError) as error:
+        raise RunFolderError(f"{path}: cannot be read ({error}); expected a row of numbers for each epoch") from error
 
 
-def write_classes(folder: Path) -> None:
-    """Write the 24 scored classes by code and name, and the output layer in the reference's own form."""
+def write_targets(
+    folder: Path, mapping: OutputMapping, correction: NDArray[np.float64], columns: Sequence[str]
+) -> None:
+    """Write what the outputs stand for, in the reference system's own form, and the codes of the predictions."""
     write_json(
         folder / CLASSES,
-        [{"code": code, "abbreviation": abbreviation_of(code), "name": name_of(code)} for code in SCORED_CLASSES],
+        [{"code": code, "abbreviation": abbreviation_of(code), "name": name_of(code)} for code in columns],
     )
-    write_text_atomically(folder / OUT_LAYER, format_mapping(named_mapping("sigmoid")))
+    write_text_atomically(folder / OUT_LAYER, format_mapping(mapping))
+    write_text_atomically(folder / CORRECTION, "".join(f"{factor!r}\n" for factor in correction.tolist()))
 
 
-def write_thresholds(folder: Path, thresholds: NDArray[np.float64]) -> None:
-    """Write the decision threshold of each scored class."""
-    write_json(folder / THRESHOLDS, dict(zip(SCORED_CLASSES, map(float, thresholds), strict=True)))
-
-
-def write_environment(folder: Path, **facts: Any) -> None:  # noqa: ANN401 - any JSON values
-    """Write what the run ran on: versions, hardware, command line, and the caller's facts."""
-    packages = ("torch", "numpy", "scipy", "zarr", "numcodecs", "dask", "wfdb")
-    write_json(
-        folder / ENVIRONMENT,
-        {
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "processors": os.cpu_count(),
-            "packages": {name: metadata.version(name) for name in packages},
-            "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "command": sys.argv,
-            **facts,
-        },
-    )
+def write_thresholds(folder: Path, classes: Sequence[str], thresholds: NDArray[np.float64]) -> None:
+    """Write the decision threshold of each class."""
+    write_json(folder / THRESHOLDS, dict(zip(classes, map(float, thresholds), strict=True)))
 
 
 def load_model(folder: Path) -> TrainedModel | ReferenceModel:
@@ -159,23 +179,71 @@ def load_model(folder: Path) -> TrainedModel | ReferenceModel:
         raise RunFolderError(f"{folder / CONFIG}: no model configuration in it; expected a run folder made by train")
     try:
         config = ModelConfig.from_dict(values["model"])
-    except (ConfigError, TypeError) as error:
+        training = TrainConfig.from_dict(dict(values.get("train", {})) | {"model": config})
+    except (ConfigError, TypeError, ValueError) as error:
         raise RunFolderError(f"{folder / CONFIG}: {error}") from error
-    classes, stated = read_json(folder / CLASSES), read_json(folder / THRESHOLDS)
+    mapping = read_mapping(folder)
     try:
-        codes = tuple(str(entry["code"]) for entry in classes)
-        thresholds = np.array([float(stated[code]) for code in codes])
-    except (KeyError, TypeError, ValueError) as error:
+        columns = tuple(str(entry["code"]) for entry in read_json(folder / CLASSES))
+    except (KeyError, TypeError) as error:
         raise RunFolderError(
-            f"{folder}: {CLASSES} and {THRESHOLDS} do not fit each other ({type(error).__name__} {error}); train again"
+            f"{folder / CLASSES}: {type(error).__name__} {error}; expected a list of classes"
         ) from error
-    network = build_model(config, len(codes))
+    rule = make_rule(folder, training, mapping, read_correction(folder), columns)
+    network = build_model(config, mapping.n_outputs)
     state = load_weights(network, folder / MODEL)
     return TrainedModel(
         folder=folder,
         config=config,
+        training=training,
         network=network.eval(),
-        codes=codes,
-        thresholds=thresholds,
+        output_layer=build_output_layer(mapping.parts),
+        rule=rule,
         epoch=int(state["epoch"]),
     )
+
+
+def make_rule(
+    folder: Path,
+    training: TrainConfig,
+    mapping: OutputMapping,
+    correction: NDArray[np.float64],
+    columns: tuple[str, ...],
+    thresholds: NDArray[np.float64] | None = None,
+) -> ThresholdRule | AugustRule:
+    """The rule that `training` asks for; thresholds, where it needs them, are those of the folder if none are given.
+
+    Raises
+    ------
+    RunFolderError
+        If the parts do not fit each other.
+    """
+    try:
+        if training.decision == "rank":
+            return AugustRule(
+                mapping=mapping,
+                correction=correction,
+                combination_strategy=training.combination_strategy,
+                scale_by_n_predictions=training.scale_by_rank,
+                predict_before_collapse=training.predict_before_collapse,
+                classes=columns,
+            )
+        return ThresholdRule(
+            mapping=mapping,
+            correction=correction,
+            thresholds=_read_thresholds(folder, columns) if thresholds is None else thresholds,
+            combination_strategy=training.combination_strategy,
+            classes=columns,
+        )
+    except ConfigError as error:
+        raise RunFolderError(f"{folder}: {error}") from error
+
+
+def _read_thresholds(folder: Path, columns: tuple[str, ...]) -> NDArray[np.float64]:
+    stated = read_json(folder / THRESHOLDS)
+    try:
+        return np.array([float(stated[code]) for code in merged_classes(columns)])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"{folder}: {CLASSES} and {THRESHOLDS} do not fit each other ({type(error).__name__} {error}); train again"
+        ) from error

@@ -130,6 +130,8 @@ def _model_config(
         pred_stage_n_layer=values.get("pred_stage_n_layer", 1),
         pretrain_output_size=values["pretrain_output_size"],
         eval_transformer=values.get("eval_transformer", False),
+        pooling="flatten",
+        squeeze_excitation=False,
         stage=_stage_config(pretraining, stage) if stage else None,
     )
 

@@ -27,7 +27,7 @@ def test_the_whole_job_runs_and_says_where_everything_is(tmp_path: Path) -> None
     for path in (summary.corpus, summary.held_out, summary.store, summary.run, summary.predictions, summary.scores):
         assert path.exists()
     held_out = {path.stem for path in summary.held_out.rglob("*.hea")}
-    assert held_out == {path.stem for path in summary.predictions.glob("*.csv")}
+    assert held_out | {"predictions"} == {path.stem for path in summary.predictions.glob("*.csv")}
     assert not held_out & {path.stem for path in summary.corpus.rglob("*.hea")}
     assert summary.evaluation.n_records == len(held_out) > 0
     assert set(summary.seconds) == {"simulate", "build-cache", "verify", "train", "predict", "evaluate"}

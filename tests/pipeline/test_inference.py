@@ -10,7 +10,7 @@ from cache.reader import Store
 from ecg.models.build import ModelConfig, build_model
 from ecg.window import WindowConfig
 from pipeline.batches import WindowBatches
-from pipeline.inference import compute_logits, compute_window_logits
+from pipeline.inference import compute_window_logits
 
 CPU = torch.device("cpu")
 WINDOWS = WindowConfig(window_length=512)
@@ -54,7 +54,7 @@ def test_a_recurrent_head_remembers_the_window_before(simulated_store):
     store, network = Store(simulated_store), network_with("lstm")
     (batch,) = batches_of(store, batch_size=10_000)
     alone = replace(batch, record=torch.arange(len(batch)))
-    together, _ = compute_logits(network, [batch], normalisation="record", device=CPU)
+    together = compute_window_logits(network, [batch], normalisation="record", device=CPU).logits
     apart = compute_window_logits(network, [alone], normalisation="record", device=CPU)
     order = np.lexsort((batch.number.numpy(), batch.record.numpy()))
     first = batch.number.numpy()[order] == 0

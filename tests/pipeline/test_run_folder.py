@@ -13,6 +13,7 @@ import torch
 from ecg.errors import RunFolderError
 from ecg.snomed import SCORED_CLASSES
 from pipeline import run_folder as files
+from pipeline.train import train
 
 
 @pytest.fixture
@@ -22,11 +23,11 @@ def copy(run: Path, tmp_path: Path) -> Path:
 
 def test_a_run_folder_gives_its_model_back(run: Path) -> None:
     trained = files.load_model(run)
-    assert trained.codes == SCORED_CLASSES
+    assert trained.rule.merged == SCORED_CLASSES
     assert trained.config.net_filter_size == (4, 6)
     assert not trained.network.training
     stated = json.loads((run / "thresholds.json").read_text())
-    np.testing.assert_array_equal(trained.thresholds, [stated[code] for code in SCORED_CLASSES])
+    np.testing.assert_array_equal(trained.rule.thresholds, [stated[code] for code in SCORED_CLASSES])
     assert trained.network(torch.zeros(2, 12, 4096)).shape == (2, 24)
 
 
@@ -109,3 +110,13 @@ def test_ids_and_history_round_trip(tmp_path: Path) -> None:
     rows = [{"epoch": 0, "loss": 0.25}, {"epoch": 1, "loss": 1e-9}]
     files.write_history(tmp_path / "history.csv", rows)
     assert files.read_history(tmp_path / "history.csv") == rows
+
+
+def test_tables_that_are_none_are_named(run: Path, simulated_store: Path, copy: Path) -> None:
+    for text in ("epoch,loss\n0,high\n", "epoch,loss\n0\n", "epoch,loss\n0,1,2\n"):
+        (copy / "history.csv").write_text(text)
+        with pytest.raises(RunFolderError, match=r"history\.csv: cannot be read .*; expected a row of numbers"):
+            train(simulated_store, folder=copy, options={"epochs": 4})
+    (copy / "train_ids.txt").write_bytes(b"A0001,\xff")
+    with pytest.raises(RunFolderError, match=r"train_ids\.txt: cannot be read .*; expected record names with commas"):
+        train(simulated_store, folder=copy, options={"epochs": 4})

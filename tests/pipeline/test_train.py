@@ -17,10 +17,11 @@ from ecg.errors import ChecksumError, ConfigError, RunFolderError, StoreError, T
 from ecg.metric import compute_challenge_metric
 from pipeline import epoch as epoch_module
 from pipeline import run_folder as files
-from pipeline.epoch import compute_learning_rate, decide_across_halves
 from pipeline.ingest import build_cache
+from pipeline.optimise import compute_learning_rate
 from pipeline.train import train
 from pipeline.train_config import TrainConfig
+from pipeline.validation import decide_across_halves
 from tests.conftest import TINY
 from tests.records import write_record
 
@@ -63,6 +64,7 @@ def test_the_run_folder_has_every_file(run: Path, simulated_store: Path) -> None
     assert names == {
         *("config.json", "model.pth", "final_model.pth", "last_state.pth", "history.csv", "train_ids.txt"),
         *("valid_ids.txt", "out_layer.txt", "classes.json", "thresholds.json", "environment.json"),
+        "correction_factor.txt",
     }
     store = Store(simulated_store)
     train_ids, valid_ids = files.read_ids(run / "train_ids.txt"), files.read_ids(run / "valid_ids.txt")
@@ -291,7 +293,7 @@ def test_the_learning_rate_rises_for_a_tenth_and_falls_to_zero() -> None:
         ({"seed": -1}, "seed is -1; expected 0 or more"),
         ({"lr": 0.0}, r"lr is 0\.0; expected a positive number"),
         ({"lr": math.nan}, "lr is nan; expected a positive number"),
-        ({"valid_split": 1.0}, r"valid_split is 1\.0; expected 0 or more and below 1"),
+        ({"valid_split": 1.5}, r"valid_split is 1\.5; expected 0 to 1"),
         ({"residency": "ram"}, "residency is 'ram'; expected auto, stream, memory, device"),
         ({"epoch": 3}, "TrainConfig: unknown epoch; expected seed, epochs"),
     ],

@@ -1,0 +1,192 @@
+"""A run before its first epoch: windows, network, and the state that it begins with or goes on from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from cache.decode import ChunkReader
+from cache.reader import Store
+from cache.union import members_of
+from ecg.errors import RunFolderError
+from ecg.models.build import build_model
+from ecg.models.output_layers import OutputLayer, build_output_layer
+from ecg.window import WindowConfig
+from pipeline import run_folder as files
+from pipeline.averaging import WeightAverage
+from pipeline.batches import WindowBatches
+from pipeline.distributed_run import ALONE, Ranks
+from pipeline.environment import describe_environment
+from pipeline.epoch import TrainStep, freeze_stage, make_training_layer
+from pipeline.loop import TrainState
+from pipeline.optimise import make_optimizer
+from pipeline.outputs import TEST_IDS
+from pipeline.parameter_groups import group_parameters
+from pipeline.precision import Arithmetic, compile_network
+from pipeline.pretrained import give_stage
+from pipeline.probe import settle_arithmetic
+from pipeline.reference_folder import read_mapping
+from pipeline.rowwise import RecordBatches
+from pipeline.targets import Targets, code_of_outputs, make_targets, warn_of_missing_classes
+from pipeline.train_config import TrainConfig
+from pipeline.train_rows import Rows
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Run:
+    """What stays the same from epoch to epoch.
+
+    Attributes
+    ----------
+    probe : seconds of the steps that were timed to choose the precision; empty if none were
+    pretrained : where a pretrained stage comes from; None for `folder`
+    """
+
+    folder: Path
+    store: Store
+    config: TrainConfig
+    rows: Rows
+    targets: Targets
+    output_layer: OutputLayer
+    batches: WindowBatches
+    valid_batches: WindowBatches
+    device: torch.device
+    ranks: Ranks = ALONE
+    probe: Mapping[str, float] = field(default_factory=dict)
+    pretrained: Path | None = None
+
+
+def prepare_run(
+    folder: Path, store: Store, config: TrainConfig, rows: Rows, device: torch.device, ranks: Ranks = ALONE
+) -> Run:
+    """All that stays the same from epoch to epoch; touches nothing on the disk."""
+    begun = (folder / files.LAST_STATE).exists()
+    targets = make_targets(store, config, read_mapping(folder) if begun else None, rows.test)
+    warn_of_missing_classes(targets, rows.train, store)
+    ranks.check(config)
+    config, probe = ranks.share(settle_arithmetic(config, targets.mapping.n_outputs, device))
+    config, batches, valid_batches = make_loaders(store, config, rows, targets, device, ranks)
+    return Run(
+        folder=folder,
+        store=store,
+        config=config,
+        rows=rows,
+        targets=targets,
+        output_layer=build_output_layer(targets.mapping.parts),
+        batches=batches,
+        valid_batches=valid_batches,
+        device=device,
+        ranks=ranks,
+        probe=probe,
+    )
+
+
+def make_loaders(
+    store: Store, config: TrainConfig, rows: Rows, targets: Targets, device: torch.device, ranks: Ranks = ALONE
+) -> tuple[TrainConfig, WindowBatches, WindowBatches]:
+    """The configuration with the residency chosen, and the windows to train and to validate on."""
+    windows = WindowConfig(window_length=config.model.window_length)
+    options: dict[str, Any] = {
+        "device": device,
+        "labels": targets.labels,
+        "reader": ChunkReader(store, check=config.check),  # both look into the same chunks: each is checked once
+        "rank": ranks.rank,
+        "world_size": ranks.world_size,
+    }
+    if config.residency == "auto":
+        # by the size of both: train and validation windows are held together
+        both = np.concatenate([rows.train, rows.valid])
+        probe = WindowBatches(store, both, windows, batch_size=1, residency="auto", device=device)
+        config = replace(config, residency=ranks.share(probe.residency))
+    options["residency"] = config.residency
+    kind = RecordBatches if config.model.has_recurrent_head else WindowBatches
+    batches = kind(
+        store,
+        rows.train,
+        windows,
+        batch_size=config.batch_size,
+        seed=config.seed if config.shuffle else None,
+        max_windows_per_record=config.max_windows_per_record,
+        **options,
+    )
+    return config, batches, WindowBatches(store, rows.valid, windows, batch_size=config.valid_batch_size, **options)
+
+
+def make_network(run: Run) -> nn.Sequential:
+    """The network, untrained but for what its stage learned before."""
+    torch.manual_seed(run.config.seed)
+    network = build_model(run.config.model, run.targets.mapping.n_outputs)
+    begins = not (run.folder / files.LAST_STATE).exists()
+    if run.config.model.stage is not None and begins and not run.config.random_stage:
+        give_stage(run.pretrained or run.folder, network, run.config.model)
+    freeze_stage(network, run.config)
+    Arithmetic(precision=run.config.precision, kernels=run.config.kernels).apply(network)
+    return network.to(run.device)
+
+
+def begin_or_resume(run: Run) -> tuple[TrainState, TrainStep]:
+    """State and step of a new run, whose folder is made, or those of the run that the folder holds."""
+    config, network = run.config, make_network(run)
+    optimizer = make_optimizer(
+        group_parameters(network, lr=config.lr, layer_decay=config.layer_decay),
+        name=config.optimizer,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        fused=config.kernels != "plain",
+    )
+    average = WeightAverage(network, config.ema) if config.ema else None
+    layer = make_training_layer(run.output_layer, config, code_of_outputs(run.targets.mapping))
+    step = TrainStep(network, layer, optimizer, config, run.device, average=average, ranks=run.ranks)
+    state = TrainState(
+        network=network,
+        optimizer=optimizer,
+        kept=network if average is None else average.network,
+        extras={"scaler": step.scaler} | ({} if average is None else {"average": average}),
+    )
+    if config.compile:
+        compile_network(network)
+    path = run.folder / files.LAST_STATE
+    if path.exists():
+        saved = files.load_weights(network, path)
+        try:
+            state.restore(saved)
+        except (KeyError, ValueError, TypeError) as error:
+            raise RunFolderError(
+                f"{path}: not the last state of this run ({type(error).__name__}: {error}); expected what train wrote: "
+                "choose another --folder"
+            ) from error
+        state.history = files.read_history(run.folder / files.HISTORY)[: state.next_epoch]
+    run.ranks.wait()  # nobody may still be looking at the folder as it was
+    if run.ranks.writes:
+        write_beginning(run)
+    return state, step
+
+
+def write_beginning(run: Run) -> None:
+    """Write all that is known before the first epoch."""
+    folder, config = run.folder, run.config
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = run.store.attributes["digest"]
+    values = {
+        "train": {key: value for key, value in config.to_dict().items() if key != "model"},
+        "model": config.model.to_dict(),
+        "store_digest": digest,
+    }
+    files.write_json(folder / files.CONFIG, values)
+    if len(run.rows.test):
+        files.write_ids(folder / TEST_IDS, list(run.store.ids[run.rows.test]))
+    files.write_ids(folder / files.TRAIN_IDS, list(run.store.ids[run.rows.train]))
+    files.write_ids(folder / files.VALID_IDS, list(run.store.ids[run.rows.valid]))
+    files.write_targets(folder, run.targets.mapping, run.targets.correction, run.targets.columns)
+    environment = describe_environment() | {
+        "device": str(run.device),
+        "ranks": run.ranks.world_size,
+        "seconds_of_a_step": dict(run.probe),
+        "store_digest": digest,
+        "store_digests": [member.attributes["digest"] for member in members_of(run.store)],
+    }
+    files.write_json(folder / files.ENVIRONMENT, environment)

@@ -1,0 +1,168 @@
+"""Judging a finished model on its validation records, with its own rule or another, and without training.
+
+logits.csv of the run folder, where it is there, stands for the network: trying rules on it takes no time.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cache.reader import Store
+from cache.union import open_stores
+from ecg.decisions import AugustRule
+from ecg.errors import ConfigError, RunFolderError
+from ecg.threshold_rule import ThresholdRule
+from ecg.window import plan_windows
+from pipeline import run_folder as files
+from pipeline.allocator import keep_freed_memory
+from pipeline.batch import Batch
+from pipeline.checkpoint import CONFIG, read_json
+from pipeline.configure import DECIDING, configure
+from pipeline.device import choose_device
+from pipeline.inference import WindowLogits
+from pipeline.logits_file import read_logits, write_logits
+from pipeline.predictor import OwnPredictor
+from pipeline.presets import preset_values
+from pipeline.progress import Progress, Task, silent
+from pipeline.reference_folder import ReferenceModel, translate_training
+from pipeline.reference_predictor import ReferencePredictor
+from pipeline.run_folder import TrainedModel, load_model
+from pipeline.targets import make_targets
+from pipeline.train_config import TrainConfig
+from pipeline.train_rows import choose_rows
+from pipeline.validation import judge, no_judgement
+
+MAY_BE_ASKED = DECIDING | {"valid_split", "seed", "n_total", "valid_batch_size", "save_logits", "check"}
+"""Options that mean something without training."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TestSummary:
+    """What a model was found to be worth.
+
+    Attributes
+    ----------
+    figures : see `pipeline.validation.Judged`
+    from_logits : whether logits.csv stood for the network
+    """
+
+    __test__ = False  # for pytest: no test, in spite of its name
+
+    folder: Path
+    n_records: int
+    figures: Mapping[str, float]
+    from_logits: bool
+
+
+def only_test(
+    stores: Path | Sequence[Path],
+    *,
+    folder: Path,
+    preset: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    cuda: bool = False,
+    progress: Progress = silent,
+) -> TestSummary:
+    """Judge the model in a run folder, ours or the reference system's of August 2020.
+
+    Parameters
+    ----------
+    stores : with the records of the folder's valid_ids.txt; without that file, they are split anew
+    preset, options : rules to try instead of the model's own, see `MAY_BE_ASKED`
+
+    Raises
+    ------
+    ConfigError
+        If an option is none that matters here, or there is nothing to judge on.
+    RunFolderError
+        If the folder cannot be used.
+    StoreError
+        If a store cannot be read, or lacks a record.
+    """
+    keep_freed_memory()
+    device = choose_device(cuda=cuda)
+    store = open_stores(stores)
+    asked = dict(options or {})
+    unknown = sorted(set(asked) - MAY_BE_ASKED)
+    if unknown:
+        raise ConfigError(f"{', '.join(unknown)}: nothing is trained with only_test; leave it out")
+    rule_of_preset = {key: value for key, value in preset_values(preset)[0].items() if key in DECIDING}
+    model = load_model(folder)
+    predictor = ReferencePredictor(model) if isinstance(model, ReferenceModel) else OwnPredictor(model)
+    predictor.check_store(store)
+    own_rule = _rule_of(folder, model)
+    config = _configure(folder, store, model, rule_of_preset | asked)
+    targets = make_targets(store, config, own_rule.mapping)
+    if not _other_correction(model, config, asked):
+        targets = replace(targets, correction=own_rule.correction)
+    rows = choose_rows(store, folder, config).valid
+    if not len(rows):
+        raise ConfigError(
+            f"{folder}: no record to judge on; expected some: name them in {files.VALID_IDS}, or without id files take "
+            "--valid-split 1 for all"
+        )
+    path = folder / files.LOGITS
+    from_logits = path.exists()
+    if from_logits:
+        found = _check_records(path, read_logits(path, store, targets.mapping.n_outputs), rows, store)
+    else:
+        predictor.network.to(device)
+        n_windows = len(plan_windows(store.lengths[rows], predictor.windows))
+        with progress("judge", n_windows, "windows") as task:
+            batches = _shown(predictor.cut_windows(store, rows, config.valid_batch_size), task)
+            found = predictor.compute_logits(batches, device)
+        if config.save_logits:
+            write_logits(path, found, store.ids)
+    middle = no_judgement(targets).thresholds
+    rule = files.make_rule(folder, config, targets.mapping, targets.correction, targets.columns, middle)
+    judged = judge(found, store, targets, rule, model.output_layer)
+    return TestSummary(folder=folder, n_records=len(rows), figures=judged.figures, from_logits=from_logits)
+
+
+def _shown(batches: Iterable[Batch], task: Task) -> Iterator[Batch]:
+    for batch in batches:
+        yield batch
+        task.advance(len(batch))
+
+
+def _rule_of(folder: Path, model: TrainedModel | ReferenceModel) -> ThresholdRule | AugustRule:
+    if not isinstance(model.rule, ThresholdRule | AugustRule):
+        raise RunFolderError(
+            f"{folder}: of the April generation of the reference system, whose rule is fixed; predict with it and "
+            "evaluate that"
+        )
+    return model.rule
+
+
+def _configure(folder: Path, store: Store, model: TrainedModel | ReferenceModel, asked: dict[str, Any]) -> TrainConfig:
+    if isinstance(model, TrainedModel):
+        return configure(folder, store, asked, {}, only_test=True)
+    train, _ = translate_training(folder, read_json(folder / CONFIG))
+    return TrainConfig.from_dict(preset_values("reference")[0] | train | asked | {"model": model.config})
+
+
+def _other_correction(model: TrainedModel | ReferenceModel, config: TrainConfig, asked: Mapping[str, Any]) -> bool:
+    """Whether the folder's own correction factors are not to be used."""
+    names = ("correction_factor", "correction_limits")
+    if isinstance(model, TrainedModel):
+        return any(getattr(config, name) != getattr(model.training, name) for name in names)
+    return any(name in asked for name in names)
+
+
+def _check_records(path: Path, found: WindowLogits, rows: NDArray[np.int64], store: Store) -> WindowLogits:
+    """The logits of labelled records, if these are `rows`."""
+    labelled = torch.from_numpy(store.column("label/annotated"))[found.record]
+    found = WindowLogits(found.logits[labelled], found.record[labelled], found.number[labelled])
+    here = set(torch.unique(found.record).tolist())
+    wrong = here.symmetric_difference(rows.tolist())
+    if wrong:
+        raise RunFolderError(
+            f"{path}: of {len(here)} records, but {len(rows)} are to be judged; {store.ids[min(wrong)]} is only in one "
+            "of the two: remove the file to have it made anew"
+        )
+    return found

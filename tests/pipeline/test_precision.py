@@ -1,0 +1,135 @@
+"""How precision and kernels are chosen: by a timing or by the device, never in silence against what was asked."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ecg.errors import ConfigError, RunFolderError
+from ecg.models.build import ModelConfig, build_model
+from ecg.models.convolution import Convolution
+from pipeline import precision
+from pipeline.precision import Arithmetic, choose_arithmetic, choose_kernels, compile_network
+from pipeline.probe import settle_arithmetic
+from pipeline.train import train
+from pipeline.train_config import TrainConfig
+from tests.conftest import TINY
+
+CPU = torch.device("cpu")
+LARGE = {"net_filter_size": (32, 32), "net_seq_length": (1024, 64)}
+"""Large enough to be timed, small enough for a test."""
+
+
+def network(**options: object) -> torch.nn.Sequential:
+    return build_model(ModelConfig(**(LARGE | options)), 3)
+
+
+def choose(seconds: dict[str, list[float]], wanted: Arithmetic | None = None) -> tuple[Arithmetic, dict[str, float]]:
+    """A choice among steps that take those seconds, one after another, by precision."""
+    left = {name: list(values) for name, values in seconds.items()}
+    return choose_arithmetic(wanted or Arithmetic(), network(), CPU, lambda way: left[way.precision].pop(0))
+
+
+class TestChoice:
+    def test_the_best_of_three_decides_with_a_margin(self) -> None:
+        chosen, seconds = choose({"fp32": [9, 1.0, 1.2], "bf16": [9, 0.9, 0.8]})
+        assert chosen.precision == "bf16"
+        assert seconds == {"fp32": 1.0, "bf16": 0.8}
+        assert choose({"fp32": [9, 1.0, 1.2], "bf16": [9, 0.9, 0.81]})[0].precision == "fp32"
+
+    def test_what_is_asked_for_is_not_timed(self) -> None:
+        for name in ("fp32", "bf16"):
+            chosen, seconds = choose({}, Arithmetic(precision=name, kernels="plain"))
+            assert (chosen, seconds) == (Arithmetic(precision=name, kernels="plain"), {})
+
+    def test_kernels_asked_for_are_kept(self) -> None:
+        wanted = Arithmetic(kernels="plain")
+        assert choose({"fp32": [3, 3, 3], "bf16": [1, 1, 1]}, wanted)[0] == Arithmetic(
+            precision="bf16", kernels="plain"
+        )
+
+    def test_a_small_network_is_not_timed_and_stays_in_float32(self) -> None:
+        small = build_model(ModelConfig(**TINY), 3)
+        found = choose_arithmetic(Arithmetic(), small, CPU, lambda way: pytest.fail("timed"))
+        assert found == (Arithmetic(precision="fp32", kernels="flat"), {})
+
+    @pytest.mark.parametrize(("matrix_units", "expected"), [(True, "flat"), (False, "folded")])
+    def test_folding_makes_up_for_missing_matrix_units(
+        self, monkeypatch: pytest.MonkeyPatch, matrix_units: bool, expected: str
+    ) -> None:
+        monkeypatch.setattr(precision, "has_matrix_units", lambda: matrix_units)
+        assert choose_kernels("bf16", CPU) == expected
+        assert choose_kernels("fp32", CPU) == "flat"
+        assert choose_kernels("bf16", torch.device("cuda")) == "flat"
+
+    def test_a_gpu_without_bfloat16(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+        gpu = torch.device("cuda")
+        with pytest.raises(ConfigError, match="precision is 'bf16', which this GPU has not got; expected fp32 or fp16"):
+            choose_arithmetic(Arithmetic(precision="bf16"), network(), gpu, lambda way: 1.0)
+        assert choose_arithmetic(Arithmetic(), network(), gpu, lambda way: 1.0)[0].precision == "fp32"
+
+    def test_float16_is_for_gpus(self) -> None:
+        with pytest.raises(ConfigError, match="precision is 'fp16' on the CPU; expected fp32 or bf16, or --cuda"):
+            choose({}, Arithmetic(precision="fp16"))
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"precision": "tf32"}, "precision is 'tf32'; expected auto, fp32, bf16, fp16"),
+            ({"kernels": "fast"}, "kernels is 'fast'; expected auto, plain, flat, folded"),
+        ],
+    )
+    def test_unknown_names(self, options: dict[str, str], message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            Arithmetic(**options)
+
+
+class TestApply:
+    @pytest.mark.parametrize(
+        ("way", "form", "dtype", "folds"),
+        [
+            (("fp32", "plain"), "plain", None, False),
+            (("bf16", "flat"), "flat", torch.bfloat16, False),
+            (("bf16", "folded"), "flat", torch.bfloat16, True),
+            (("fp16", "flat"), "flat", torch.float16, False),
+        ],
+    )
+    def test_a_network_is_told(self, way: tuple[str, str], form: str, dtype: torch.dtype | None, folds: bool) -> None:
+        model = network()
+        Arithmetic(precision=way[0], kernels=way[1]).apply(model)
+        assert (model[0].form, model[0].dtype) == (form, dtype)
+        assert {module.folds for module in model.modules() if isinstance(module, Convolution)} == {folds}
+
+    def test_compiling_without_a_compiler(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(precision.shutil, "which", lambda name: None)
+        with pytest.raises(ConfigError, match=r"compile is set, but there is no C\+\+ compiler g\+\+ here"):
+            compile_network(network())
+
+
+class TestProbe:
+    def test_it_steps_through_the_configured_network_and_settles_everything(self) -> None:
+        config = TrainConfig(batch_size=2, model=ModelConfig(**LARGE, patient=True))
+        state = torch.get_rng_state()
+        settled, seconds = settle_arithmetic(config, 3, CPU)
+        assert torch.equal(torch.get_rng_state(), state)
+        assert settled.precision in ("fp32", "bf16")
+        assert settled.kernels != "auto"
+        assert set(seconds) == {"fp32", "bf16"}
+        assert all(value > 0 for value in seconds.values())
+
+    def test_a_run_records_the_choice_and_goes_on_with_it(
+        self, simulated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "run"
+        options = {"epochs": 1, "n_total": 12, "precision": "bf16"}
+        train(simulated_store, folder=folder, options=options, model_options=TINY)
+        stored = json.loads((folder / "config.json").read_text())["train"]
+        assert (stored["precision"], stored["kernels"]) == ("bf16", choose_kernels("bf16", CPU))
+        assert json.loads((folder / "environment.json").read_text())["seconds_of_a_step"] == {}
+        monkeypatch.setattr(precision, "has_matrix_units", lambda: True)  # another machine
+        train(simulated_store, folder=folder, options={"epochs": 2, "precision": "auto", "kernels": "auto"})
+        assert json.loads((folder / "config.json").read_text())["train"]["kernels"] == stored["kernels"]
+        with pytest.raises(RunFolderError, match="precision bf16 there, fp32 asked for"):
+            train(simulated_store, folder=folder, options={"precision": "fp32"})
