@@ -1,116 +1,213 @@
-"""Official scores of a folder of predictions against the labels in headers or in a store."""
+"""Official scores of a folder of predictions against the labels in headers or in a store, and how sure they are."""
 
-import csv
-import io
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cache.reader import Store
-from cache.writer import write_text_atomically
-from ecg.annotations import parse_annotations
-from ecg.errors import InputError
-from ecg.metric import Scores, compute_scores
-from ecg.prediction import parse_prediction, to_scored_matrices
-from ecg.snomed import SCORED_CLASSES, abbreviation_of, name_of, scored_matrix
-from pipeline.progress import Progress, silent
-from pipeline.wfdb_io import find_records, name_records, read_header
+import numpy as np
+from numpy.typing import NDArray
 
-OFFICIAL_COLUMNS: Mapping[str, str] = {
-    "AUROC": "auroc",
-    "AUPRC": "auprc",
-    "Accuracy": "accuracy",
-    "F-measure": "f_measure",
-    "Fbeta-measure": "f_beta",
-    "Gbeta-measure": "g_beta",
-    "Challenge metric": "challenge_metric",
-}
-"""The official evaluator's columns, in its order, and our names for them."""
+from cache.location import Location
+from cache.union import Locations
+from cache.writer import write_text_atomically
+from ecg.bootstrap import bootstrap_scores
+from ecg.calibration import N_BINS, compute_calibration_error, compute_reliability
+from ecg.config import Config
+from ecg.errors import ConfigError, InputError
+from ecg.metric import compute_scores, macro_mean
+from ecg.prediction import parse_prediction, to_scored_matrices
+from pipeline.evaluated import OFFICIAL_COLUMNS as OFFICIAL_COLUMNS  # belongs to the surface
+from pipeline.evaluated import EvaluateSummary, GainScores, PartScores
+from pipeline.outputs import Outputs, find_outputs
+from pipeline.progress import Progress, Task, silent
+from pipeline.score_tables import format_class_scores, format_part_scores, format_scores, to_json
+from pipeline.truth import Truth, is_store, read_truth
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EvaluateSummary:
-    """Scores of `n_records` predictions; `n_unlabelled` of them are records without any scored label."""
+class EvaluateConfig(Config):
+    """How to judge beyond the official figures.
 
-    scores: Scores
-    n_records: int
-    n_unlabelled: int
-    written: tuple[Path, ...]
+    Attributes
+    ----------
+    n_bootstrap : replicates for the intervals; 0 leaves them out
+    seed : of the replicates
+    level : share of the replicates within an interval
+    n_bins : of equal width, for calibration
+    """
+
+    n_bootstrap: int = 1000
+    seed: int = 2
+    level: float = 0.95
+    n_bins: int = N_BINS
+
+    def __post_init__(self) -> None:
+        if self.n_bootstrap < 0:
+            raise ConfigError(f"n_bootstrap is {self.n_bootstrap}; expected 0 (no intervals) or more, such as 1000")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed is {self.seed}; expected 0 or more")
+        if not 0 < self.level < 1:
+            raise ConfigError(f"level is {self.level}; expected a share between 0 and 1")
+        if self.n_bins < 1:
+            raise ConfigError(f"n_bins is {self.n_bins}; expected at least 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """Predictions over the 24 scored classes: 0/1 and scores, shape (record, class)."""
+
+    binary: NDArray[np.uint8]
+    scores: NDArray[np.float64]
 
 
 def evaluate(
-    labels: Path, outputs: Path, scores_path: Path | None = None, *, progress: Progress = silent
+    labels: Locations,
+    outputs: Path,
+    scores_path: Path | None = None,
+    *,
+    config: EvaluateConfig | None = None,
+    json_path: Path | None = None,
+    progress: Progress = silent,
 ) -> EvaluateSummary:
-    """Score the predictions in `outputs` as the official evaluator does.
+    """Score the predictions in `outputs` as the official evaluator does, and say how sure the figures are.
 
     Parameters
     ----------
-    labels : a folder of WFDB headers, or a store
-    outputs : a folder with a Challenge CSV for each of these records
-    scores_path : where to write the official line, and beside it a table per class; None writes nothing
+    labels : folders of WFDB headers, or stores, which are read as one
+    outputs : a folder with a Challenge CSV for each of these records, whoever wrote them; or what
+        `predict --gain-sweep` wrote; or the folder of a training that held records out, whose records alone count
+    scores_path : where to write the official line, and beside it tables per class and per dataset (and of the folds
+        or gains, if there are any); None writes nothing
+    json_path : where to write everything; None writes nothing
 
     Raises
     ------
     InputError
-        If there are no labels, or a record has no output file, naming the first ones.
+        If there are no labels, a record has no output file, or a store and a folder hold records of one name, naming
+        the first.
+    StoreError, ConfigError
+        If stores cannot be read as one.
     """
-    if not outputs.is_dir():
-        raise InputError(f"{outputs}: no such folder; expected one Challenge CSV for each record: run predict")
-    truth = _read_labels(labels)
-    missing = [name for name in truth if not (outputs / f"{name}.csv").is_file()]
+    config = config or EvaluateConfig()
+    found = find_outputs(outputs)
+    held_out = found.held_out
+    only = None if held_out is None else [name for names in held_out.values() for name in names]
+    places = [labels] if isinstance(labels, Location) else list(labels)
+    truth = read_truth(places, only)
+    folders = list(found.gains.values()) or [found.folder]
+    for folder in folders:
+        _check_complete(truth, folder)
+    with progress("evaluate", len(folders) * len(truth.names), "records") as task:
+        answers = {folder: _read_answers(truth, folder, task) for folder in folders}
+    summary = _judge(truth, answers[found.folder], config, from_stores=all(map(is_store, places)))
+    summary = replace(
+        summary,
+        held_out=_of_parts(truth, answers[found.folder], held_out or {}),
+        gains=_of_gains(truth, answers, found),
+    )
+    return replace(summary, written=_write(summary, scores_path, json_path))
+
+
+def _check_complete(truth: Truth, folder: Path) -> None:
+    missing = [name for name in truth.names if not (folder / f"{name}.csv").is_file()]
     if missing:
         raise InputError(
-            f"{outputs}: {len(missing)} of {len(truth)} records have no output file, the first is {missing[0]}.csv; "
-            "expected one for each labelled record: predict them, or name a smaller LABELS folder"
+            f"{folder}: {len(missing)} of {len(truth.names)} records have no output file, the first is "
+            f"{missing[0]}.csv; expected one for each labelled record: predict them, or name a smaller LABELS folder"
         )
+
+
+def _read_answers(truth: Truth, folder: Path, task: Task) -> _Answers:
     predictions = []
-    with progress("evaluate", len(truth), "records") as task:
-        for name in truth:
-            text = (outputs / f"{name}.csv").read_text(encoding="utf-8", errors="replace")
-            predictions.append(parse_prediction(text, where=f"{name}.csv"))
-            task.advance()
-    label_matrix = scored_matrix(list(truth.values()))
-    binary, scores = to_scored_matrices(predictions)
-    result = compute_scores(label_matrix, binary, scores)
-    written: tuple[Path, ...] = ()
-    if scores_path is not None:
-        classes_path = scores_path.with_name(f"{scores_path.stem}-classes.csv")
-        scores_path.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(scores_path, format_scores(result))
-        write_text_atomically(classes_path, format_class_scores(result))
-        written = (scores_path, classes_path)
+    for name in truth.names:
+        text = (folder / f"{name}.csv").read_text(encoding="utf-8", errors="replace")
+        predictions.append(parse_prediction(text, where=f"{name}.csv"))
+        task.advance()
+    return _Answers(*to_scored_matrices(predictions))
+
+
+def _judge(truth: Truth, answers: _Answers, config: EvaluateConfig, *, from_stores: bool) -> EvaluateSummary:
+    """All figures of one folder."""
+    whole = _score_part("all", truth, answers, np.arange(len(truth.names)))
+    intervals = None
+    if config.n_bootstrap:
+        intervals = bootstrap_scores(
+            truth.labels,
+            answers.binary,
+            answers.scores,
+            truth.units,
+            n_replicates=config.n_bootstrap,
+            seed=config.seed,
+            level=config.level,
+        )
+    errors = compute_calibration_error(compute_reliability(truth.labels, answers.scores, n_bins=config.n_bins))
     return EvaluateSummary(
-        scores=result,
-        n_records=len(truth),
-        n_unlabelled=int((label_matrix.sum(axis=1) == 0).sum()),
-        written=written,
+        scores=whole.scores,
+        n_records=whole.n_records,
+        n_unlabelled=whole.n_unlabelled,
+        intervals=intervals,
+        units="groups" if from_stores else "records",
+        seed=config.seed,
+        calibration=macro_mean(errors[truth.labels.any(axis=0)]),
+        calibration_classes=tuple(errors.tolist()),
+        n_bins=config.n_bins,
+        datasets=tuple(
+            _score_part(str(name), truth, answers, np.flatnonzero(truth.datasets == name))
+            for name in np.unique(truth.datasets.astype(str))
+        ),
     )
 
 
-def format_scores(scores: Scores) -> str:
-    """The official evaluator's two lines, with every digit."""
-    values = [repr(float(getattr(scores, name))) for name in OFFICIAL_COLUMNS.values()]
-    return f"{','.join(OFFICIAL_COLUMNS)}\n{','.join(values)}\n"
+def _score_part(name: str, truth: Truth, answers: _Answers, rows: NDArray[np.integer]) -> PartScores:
+    labels = truth.labels[rows]
+    return PartScores(
+        name=name,
+        n_records=len(rows),
+        n_unlabelled=int((labels.sum(axis=1) == 0).sum()),
+        scores=compute_scores(labels, answers.binary[rows], answers.scores[rows]),
+    )
 
 
-def format_class_scores(scores: Scores) -> str:
-    """A line for each scored class: code, abbreviation, name, positives, and its figures."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    figures = ("auroc", "auprc", "f_measure", "f_beta", "g_beta")
-    writer.writerow(["code", "abbreviation", "name", "n_positive", *figures])
-    for number, code in enumerate(SCORED_CLASSES):
-        values = [getattr(scores, f"{name}_classes")[number] for name in figures]
-        writer.writerow([code, abbreviation_of(code), name_of(code), scores.n_positive[number], *values])
-    return text.getvalue()
+def _of_parts(truth: Truth, answers: _Answers, parts: Mapping[str, tuple[str, ...]]) -> tuple[PartScores, ...]:
+    """Scores of each part of a cross-validation."""
+    row = {name: number for number, name in enumerate(truth.names)}
+    return tuple(
+        _score_part(part, truth, answers, np.array([row[name] for name in names])) for part, names in parts.items()
+    )
 
 
-def _read_labels(labels: Path) -> dict[str, tuple[str, ...]]:
-    """Record name → diagnosis codes."""
-    if (labels / "zarr.json").exists():
-        store = Store(labels)
-        return {name: store.dx_codes(row) for row, name in enumerate(store.ids)}
-    return {
-        name: parse_annotations(read_header(record.path).comments).dx_codes
-        for name, record in name_records(find_records([labels])).items()
-    }
+def _of_gains(truth: Truth, answers: dict[Path, _Answers], found: Outputs) -> tuple[GainScores, ...]:
+    """Scores at each gain of a sweep, and how far they are from those at gain 1."""
+    plain = answers[found.folder]
+    everyone = np.arange(len(truth.names))
+    return tuple(
+        GainScores(
+            gain=gain,
+            part=_score_part(folder.name, truth, answers[folder], everyone),
+            n_labels_changed=int((answers[folder].binary != plain.binary).sum()),
+            largest_change=float(np.abs(answers[folder].scores - plain.scores).max()),
+        )
+        for gain, folder in found.gains.items()
+    )
+
+
+def _write(summary: EvaluateSummary, scores_path: Path | None, json_path: Path | None) -> tuple[Path, ...]:
+    texts: dict[Path, str] = {}
+    if scores_path is not None:
+        texts[scores_path] = format_scores(summary.scores)
+        tables = {
+            "classes": format_class_scores(summary.scores, summary.calibration_classes, summary.intervals),
+            "datasets": format_part_scores(summary.datasets),
+        }
+        if summary.held_out:
+            tables["held-out"] = format_part_scores(summary.held_out)
+        if summary.gains:
+            tables["gains"] = format_part_scores([gain.part for gain in summary.gains])
+        texts |= {scores_path.with_name(f"{scores_path.stem}-{name}.csv"): text for name, text in tables.items()}
+    if json_path is not None:
+        texts[json_path] = json.dumps(to_json(summary), indent="\t", ensure_ascii=False) + "\n"
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(path, text)
+    return tuple(texts)
