@@ -1,161 +1,272 @@
-"""Predictions in the Challenge's form, from a store or straight from WFDB records."""
+"""Predictions in the Challenge's form, from a store or straight from recordings of any kind of file."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cache.location import Location
 from cache.reader import Store
 from cache.schema import Reject
-from cache.writer import write_text_atomically
+from cache.union import members_of, open_stores
 from ecg.decisions import Decided
-from ecg.errors import EcgError, InputError
-from ecg.prediction import Prediction, format_prediction
+from ecg.errors import InputError
+from ecg.prediction import Prediction
+from ecg.quality import LeadFlag
+from ecg.recording import describe_lead_flags, doubt_amplitude
 from pipeline.allocator import keep_freed_memory
-from pipeline.batch import Batch, join_batches
 from pipeline.device import choose_device
-from pipeline.predictor import OwnPredictor, Predictor
+from pipeline.ensemble import load_ensemble
+from pipeline.feeds import scale_windows
+from pipeline.inputs.finding import FoundInput, find_inputs, name_inputs
+from pipeline.inputs.remote import brought
+from pipeline.inputs.tarballs import unpacked
+from pipeline.inputs.told import InputConfig
+from pipeline.predict_precision import set_precision
+from pipeline.prediction_files import TABLE, PredictionFiles, RecordFacts, check_output
+from pipeline.predictor import Predictor
+from pipeline.prefetch import prefetch
 from pipeline.progress import Progress, Task, silent
-from pipeline.reference_folder import ReferenceModel
-from pipeline.reference_predictor import ReferencePredictor
-from pipeline.run_folder import load_model
-from pipeline.wfdb_io import FoundRecord, find_records, name_records
+from pipeline.read_ahead import read_groups
 
 BATCH_WINDOWS = 64
 
-GROUP_SAMPLES = 4_000_000
-"""Records of a store are predicted in groups of about so many samples, a thousand windows."""
+WRITTEN_BEHIND = 256
+"""Predictions that may wait to be written while the network goes on."""
+
+GROUP_SAMPLES = {"cpu": 1_000_000, "cuda": 8_000_000}
+"""Records of a store are predicted in groups of about so many samples: some seconds' work, which is what the bar and
+Ctrl-C have to wait for, and enough for the first batch of a group, which nothing overlaps, not to matter."""
+
+Predicted = tuple[Prediction, RecordFacts]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictSummary:
-    """What was predicted: `rejects` names every record that was not, and why."""
+    """What was predicted: `rejects` names every record that was not, `doubts` those that were, but look wrong."""
 
     output: Path
-    model: Path
+    model: str
     n_records: int
     rejects: tuple[Reject, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def predict(
-    inputs: Sequence[Path],
+    inputs: Sequence[Location],
     output: Path,
-    model: Path,
+    model: Path | Sequence[Path],
     *,
+    average: str | None = None,
+    gain: float = 1.0,
+    told: InputConfig | None = None,
+    json_path: Path | None = None,
+    table: bool = True,
+    precision: str = "fp32",
     cuda: bool = False,
     force: bool = False,
     progress: Progress = silent,
 ) -> PredictSummary:
-    """Write one Challenge CSV for each record.
+    """Write one Challenge CSV for each record, and `predictions.csv` with all of them.
 
     Parameters
     ----------
-    inputs : stores, folders of WFDB records, or single records
+    inputs : stores, folders of recordings, tarballs of such, or single recordings; several stores are read as one
     output : folder for NAME.csv; made if it is not there
-    model : run folder, ours or the reference system's
+    model : run folder, ours or the reference system's; several, or a folder of such, predict as one
+    average : how several models do: their "logits" or their "scores"; None chooses, see `pipeline.ensemble`
+    gain : what every sample is multiplied by, in float after reading, to see whether it matters
+    told : what files do not say themselves
+    json_path : where to write the same as JSON; None for nowhere
+    table : write `predictions.csv`, beside one file a record
+    precision : of the arithmetic, see `pipeline.predict_precision`
     force : write into a folder that holds predictions already
 
     Raises
     ------
     InputError
-        If there is nothing to predict on, or `output` holds CSV files.
+        If there is nothing to predict on, `output` holds CSV files, or a store and a folder hold records of one name.
     RunFolderError
         If the model cannot be loaded.
     ConfigError
-        If a store's leads or sampling frequency are not the model's.
+        If a store's leads or sampling frequency are not the model's, or several stores or models do not go together.
     """
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: is a file; expected a folder for the predictions")
-    if not force and output.is_dir() and any(output.glob("*.csv")):
-        raise InputError(f"{output}: holds CSV files already; choose another --output, or --force to write into it")
+    told = told or InputConfig()
+    check_output(output, force=force)
     keep_freed_memory()
     device = choose_device(cuda=cuda)
-    predictor = make_predictor(model)
+    models = [model] if isinstance(model, Path) else list(model)
+    predictor = make_predictor(models, average=average)
     predictor.network.to(device)
-    stores = [Store(path) for path in inputs if (path / "zarr.json").exists()]
-    for store in stores:
-        predictor.check_store(store)
-    folders = [path for path in inputs if not (path / "zarr.json").exists()]
-    found = name_records(find_records(folders)) if folders else {}
-    output.mkdir(parents=True, exist_ok=True)
-    rejects: list[Reject] = []
-    n_records = sum(store.n_records for store in stores) + len(found)
-    with progress("predict", n_records, "records") as task:
-        for store in stores:
-            for prediction in _predict_store(store, predictor, device, task):
-                _write(output, prediction)
-        for prediction in _predict_found(found, predictor, device, rejects, task):
-            _write(output, prediction)
-    return PredictSummary(output=output, model=model, n_records=n_records - len(rejects), rejects=tuple(rejects))
+    set_precision(predictor, precision, device)
+    paths = [path for path in inputs if (path / "zarr.json").exists()]
+    store = open_stores(paths) if paths else None
+    for member in members_of(store) if store else ():
+        predictor.check_store(member)
+    with (
+        brought([path for path in inputs if path not in paths], output) as local,
+        unpacked(local, output) as folders,
+    ):
+        named = dict(name_inputs(find_inputs(folders, told))) if folders else {}
+        _check_names(store, named)
+        output.mkdir(parents=True, exist_ok=True)
+        rejects: list[Reject] = []
+        doubts: list[str] = []
+        n_records = (store.n_records if store else 0) + len(named)
+        writer = PredictionFiles(output, predictor.thresholds, json_path, model=name_models(models), table=table)
+        with writer, progress("predict", n_records, "records") as task:
+            for predicted in _ahead(_all(store, named, predictor, told, device, rejects, task, gain)):
+                writer.write(*predicted)
+                if "expected" in predicted[1].quality:
+                    doubts.append(f"{predicted[1].record}: {predicted[1].quality}")
+            writer.finish(rejects)
+    return PredictSummary(
+        output=output,
+        model=name_models(models),
+        n_records=writer.n_written,
+        rejects=tuple(rejects),
+        doubts=tuple(doubts),
+    )
 
 
-def make_predictor(folder: Path) -> Predictor:
-    """The model in a run folder, ours or the reference system's, ready to predict.
+def make_predictor(models: Path | Sequence[Path], *, average: str | None = None) -> Predictor:
+    """The model in a run folder, ours or the reference system's, or several as one, ready to predict.
 
     Raises
     ------
     RunFolderError
-        If it cannot be loaded.
+        If one cannot be loaded.
+    ConfigError
+        If they cannot be averaged as asked.
     """
-    model = load_model(folder)
-    return ReferencePredictor(model) if isinstance(model, ReferenceModel) else OwnPredictor(model)
+    return load_ensemble([models] if isinstance(models, Path) else models, average=average)
 
 
-def _write(output: Path, prediction: Prediction) -> None:
-    path = output / f"{prediction.record_name}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(path, format_prediction(prediction))
+def name_models(models: Sequence[Path]) -> str:
+    """What to call one model, or several, in a line of text."""
+    return ", ".join(map(str, models))
 
 
-def _predict_store(store: Store, predictor: Predictor, device: torch.device, task: Task) -> Iterator[Prediction]:
-    """Predictions of all of a store's records, a few chunks' worth at a time."""
-    order = np.argsort(store.starts)
-    # a group ends where the samples before a record pass another multiple of GROUP_SAMPLES
-    before = np.cumsum(store.lengths[order]) - store.lengths[order]
-    for rows in np.split(order, np.flatnonzero(np.diff(before // GROUP_SAMPLES)) + 1):
-        decided = predictor.predict(predictor.cut_windows(store, rows, BATCH_WINDOWS), device)
-        for prediction in _to_predictions(decided, store.ids, predictor):
-            yield prediction
-            task.advance()
+def _check_names(store: Store | None, named: Mapping[str, FoundInput]) -> None:
+    """Refuse to write two predictions into one file, or one over the table of all."""
+    both = sorted(set(store.ids) & named.keys()) if store else []
+    if both and store:
+        raise InputError(
+            f"{named[both[0]].file}: a record {both[0]} is in {store.path}, too; expected each of the {len(both)} such "
+            "records once: predict them into two folders"
+        )
+    table = TABLE.removesuffix(".csv")
+    if table in named or (store and table in store.ids):
+        raise InputError(f"a record called {table}, whose file would be the table of all; give it another name")
 
 
-def _predict_found(
-    found: Mapping[str, FoundRecord],
+def _ahead(predicted: Iterator[Predicted]) -> Iterator[Predicted]:
+    """The same, made by a thread while the caller writes what came before."""
+    with closing(prefetch(repeat(partial(next, predicted, None)), threads=1, ahead=WRITTEN_BEHIND)) as ahead:
+        for one in ahead:
+            if one is None:
+                return
+            yield one
+
+
+def _all(
+    store: Store | None,
+    named: Mapping[str, FoundInput],
     predictor: Predictor,
+    told: InputConfig,
     device: torch.device,
     rejects: list[Reject],
     task: Task,
-) -> Iterator[Prediction]:
-    """Predictions of WFDB records; one that cannot be read goes to `rejects`."""
-    names: list[str] = []
-    pending: list[Batch] = []
-    n_pending = 0
-    for position, (name, record) in enumerate(found.items()):
-        try:
-            windows = predictor.read_windows(record.path, len(names))
-        except EcgError as error:
-            rejects.append(Reject(dataset=record.source, record=name, stage="read", reason=str(error)))
-            task.advance()
-        else:
-            names.append(name)
-            pending.append(windows)
-            n_pending += len(windows)
-        if pending and (n_pending >= BATCH_WINDOWS or position == len(found) - 1):
-            decided = predictor.predict(_rebatch(pending), device)
-            for prediction in _to_predictions(decided, names, predictor):
-                yield prediction
-                task.advance()
-            names, pending, n_pending = [], [], 0
+    gain: float,
+) -> Iterator[Predicted]:
+    """Predictions of a store's records, then of files; what has none goes to `rejects`."""
+    if store:
+        yield from _predict_store(store, predictor, told, device, rejects, task, gain)
+    change = None if gain == 1 else lambda recording: recording.with_gain(gain)
+    for group in read_groups(named.items(), predictor, told, batch_size=BATCH_WINDOWS, change=change):
+        rejects.extend(group.rejects)
+        task.advance(len(group.rejects))
+        if group.facts:
+            decided = predictor.predict(group.split(BATCH_WINDOWS), device)
+            names = [facts.record for facts in group.facts]
+            yield from _advancing(zip(_to_predictions(decided, names, predictor), group.facts, strict=True), task)
 
 
-def _rebatch(batches: Sequence[Batch]) -> Iterator[Batch]:
-    """The same windows in batches of at most `BATCH_WINDOWS`."""
-    joined = join_batches(batches)
-    for first in range(0, len(joined), BATCH_WINDOWS):
-        yield joined[first : first + BATCH_WINDOWS]
+def _predict_store(
+    store: Store,
+    predictor: Predictor,
+    told: InputConfig,
+    device: torch.device,
+    rejects: list[Reject],
+    task: Task,
+    gain: float,
+) -> Iterator[Predicted]:
+    """Predictions of a store's records but those without any deflection."""
+    flat = _flat_rows(store) if not told.keep_flat else np.zeros(store.n_records, bool)
+    for row in np.flatnonzero(flat):
+        reason = f"{store.ids[row]}: no deflection in any lead; there is nothing to tell from it (--keep-flat predicts)"
+        rejects.append(
+            Reject(dataset=str(store.datasets[row]), record=str(store.ids[row]), stage="read", reason=reason)
+        )
+        task.advance()
+    yield from _advancing(predict_rows(store, np.flatnonzero(~flat), predictor, device, gain=gain), task)
+
+
+def predict_rows(
+    store: Store,
+    rows: NDArray[np.integer],
+    predictor: Predictor,
+    device: torch.device,
+    *,
+    gain: float = 1.0,
+) -> Iterator[Predicted]:
+    """Predictions of some of a store's records, in the order in which they lie there, a few chunks' worth at a time.
+
+    The predictor's network must be on `device`; `gain` is what samples are multiplied by.
+    """
+    order = rows[np.argsort(store.starts[rows])]
+    # a group ends where the samples before a record pass another multiple of `size`
+    size = GROUP_SAMPLES[device.type]
+    before = np.cumsum(store.lengths[order]) - store.lengths[order]
+    for group in np.split(order, np.flatnonzero(np.diff(before // size)) + 1):
+        if len(group):
+            windows = predictor.cut_windows(store, group, BATCH_WINDOWS)
+            decided = predictor.predict(windows if gain == 1 else (scale_windows(one, gain) for one in windows), device)
+            facts = (_facts_of(store, int(row)) for row in decided.record)
+            yield from zip(_to_predictions(decided, store.ids, predictor), facts, strict=True)
+
+
+def _flat_rows(store: Store) -> NDArray[np.bool_]:
+    """Whether no lead of a record varies, bool (record,)."""
+    return ((store.column("record/lead_flags") & LeadFlag.FLAT) != 0).all(axis=1)
+
+
+def _facts_of(store: Store, row: int) -> RecordFacts:
+    flags = describe_lead_flags(store.leads, store.column("record/lead_flags")[row])
+    age, sex = float(store.column("record/age")[row]), str(store.column("record/sex")[row])
+    doubt = doubt_amplitude(float(store.column("record/scale")[row]))
+    return RecordFacts(
+        record=str(store.ids[row]),
+        source=str(store.path),
+        file=f"{store.datasets[row]}/{store.names[row]}",
+        fs=float(store.column("record/fs_source")[row]),
+        duration_s=round(float(store.lengths[row]) / store.fs, 3),
+        age=None if np.isnan(age) else age,
+        sex=sex or None,
+        quality="; ".join(text for text in (flags, doubt) if text),
+    )
+
+
+def _advancing(predicted: Iterable[Predicted], task: Task) -> Iterator[Predicted]:
+    for one in predicted:
+        yield one
+        task.advance()
 
 
 def _to_predictions(

@@ -1,8 +1,7 @@
 """What prediction needs of a model, whoever trained it: its windows of a record, and its answer to them."""
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -10,21 +9,24 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cache.reader import Store
-from ecg.decisions import Decided
+from cache.schema import SEX_CODES
+from ecg.decisions import AugustRule, Decided
 from ecg.errors import ConfigError
 from ecg.filters import filter_zero_phase
 from ecg.models.build import ModelConfig
+from ecg.patient import make_patient_features
 from ecg.quality import compute_scale
-from ecg.record import Record
+from ecg.recording import Recording
 from ecg.resample import resample
-from ecg.snomed import EQUIVALENTS, SCORED_CODES
+from ecg.snomed import representative
+from ecg.threshold_rule import ThresholdRule
 from ecg.window import WindowConfig, plan_windows
 from pipeline.batch import Batch, cut_record
 from pipeline.batches import WindowBatches
-from pipeline.convert import check_checksum, to_clean_microvolts
-from pipeline.inference import compute_logits, pool_scores
+from pipeline.convert import lead_offsets
+from pipeline.feeds import Windows
+from pipeline.inference import WindowLogits, compute_window_logits
 from pipeline.run_folder import TrainedModel
-from pipeline.wfdb_io import read_record
 
 
 class Predictor(Protocol):
@@ -35,65 +37,78 @@ class Predictor(Protocol):
         """What the columns of its predictions are called."""
 
     @property
+    def leads(self) -> tuple[str, ...]:
+        """The leads it is fed, in order."""
+
+    @property
+    def thresholds(self) -> tuple[float | None, ...]:
+        """Above which score each column's label is 1; None where another rule decides."""
+
+    @property
     def network(self) -> nn.Module:
         """Its network, which runs on the device that it was moved to."""
 
     def check_store(self, store: Store) -> None:
         """Raise ConfigError if the store is not made for it."""
 
-    def read_windows(self, path: Path, row: int) -> Batch:
-        """All windows of the WFDB record at `path`, as record number `row`; raises what reading raises."""
+    def cut_recording(self, recording: Recording, row: int) -> Windows:
+        """All windows of a recording that has the model's leads, as record number `row`."""
 
-    def cut_windows(self, store: Store, rows: NDArray[np.integer], batch_size: int) -> Iterable[Batch]:
+    def cut_windows(self, store: Store, rows: NDArray[np.integer], batch_size: int) -> Iterable[Windows]:
         """All windows of some of a store's records."""
 
-    def predict(self, batches: Iterable[Batch], device: torch.device) -> Decided:
+    def predict(self, batches: Iterable[Any], device: torch.device) -> Decided:
         """Labels and scores of the records whose windows these are, all windows of each."""
 
 
 class OwnPredictor:
-    """A model that this program trained: the mean of scores over windows, against a threshold for each class.
-
-    Scores and labels come in the 27 scored codes, equivalent ones alike, as the official evaluator reads them.
-    """
-
-    classes = SCORED_CODES
+    """A model that this program trained: its output layer, and the rule it was trained with."""
 
     def __init__(self, trained: TrainedModel) -> None:
         self.trained = trained
         self.network = trained.network
+        self.classes = trained.rule.classes
         self.config = trained.config
         self.windows = WindowConfig(window_length=trained.config.window_length)
-        column = {code: number for number, code in enumerate(trained.codes)}
-        self._columns = [column.get(EQUIVALENTS.get(code, code)) for code in SCORED_CODES]
+        self.leads = trained.config.leads
+        self.thresholds = _thresholds_of(trained.rule)
 
     def check_store(self, store: Store) -> None:
         """Raise ConfigError if the store has other leads or another rate."""
         check_fit(store, self.config)
 
-    def read_windows(self, path: Path, row: int) -> Batch:
-        """All windows of one record, as the store would give them but for the rounding to whole microvolts."""
-        record, signal_uv = read_microvolts(path, self.config.leads)
-        signal_uv = resample(signal_uv, record.fs, self.config.fs)
+    def cut_recording(self, recording: Recording, row: int) -> Batch:
+        """All windows of one recording, as the store would give them but for the rounding to whole microvolts."""
+        recording = recording.complete(self.leads)
+        signal_uv = resample(recording.signal_uv, recording.fs, self.config.fs)
         signal_uv = filter_zero_phase(signal_uv, self.config.fs, highpass=self.config.highpass, notch=self.config.notch)
+        signal_uv = signal_uv - lead_offsets(signal_uv)[:, None].astype(np.float32)  # as the store has it
         plan = plan_windows(np.array([signal_uv.shape[1]]), self.windows)
-        return cut_record(signal_uv, plan, scale=float(compute_scale(signal_uv)), row=row)
+        age = np.nan if recording.age is None else recording.age
+        patient = make_patient_features([age], [SEX_CODES[recording.sex]])[0]
+        return cut_record(signal_uv, plan, scale=float(compute_scale(signal_uv)), row=row, patient=patient)
 
     def cut_windows(self, store: Store, rows: NDArray[np.integer], batch_size: int) -> Iterable[Batch]:
         """All windows of some of a store's records, in the store's order."""
         return WindowBatches(store, rows, self.windows, batch_size=batch_size)
 
+    def compute_logits(self, batches: Iterable[Batch], device: torch.device) -> WindowLogits:
+        """Logits of every window, each record's in order."""
+        found = compute_window_logits(self.network, batches, normalisation=self.config.normalisation, device=device)
+        return found.sorted()
+
     def predict(self, batches: Iterable[Batch], device: torch.device) -> Decided:
         """Labels and scores of records; 0 for a class that the model lacks."""
-        logits, record = compute_logits(self.network, batches, normalisation=self.config.normalisation, device=device)
-        rows, own = pool_scores(logits, record)
-        above = own > self.trained.thresholds
-        labels = np.zeros((len(rows), len(SCORED_CODES)), np.uint8)
-        scores = np.zeros(labels.shape)
-        for place, column in enumerate(self._columns):
-            if column is not None:
-                labels[:, place], scores[:, place] = above[:, column], own[:, column]
-        return Decided(rows, labels, scores)
+        found = self.compute_logits(batches, device)
+        scores = self.trained.output_layer.compute_scores(found.logits)
+        return self.trained.rule.decide(scores.double().cpu().numpy(), found.record.cpu().numpy())
+
+
+def _thresholds_of(rule: ThresholdRule | AugustRule) -> tuple[float | None, ...]:
+    if not isinstance(rule, ThresholdRule):
+        return (None,) * len(rule.classes)
+    stated = dict(zip(rule.merged, map(float, rule.thresholds), strict=True))
+    return tuple(stated[representative(code)] for code in rule.classes)
 
 
 def check_fit(store: Store, config: ModelConfig) -> None:
@@ -109,11 +124,3 @@ def check_fit(store: Store, config: ModelConfig) -> None:
             f"{store.path}: high-pass and notch filter at {stored[0]} and {stored[1]} Hz; the model expects "
             f"{expected[0]} and {expected[1]}: build such a store, or predict on the records themselves"
         )
-
-
-def read_microvolts(path: Path, leads: tuple[str, ...]) -> tuple[Record, NDArray[np.float32]]:
-    """A WFDB record and its samples in µV, invalid ones interpolated; float32 (lead, sample)."""
-    record = read_record(path, leads)
-    check_checksum(record)
-    signal_uv, _, _ = to_clean_microvolts(record)
-    return record, signal_uv

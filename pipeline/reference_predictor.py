@@ -2,21 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from cache.reader import Store
-from ecg.decisions import Decided
+from ecg.decisions import APRIL_OUTPUTS, AprilRule, Decided
 from ecg.errors import ConfigError
+from ecg.recording import Recording
 from ecg.reference_input import MIN_PIECE, is_decimated, resample_as_reference, samples_from_header
 from ecg.window import WindowConfig, plan_windows
 from pipeline.batch import Batch, cut_record
 from pipeline.batches import WindowBatches
 from pipeline.inference import WindowLogits, compute_window_logits
-from pipeline.predictor import check_fit, read_microvolts
+from pipeline.predictor import check_fit
 from pipeline.reference_folder import ReferenceModel
 
 
@@ -32,6 +32,8 @@ class ReferencePredictor:
         self.network = model.network
         self.classes = model.rule.classes
         self.config = model.config
+        self.leads = model.config.leads
+        self.thresholds = _thresholds_of(model)
         self.windows = WindowConfig(window_length=model.config.window_length, min_piece=MIN_PIECE)
 
     def check_store(self, store: Store) -> None:
@@ -46,11 +48,11 @@ class ReferencePredictor:
                 "predict on the records themselves"
             )
 
-    def read_windows(self, path: Path, row: int) -> Batch:
-        """All windows of one record."""
-        record, signal_uv = read_microvolts(path, self.config.leads)
-        signal_uv = resample_as_reference(signal_uv, record.fs, self.config.fs)
-        length = self._length(signal_uv.shape[1], record.n_samples, record.fs)
+    def cut_recording(self, recording: Recording, row: int) -> Batch:
+        """All windows of one recording."""
+        recording = recording.complete(self.leads)
+        signal_uv = resample_as_reference(recording.signal_uv, recording.fs, self.config.fs)
+        length = self._length(signal_uv.shape[1], recording.n_samples, recording.fs)
         return cut_record(signal_uv, plan_windows(np.array([length]), self.windows), scale=1.0, row=row)
 
     def cut_windows(self, store: Store, rows: NDArray[np.integer], batch_size: int) -> Iterator[Batch]:
@@ -85,6 +87,15 @@ class ReferencePredictor:
         found = self.compute_logits(batches, device)
         scores = self.model.output_layer.compute_scores(found.logits)
         return self.model.rule.decide(scores.double().cpu().numpy(), found.record.cpu().numpy())
+
+
+def _thresholds_of(model: ReferenceModel) -> tuple[float | None, ...]:
+    """April's threshold of each class; August decides by rank, and Normal by what it is not."""
+    rule = model.rule
+    if not isinstance(rule, AprilRule):
+        return (None,) * len(rule.classes)
+    stated = dict(zip(APRIL_OUTPUTS, map(float, rule.thresholds), strict=True))
+    return tuple(stated.get(name) for name in rule.classes)
 
 
 def _put_back(batch: Batch, offset: torch.Tensor) -> Batch:

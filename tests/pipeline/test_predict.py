@@ -13,6 +13,7 @@ from ecg.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
 from pipeline import predict as prediction
 from pipeline.ingest import build_cache
 from pipeline.predict import predict
+from pipeline.prediction_files import TABLE
 from pipeline.run_folder import load_model
 from pipeline.train import train
 from tests.conftest import TINY
@@ -23,6 +24,7 @@ def read(folder: Path) -> dict[str, Prediction]:
     return {
         path.relative_to(folder).with_suffix("").as_posix(): parse_prediction(path.read_text(), strict=True)
         for path in folder.rglob("*.csv")
+        if path.name != TABLE
     }
 
 
@@ -40,7 +42,7 @@ def test_store_and_files_give_the_same(simulated: Path, simulated_store: Path, r
 
 def test_labels_are_scores_above_thresholds_and_equivalents_agree(simulated: Path, run: Path, tmp_path: Path) -> None:
     predict([simulated / "Training_PTB"], tmp_path / "out", run)
-    thresholds = dict(zip(SCORED_CLASSES, load_model(run).thresholds, strict=True))
+    thresholds = dict(zip(SCORED_CLASSES, load_model(run).rule.thresholds, strict=True))
     for one in read(tmp_path / "out").values():
         by_code = dict(zip(one.codes, zip(one.labels, one.scores, strict=True), strict=True))
         for code, (label, score) in by_code.items():
@@ -119,7 +121,9 @@ def test_existing_predictions_are_not_overwritten(simulated: Path, run: Path, tm
 
 
 def test_bad_arguments_are_named(simulated: Path, run: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere: does not exist; expected a folder of WFDB records, or a record"):
+    with pytest.raises(
+        InputError, match="nowhere: does not exist; expected a store, a folder of recordings, a tarball, or a recording"
+    ):
         predict([tmp_path / "nowhere"], tmp_path / "out", run)
     with pytest.raises(RunFolderError, match="no such run folder"):
         predict([simulated], tmp_path / "out", tmp_path / "no-run")

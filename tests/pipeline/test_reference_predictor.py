@@ -13,11 +13,18 @@ from ecg.decisions import APRIL_CLASSES
 from ecg.errors import ConfigError
 from ecg.prediction import parse_prediction
 from pipeline.ingest import build_cache
+from pipeline.inputs.wfdb_records import read_wfdb
 from pipeline.predict import make_predictor, predict
+from pipeline.prediction_files import TABLE
 from tests.pipeline.reference_folders import LAYERS_OF_CHOICE, write_april, write_august
 from tests.records import pulses_uv, write_record
 
 CPU = torch.device("cpu")
+
+
+def csv_files(folder):
+    """The Challenge's, without the table of them all."""
+    return [path for path in folder.glob("*.csv") if path.name != TABLE]
 
 
 def naive_windows(signal_uv, fs, *, fs_out=400, length=4096, generation="august"):
@@ -64,7 +71,7 @@ def test_windows_are_cut_as_the_generation_did(tmp_path: Path, generation: str, 
     folder = write_august(tmp_path / "run") if generation == "august" else write_april(tmp_path / "run")
     predictor = make_predictor(folder)
     signal = pulses_uv(n_samples, seed=n_samples)
-    windows = predictor.read_windows(write_record(tmp_path, "ecg", signal), 0)
+    windows = predictor.cut_recording(read_wfdb(write_record(tmp_path, "ecg", signal)), 0)
     expected = naive_windows(signal, 500, generation=generation)
     np.testing.assert_allclose(windows.signal / 1000, expected, atol=1e-5)
     if n_samples == 7621:
@@ -75,7 +82,7 @@ def test_windows_are_cut_as_the_generation_did(tmp_path: Path, generation: str, 
 def test_a_rest_needs_two_thousand_samples_whatever_the_window(tmp_path: Path, length: int, seconds: int) -> None:
     predictor = make_predictor(write_august(tmp_path / "run", seq_length=length))
     signal = pulses_uv(500 * seconds)
-    windows = predictor.read_windows(write_record(tmp_path, "ecg", signal), 0)
+    windows = predictor.cut_recording(read_wfdb(write_record(tmp_path, "ecg", signal)), 0)
     np.testing.assert_allclose(windows.signal / 1000, naive_windows(signal, 500, length=length), atol=1e-5)
 
 
@@ -89,7 +96,7 @@ def test_logits_at_every_rate_are_the_naive_ones(tmp_path: Path, fs: int, fs_out
     predictor = make_predictor(folder)
     signal = pulses_uv(13 * fs + 7, fs=fs, seed=5)
     path = write_record(tmp_path, "ecg", signal, fs=fs)
-    found = predictor.compute_logits([predictor.read_windows(path, 0)], CPU).logits
+    found = predictor.compute_logits([predictor.cut_recording(read_wfdb(path), 0)], CPU).logits
     expected = naive_logits(predictor.network, naive_windows(signal, fs, fs_out=fs_out, length=1024))
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
@@ -104,9 +111,9 @@ def test_files_and_store_give_the_same(
     source = simulated / "Training_CPSC"
     predict([source], tmp_path / "files", folder)
     predict([simulated_store], tmp_path / "store", folder)
-    files = {path.stem: parse_prediction(path.read_text(), strict=True) for path in (tmp_path / "files").glob("*.csv")}
+    files = {path.stem: parse_prediction(path.read_text(), strict=True) for path in csv_files(tmp_path / "files")}
     assert files
-    assert len(list((tmp_path / "store").glob("*.csv"))) == 80
+    assert len(csv_files(tmp_path / "store")) == 80
     for name, one in files.items():
         other = parse_prediction((tmp_path / "store" / f"{name}.csv").read_text(), strict=True)
         assert one.codes == other.codes
@@ -124,7 +131,7 @@ def test_offsets_of_the_store_are_put_back(tmp_path: Path) -> None:
     assert store.column("record/offset")[0, 3] > 10_000
     predictor = make_predictor(write_august(tmp_path / "run"))
     (stored,) = predictor.cut_windows(store, np.array([0]), 64)
-    read = predictor.read_windows(path, 0)
+    read = predictor.cut_recording(read_wfdb(path), 0)
     np.testing.assert_allclose(stored.signal, read.signal, atol=0.51)
     assert not stored.signal[:, :, : int(stored.pad[0])].any()
 
@@ -144,7 +151,7 @@ def test_a_store_that_was_resampled_otherwise_is_refused(tmp_path: Path) -> None
 def test_april_predictions_have_aprils_names(simulated: Path, tmp_path: Path) -> None:
     folder = write_april(tmp_path / "run", "LSTM")
     predict([simulated / "Training_PTB"], tmp_path / "out", folder)
-    for path in (tmp_path / "out").glob("*.csv"):
+    for path in csv_files(tmp_path / "out"):
         one = parse_prediction(path.read_text(), strict=True)
         assert one.codes == APRIL_CLASSES
         labels = dict(zip(one.codes, one.labels, strict=True))
@@ -155,5 +162,5 @@ def test_a_choice_is_one_class_or_none(simulated: Path, tmp_path: Path) -> None:
     """Through everything: of the two classes of a softmax no record gets both."""
     folder = write_august(tmp_path / "run", LAYERS_OF_CHOICE["softmax"], scale_by_n_predictions=[1.0, 1.0])
     predict([simulated / "Training_CPSC"], tmp_path / "out", folder)
-    for path in (tmp_path / "out").glob("*.csv"):
+    for path in csv_files(tmp_path / "out"):
         assert sum(parse_prediction(path.read_text(), strict=True).labels) <= 1

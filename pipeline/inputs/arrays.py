@@ -1,0 +1,66 @@
+"""NumPy's `.npy`, and `.mat` files without a header beside them: bare arrays, about which everything must be told.
+
+One axis must be as long as there are leads; where both are, leads come first, as in the Challenge's `val`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.errors import SignalError
+from ecg.recording import Recording, make_recording
+from pipeline.inputs.foreign import reading
+from pipeline.inputs.told import InputConfig, require_fs, require_leads, require_units
+
+VARIABLE = "val"
+"""Name of the array in the Challenge's `.mat` files."""
+
+
+def read_npy(path: Path, told: InputConfig) -> Recording:
+    """The recording in an `.npy` file.
+
+    Raises
+    ------
+    SignalError
+        If it cannot be read, or what it does not say was not told.
+    """
+    with reading(path, "a NumPy array"):
+        # mapped, so that a header that promises more than the file holds costs nothing
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return _to_recording(path, array, told)
+
+
+def read_mat(path: Path, told: InputConfig) -> Recording:
+    """The recording in a MATLAB file of version 4 to 7: its array `val`, or its only one.
+
+    Raises
+    ------
+    SignalError
+        If it cannot be read, or what it does not say was not told.
+    """
+    from scipy.io import loadmat
+
+    with reading(path, "a MATLAB file"):
+        held = {name: values for name, values in loadmat(path).items() if not name.startswith("__")}
+    arrays = {name: values for name, values in held.items() if isinstance(values, np.ndarray) and values.ndim == 2}
+    name = VARIABLE if VARIABLE in arrays else next(iter(arrays), None)
+    if name is None or (name != VARIABLE and len(arrays) > 1):
+        raise SignalError(f"{path.name}: holds {', '.join(held) or 'nothing'}; expected one table of samples, or `val`")
+    return _to_recording(path, arrays[name], told)
+
+
+def _to_recording(path: Path, array: NDArray, told: InputConfig) -> Recording:
+    name = path.stem
+    if array.ndim != 2 or array.dtype.kind not in "iuf" or not array.size:
+        raise SignalError(
+            f"{name}: {array.dtype} of shape {array.shape}; expected numbers in two dimensions, leads and samples"
+        )
+    leads = told.lead_names
+    if leads is not None and array.shape[0] != len(leads) and array.shape[1] == len(leads):
+        array = array.T
+    leads = require_leads(None, told, name, array.shape[0] if leads is not None else min(array.shape))
+    fs, factor = require_fs(None, told, name), require_units(None, told, name)
+    with reading(path, "an array of samples"), np.errstate(over="ignore", invalid="ignore"):
+        signal_uv = np.asarray(array, np.float64) * factor
+    return make_recording(name, signal_uv, leads, fs)

@@ -1,0 +1,49 @@
+"""One door to all readers: a found file becomes a recording with the leads that are wanted."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ecg.errors import SignalError
+from ecg.recording import Recording
+from pipeline.inputs.arrays import read_mat, read_npy
+from pipeline.inputs.dicom import read_dicom
+from pipeline.inputs.edf import read_edf
+from pipeline.inputs.finding import FoundInput
+from pipeline.inputs.tables import read_table
+from pipeline.inputs.told import InputConfig
+from pipeline.inputs.wfdb_records import read_wfdb
+
+_READERS: dict[str, Callable[[Path, InputConfig], Recording]] = {
+    "wfdb": lambda path, told: read_wfdb(path),
+    "edf": read_edf,
+    "dicom": read_dicom,
+    "table": read_table,
+    "npy": read_npy,
+    "mat": read_mat,
+}
+
+
+def read_input(found: FoundInput, told: InputConfig, name: str) -> Recording:
+    """A recording as its file has it: whatever leads there are.
+
+    Raises
+    ------
+    ChecksumError, HeaderError, LeadError, SignalError
+        If it cannot be read, or lacks what was not told either.
+    """
+    return replace(_READERS[found.kind](found.path, told), name=name)
+
+
+def read_complete(found: FoundInput, leads: Sequence[str], told: InputConfig, name: str) -> Recording:
+    """A recording with just these leads, in this order.
+
+    Raises
+    ------
+    ChecksumError, HeaderError, LeadError, SignalError
+        As `read_input`; and if a lead cannot be had, or no lead has any deflection, unless told otherwise.
+    """
+    recording = read_input(found, told, name).complete(leads, missing=told.missing_leads)
+    if recording.is_flat and not told.keep_flat:
+        raise SignalError(f"{name}: no deflection in any lead; there is nothing to tell from it (--keep-flat predicts)")
+    return recording

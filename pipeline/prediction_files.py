@@ -1,0 +1,159 @@
+"""What a prediction leaves on disk: a Challenge CSV for each record, one table of them all, and JSON for programs.
+
+The table and the JSON are written as records come, so that a million of them need no memory, and have their names only
+when they are whole.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+
+from cache.schema import Reject
+from ecg.errors import InputError
+from ecg.prediction import Prediction, format_prediction
+from ecg.snomed import abbreviation_of, name_of
+
+TABLE = "predictions.csv"
+TABLE_COLUMNS = ("record", "class", "name", "score", "label", "threshold", "quality")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordFacts:
+    """What is known of a record beside its prediction.
+
+    Attributes
+    ----------
+    source, file : the input it was found under, and its path in it or its name in a store
+    fs : sampling frequency of the source, Hz
+    derived, zeroed : leads that were calculated from others, and leads that were missing and are zeros
+    quality : what is not as it should be, in words; "" for nothing
+    """
+
+    record: str
+    source: str
+    file: str
+    fs: float
+    duration_s: float
+    age: float | None = None
+    sex: str | None = None
+    derived: tuple[str, ...] = ()
+    zeroed: tuple[str, ...] = ()
+    quality: str = ""
+
+
+class PredictionFiles:
+    """Writes predictions; a context, at whose end the table and the JSON get their names.
+
+    Parameters
+    ----------
+    output : folder, which must exist
+    thresholds : of each class, None where another rule decides
+    json_path : None for none
+    model : named in the JSON
+    table : write the table, too
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        thresholds: Sequence[float | None],
+        json_path: Path | None = None,
+        *,
+        model: str = "",
+        table: bool = True,
+    ) -> None:
+        self.output, self.json_path, self.model, self.has_table = output, json_path, model, table
+        self.thresholds = tuple(thresholds)
+        self.n_written = 0
+        self._folders: set[Path] = {output}
+
+    def __enter__(self) -> Self:
+        self._table: IO[str] | None = None
+        self._json: IO[str] | None = None
+        if self.has_table:
+            self._table = _open_partial(self.output / TABLE)
+            csv.writer(self._table, lineterminator="\n").writerow(TABLE_COLUMNS)
+        if self.json_path is not None:
+            self.json_path.parent.mkdir(parents=True, exist_ok=True)
+            self._json = _open_partial(self.json_path)
+            self._json.write('{"model": ' + json.dumps(self.model, ensure_ascii=False) + ', "records": [')
+        return self
+
+    def write(self, prediction: Prediction, facts: RecordFacts) -> None:
+        """One record's prediction, to all files."""
+        path = self.output / f"{prediction.record_name}.csv"
+        if path.parent not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(path.parent)
+        replace_text(path, format_prediction(prediction))
+        rows = list(zip(prediction.codes, prediction.scores, prediction.labels, self.thresholds, strict=True))
+        if self._table is not None:
+            csv.writer(self._table, lineterminator="\n").writerows(
+                (facts.record, code, name_of(code), np.float32(score), label, "" if at is None else at, facts.quality)
+                for code, score, label, at in rows
+            )
+        if self._json is not None:
+            self._json.write("\n" if self.n_written == 0 else ",\n")
+            json.dump(asdict(facts) | {"classes": [_class(*row) for row in rows]}, self._json, ensure_ascii=False)
+        self.n_written += 1
+
+    def finish(self, rejects: Sequence[Reject]) -> None:
+        """Give the table and the JSON their names; `rejects` are named in the JSON."""
+        if self._table is not None:
+            _rename(self._table, self.output / TABLE)
+        if self._json is not None and self.json_path is not None:
+            skipped = [{"record": one.record, "source": one.dataset, "reason": one.reason} for one in rejects]
+            self._json.write('\n], "skipped": ' + json.dumps(skipped, ensure_ascii=False) + "}\n")
+            _rename(self._json, self.json_path)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in (self._table, self._json):
+            if file is not None and not file.closed:  # not finished: leave nothing that looks whole
+                file.close()
+                Path(file.name).unlink(missing_ok=True)
+
+
+def check_output(output: Path, *, force: bool) -> None:
+    """Refuse a folder for predictions that is a file, or that holds some already.
+
+    Raises
+    ------
+    InputError
+        Saying which, unless `force` allows the second.
+    """
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: is a file; expected a folder for the predictions")
+    if not force and output.is_dir() and any(output.glob("*.csv")):
+        raise InputError(f"{output}: holds CSV files already; choose another --output, or --force to write into it")
+
+
+def _class(code: str, score: float, label: int, threshold: float | None) -> dict[str, Any]:
+    names = {"code": code, "abbreviation": abbreviation_of(code), "name": name_of(code)}
+    return names | {"score": round(float(score), 9), "threshold": threshold, "label": int(label)}
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write whole or not at all; not flushed to the disk file by file, which would take longer than predicting."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _open_partial(path: Path) -> IO[str]:
+    return path.with_name(f"{path.name}.{os.getpid()}.partial").open("w", encoding="utf-8", newline="")
+
+
+def _rename(file: IO[str], path: Path) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
+    Path(file.name).replace(path)

@@ -1,0 +1,130 @@
+"""Recordings read, cut into windows and collected into groups by threads, while the network works on the group before.
+
+Two threads read; a third collects, so that what waits is a group or two and never depends on how many recordings
+there are. A group is of whole recordings: a recurrent head and the mean over windows want all windows of each.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import repeat
+
+from cache.schema import Reject
+from ecg.errors import EcgError
+from ecg.recording import Recording, describe_quality, doubt_amplitude
+from pipeline.feeds import Windows, call_record, join_windows, piece_of
+from pipeline.inputs.finding import FoundInput
+from pipeline.inputs.reading import read_complete
+from pipeline.inputs.told import InputConfig
+from pipeline.prediction_files import RecordFacts
+from pipeline.predictor import Predictor
+from pipeline.prefetch import prefetch
+
+READERS = 2
+RECORDS_AHEAD = 8
+"""Recordings that wait to be collected; half an hour of twelve leads is 35 MB."""
+GROUPS_AHEAD = 2
+
+
+@dataclass(slots=True)
+class Group:
+    """Some recordings, and those that could not be read.
+
+    Attributes
+    ----------
+    facts : of the recordings, in order
+    batches : the windows of each, which call it by its place in `facts`, as the predictor wants them
+    rejects : what could not be read, and why
+    """
+
+    facts: list[RecordFacts] = field(default_factory=list)
+    batches: list[Windows] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    @property
+    def n_windows(self) -> int:
+        """Windows of all its recordings."""
+        return sum(map(len, self.batches))
+
+    def split(self, batch_size: int) -> Iterator[Windows]:
+        """Its windows in batches of at most so many, as equally long as can be."""
+        joined = join_windows(self.batches)
+        n_batches = -(-len(joined) // batch_size)
+        for number in range(n_batches):
+            yield piece_of(joined, number, n_batches)
+
+
+def read_groups(
+    named: Iterable[tuple[str, FoundInput]],
+    predictor: Predictor,
+    told: InputConfig,
+    *,
+    batch_size: int,
+    change: Callable[[Recording], Recording] | None = None,
+) -> Iterator[Group]:
+    """Recordings in groups of at least `batch_size` windows, the first smaller, the last of whatever is left.
+
+    Parameters
+    ----------
+    named : recordings by what they are called
+    change : what to do to each before it is cut
+    """
+    jobs = (partial(_read, name, found, predictor, told, change) for name, found in named)
+    groups = _collect(prefetch(jobs, threads=READERS, ahead=RECORDS_AHEAD), batch_size)
+    with closing(prefetch(repeat(partial(next, groups, None)), threads=1, ahead=GROUPS_AHEAD)) as ahead:
+        for group in ahead:
+            if group is None:
+                return
+            yield group
+
+
+def _read(
+    name: str,
+    found: FoundInput,
+    predictor: Predictor,
+    told: InputConfig,
+    change: Callable[[Recording], Recording] | None,
+) -> tuple[RecordFacts, Windows] | Reject:
+    """One recording's windows; a reject if it cannot be read."""
+    try:
+        recording = read_complete(found, predictor.leads, told, name)
+        if change is not None:
+            recording = change(recording)
+        return _facts_of(recording, found), predictor.cut_recording(recording, 0)
+    except EcgError as error:
+        return Reject(dataset=found.source, record=name, stage="read", reason=str(error))
+
+
+def _collect(read: Iterable[tuple[RecordFacts, Windows] | Reject], batch_size: int) -> Iterator[Group]:
+    # the first group is small, so that the network need not wait long for it
+    group, enough = Group(), max(1, batch_size // 4)
+    for one in read:
+        if isinstance(one, Reject):
+            group.rejects.append(one)
+            continue
+        facts, windows = one
+        call_record(windows, len(group.facts))
+        group.facts.append(facts)
+        group.batches.append(windows)
+        if group.n_windows >= enough:
+            yield group
+            group, enough = Group(), batch_size
+    if group.facts or group.rejects:
+        yield group
+
+
+def _facts_of(recording: Recording, found: FoundInput) -> RecordFacts:
+    doubt = doubt_amplitude(recording.amplitude_uv)
+    return RecordFacts(
+        record=recording.name,
+        source=found.source,
+        file=found.relative,
+        fs=recording.fs,
+        duration_s=round(recording.duration_s, 3),
+        age=recording.age,
+        sex=recording.sex,
+        derived=recording.derived,
+        zeroed=recording.zeroed,
+        quality="; ".join(text for text in (describe_quality(recording), doubt) if text),
+    )

@@ -1,0 +1,150 @@
+"""What counts as a recording in a folder, what it is called, and what a tarball may hold."""
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecg.errors import InputError
+from pipeline.inputs.finding import find_inputs, is_tarball, name_inputs
+from pipeline.inputs.tarballs import unpacked
+from pipeline.inputs.told import InputConfig
+from tests.pipeline.inputs.files import write_dicom, write_edf, write_table
+from tests.records import pulses_uv, write_record
+
+SIGNAL = pulses_uv(500)
+NOTHING = InputConfig()
+
+
+def kinds_of(*inputs: Path, told: InputConfig = NOTHING) -> dict[str, str]:
+    return {name: found.kind for name, found in name_inputs(find_inputs(inputs, told))}
+
+
+def test_a_folder_of_everything(tmp_path: Path) -> None:
+    write_record(tmp_path / "wfdb" / "g1", "A0001", SIGNAL)
+    write_edf(tmp_path / "holter" / "one.EDF", SIGNAL)
+    write_edf(tmp_path / "holter" / "two.bdf", SIGNAL)
+    write_dicom(tmp_path / "pacs" / "three.dcm", SIGNAL)
+    write_dicom(tmp_path / "pacs" / "IM0001", SIGNAL)
+    write_table(tmp_path / "four.csv", SIGNAL)
+    (tmp_path / "patients.csv").write_text("record,patient_id\nA0001,7\n")
+    (tmp_path / "RECORDS").write_text("A0001\n")
+    (tmp_path / ".hidden.csv").write_text("I,II\n1,2\n")
+    (tmp_path / "pacs" / "DICOMDIR").write_bytes((tmp_path / "pacs" / "IM0001").read_bytes())
+    np.save(tmp_path / "weights.npy", np.zeros(3))
+    expected = {"A0001": "wfdb", "one": "edf", "two": "edf", "three": "dicom", "IM0001": "dicom", "four": "table"}
+    assert kinds_of(tmp_path) == expected
+    # told what bare arrays hold, they count
+    bare = {"weights": "npy", "patients": "table"}
+    assert kinds_of(tmp_path, told=InputConfig(fs=500)) == expected | bare
+
+
+def test_bare_arrays_count_where_there_is_nothing_else(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", SIGNAL)
+    assert kinds_of(tmp_path) == {"a": "npy"}
+    (tmp_path / "b.mat").write_bytes(b"")
+    assert kinds_of(tmp_path) == {"a": "npy", "b": "mat"}
+
+
+def test_single_recordings_by_whatever_name(tmp_path: Path) -> None:
+    write_record(tmp_path, "A0001", SIGNAL)
+    for name in ("A0001", "A0001.hea", "A0001.mat"):
+        assert kinds_of(tmp_path / name) == {"A0001": "wfdb"}
+    assert kinds_of(tmp_path / "A0001", tmp_path) == {"A0001": "wfdb"}  # by two ways, once
+    write_dicom(tmp_path / "nameless", SIGNAL)
+    write_edf(tmp_path / "x.edf", SIGNAL).rename(tmp_path / "x.rec")
+    write_table(tmp_path / "y.asc", SIGNAL)
+    assert kinds_of(tmp_path / "nameless", tmp_path / "x.rec", tmp_path / "y.asc") == {
+        "nameless": "dicom",
+        "x.rec": "edf",
+        "y.asc": "table",
+    }
+
+
+def test_same_names_are_told_apart_by_folder_then_by_suffix(tmp_path: Path) -> None:
+    for folder in ("p1", "p2"):
+        write_record(tmp_path / folder, "ecg", SIGNAL)
+    write_edf(tmp_path / "p2" / "ecg.edf", SIGNAL)
+    write_edf(tmp_path / "other.edf", SIGNAL)
+    assert set(kinds_of(tmp_path)) == {"p1/ecg", "p2/ecg.hea", "p2/ecg.edf", "other"}
+    for number in (1, 2):
+        write_record(tmp_path / f"in{number}" / "same", "ecg", SIGNAL)
+    with pytest.raises(InputError, match=r"a second same/ecg\.hea in the inputs; name one input at a time"):
+        kinds_of(tmp_path / "in1", tmp_path / "in2")
+
+
+def test_links_that_go_in_circles_end(tmp_path: Path) -> None:
+    write_record(tmp_path / "data", "A0001", SIGNAL)
+    os.symlink(tmp_path / "data", tmp_path / "data" / "again")
+    assert kinds_of(tmp_path / "data") == {"A0001": "wfdb"}
+
+
+def test_nothing_to_find_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no recording there; expected WFDB headers"):
+        kinds_of(tmp_path)
+    with pytest.raises(InputError, match="nowhere: does not exist; expected a store, a folder of recordings"):
+        kinds_of(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tgz", "tar.bz2", "tar.xz"])
+def test_tarball(tmp_path: Path, suffix: str) -> None:
+    write_record(tmp_path / "in" / "deep" / "down", "A0001", SIGNAL)
+    write_edf(tmp_path / "in" / "x.edf", SIGNAL)
+    archive, mode = tmp_path / f"all.{suffix}", {"tgz": "gz"}.get(suffix, suffix.removeprefix("tar").removeprefix("."))
+    with tarfile.open(archive, f"w:{mode}") as tar:
+        tar.add(tmp_path / "in", ".")
+    assert is_tarball(archive)
+    with unpacked([archive, tmp_path / "in"], tmp_path / "new" / "out") as (folder, unchanged):
+        assert unchanged == tmp_path / "in"
+        assert kinds_of(folder) == {"A0001": "wfdb", "x": "edf"}
+        assert next(iter(find_inputs([folder], NOTHING))).source == "all"
+        assert folder.is_relative_to(tmp_path / "new" / "out")
+    assert not list((tmp_path / "new" / "out").iterdir())
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, link, 4 if kind == tarfile.REGTYPE else 0
+    return info
+
+
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [
+        (member("../evil"), r"'\.\./evil': leads out of the tarball's own folder"),
+        (member("/tmp/evil-absolute"), "'/tmp/evil-absolute': leads out of"),
+        (member("link", tarfile.SYMTYPE, "/etc"), "'link': a link, a device or another special member"),
+        (member("hard", tarfile.LNKTYPE, "A0001"), "'hard': a link, a device or another special member"),
+        (member("pipe", tarfile.FIFOTYPE), "'pipe': a link, a device or another special member"),
+    ],
+)
+def test_a_tarball_that_reaches_out_is_refused(tmp_path: Path, info: tarfile.TarInfo, message: str) -> None:
+    archive = tmp_path / "evil.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.addfile(member("fine"), io.BytesIO(b"fine"))
+        tar.addfile(info, io.BytesIO(b"evil") if info.size else None)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match=message), unpacked([archive], tmp_path / "out"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["evil.tar", "out"] or not list((tmp_path / "out").iterdir())
+    assert not list((tmp_path / "out").iterdir())
+    assert not Path("/tmp/evil-absolute").exists()
+
+
+def test_a_tarball_that_is_cut_short_or_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_record(tmp_path / "in", "A0001", SIGNAL)
+    archive = tmp_path / "all.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(tmp_path / "in", ".")
+    content = archive.read_bytes()
+    archive.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"all\.tar\.gz: not a whole tarball \(.*\); fetch it again"):
+        with unpacked([archive], tmp_path):
+            pass
+    archive.write_bytes(content)
+    monkeypatch.setattr("pipeline.inputs.tarballs.SPARE_BYTES", 2**60)
+    with pytest.raises(InputError, match="does not fit the disk of"), unpacked([archive], tmp_path):
+        pass

@@ -1,0 +1,339 @@
+"""Every kind of file gives back the samples that were written into it, and says what it lacks or what is wrong."""
+
+import re
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import edfio
+import numpy as np
+import pytest
+from pydicom import dcmread
+from scipy.io import savemat
+
+from ecg.errors import ConfigError, EcgError, LeadError, SignalError
+from ecg.leads import LEADS
+from ecg.quality import LeadFlag
+from ecg.recording import Recording
+from pipeline.inputs.arrays import read_mat, read_npy
+from pipeline.inputs.dicom import read_dicom
+from pipeline.inputs.edf import read_edf
+from pipeline.inputs.finding import find_inputs
+from pipeline.inputs.tables import names_leads, read_table
+from pipeline.inputs.told import InputConfig
+from pipeline.inputs.wfdb_records import read_wfdb
+from tests.pipeline.inputs.files import write_dicom, write_edf, write_table
+from tests.records import mat_bytes, pulses_uv, write_record
+
+SIGNAL = pulses_uv(1500, seed=3)
+NOTHING = InputConfig()
+ALL = InputConfig(fs=500, units="mV", leads=("standard",))
+BACKWARDS = tuple(reversed(LEADS))
+
+
+def check(recording: Recording, signal=SIGNAL, *, leads=LEADS, fs: float = 500, atol: float = 1e-3) -> None:
+    assert (recording.leads, recording.fs) == (leads, fs)
+    assert recording.signal_uv.dtype == np.float32
+    np.testing.assert_allclose(recording.signal_uv, signal, atol=atol)
+
+
+def test_wfdb(tmp_path: Path) -> None:
+    check(read_wfdb(write_record(tmp_path, "ecg", SIGNAL)), atol=0)
+
+
+def test_wfdb_needs_only_its_standard_leads_calibrated(tmp_path: Path) -> None:
+    header = write_record(tmp_path, "ecg", SIGNAL[:3], leads=("II", "resp", "I"))
+    header.write_text(
+        header.read_text().replace("1000/mV 16 0", "0/mV 16 0", 2).replace("0/mV 16 0", "1000/mV 16 0", 1)
+    )
+    assert " 0/mV" in header.read_text()
+    check(read_wfdb(header), SIGNAL[[2, 0]], leads=("I", "II"))
+
+
+def write_segments(folder: Path) -> Path:
+    """A record in two segments of 700 and 500 samples with a gap of 300 between them."""
+    first, second = write_record(folder, "w_0001", SIGNAL[:, :700]), write_record(folder, "w_0002", SIGNAL[:, 1000:])
+    assert first.exists()
+    assert second.exists()
+    header = folder / "w.hea"
+    header.write_text("w/3 12 500 1500\nw_0001 700\n~ 300\nw_0002 500\n# Age: 50\n")
+    return header
+
+
+def test_wfdb_in_several_segments(tmp_path: Path) -> None:
+    recording = read_wfdb(write_segments(tmp_path))
+    expected = SIGNAL.astype(float)
+    for row in expected:
+        row[700:1000] = np.interp(np.arange(700, 1000), [699, 1000], row[[699, 1000]])
+    check(recording, expected, atol=0.01)
+    assert (recording.lead_flags & LeadFlag.INVALID).all()
+    (found,) = find_inputs([tmp_path], NOTHING)
+    assert found.path.name == "w.hea"
+    (tmp_path / "w_0002.mat").unlink()
+    with pytest.raises(SignalError, match=r"w\.hea: .*several segments"):
+        read_wfdb(tmp_path / "w.hea")
+
+
+@pytest.mark.parametrize("suffix", ["edf", "bdf"])
+def test_edf_and_bdf(tmp_path: Path, suffix: str) -> None:
+    path = write_edf(tmp_path / f"ecg.{suffix}", SIGNAL[::-1], [f"ECG {lead}" for lead in BACKWARDS])
+    check(read_edf(path, NOTHING))
+
+
+def test_edf_in_other_units_with_a_patient_and_other_channels(tmp_path: Path) -> None:
+    patient = edfio.Patient(sex="F", birthdate=date(1950, 6, 1))
+    path = write_edf(
+        tmp_path / "ecg.edf", np.vstack([SIGNAL, SIGNAL[:1]]), [*LEADS, "Resp"], units="mV", patient=patient
+    )
+    recording = read_edf(path, NOTHING)
+    check(recording, atol=0.01)
+    assert (recording.age, recording.sex) == (69, "Female")
+
+
+def test_edf_says_what_is_wrong(tmp_path: Path) -> None:
+    path = write_edf(tmp_path / "ecg.edf", SIGNAL)
+    content = path.read_bytes()
+    path.write_bytes(content[:-500])
+    with pytest.raises(SignalError, match=r"35,500 bytes of samples; expected 36,000: the file is cut short"):
+        read_edf(path, NOTHING)
+    path.write_bytes(content[:192] + b"EDF+D" + content[197:])
+    with pytest.raises(SignalError, match=r"an interrupted recording \(EDF\+D\); expected one piece"):
+        read_edf(path, NOTHING)
+    path.write_bytes(b"garbage")
+    with pytest.raises(SignalError, match="ecg: begins unlike an EDF or BDF file"):
+        read_edf(path, NOTHING)
+    path.write_bytes(content[:252] + b"0   " + content[256:])
+    with pytest.raises(SignalError, match="0 channels in a header of 3328 bytes; the file is damaged"):
+        read_edf(path, NOTHING)
+    at = content.index(b"-32768")
+    path.write_bytes(content[:at] + b"32767 " + content[at + 6 :])
+    with pytest.raises(SignalError, match="lead I: uncalibrated, its smallest and largest value are the same"):
+        read_edf(path, NOTHING)
+    write_edf(path, SIGNAL[:2], ["EEG Fpz-Cz", "Resp"])
+    with pytest.raises(LeadError, match="channels EEG Fpz-Cz, Resp; expected some of I, II"):
+        read_edf(path, NOTHING)
+    signals = [
+        edfio.EdfSignal(samples[::step].astype(float), 500 / step, label=lead, physical_dimension="uV")
+        for samples, step, lead in ((SIGNAL[0], 1, "I"), (SIGNAL[1], 2, "II"))
+    ]
+    edfio.Edf(signals).write(path)
+    with pytest.raises(SignalError, match="leads at 250, 500 Hz; expected one"):
+        read_edf(path, NOTHING)
+
+
+def test_edf_without_a_unit_wants_to_be_told(tmp_path: Path) -> None:
+    edfio.Edf([edfio.EdfSignal(SIGNAL[0] / 1000, 500, label="I")]).write(tmp_path / "ecg.edf")
+    with pytest.raises(SignalError, match="lead I: states no units; tell them with --units mV, uV or V"):
+        read_edf(tmp_path / "ecg.edf", NOTHING)
+    check(read_edf(tmp_path / "ecg.edf", InputConfig(units="mV")), SIGNAL[:1], leads=("I",), atol=0.05)
+
+
+@pytest.mark.parametrize("coded", [True, False])
+@pytest.mark.parametrize("median_beat", [True, False])
+def test_dicom(tmp_path: Path, coded: bool, median_beat: bool) -> None:
+    path = write_dicom(tmp_path / "ecg.dcm", SIGNAL[::-1], BACKWARDS, coded=coded, median_beat=median_beat)
+    recording = read_dicom(path, NOTHING)
+    check(recording)
+    assert (recording.age, recording.sex) == (45, "Female")
+
+
+def test_dicom_sensitivity_and_padding(tmp_path: Path) -> None:
+    signal = SIGNAL.copy()
+    signal[2, 100:110] = -32768
+    recording = read_dicom(write_dicom(tmp_path / "ecg.dcm", signal, sensitivity=4.88, padding=-32768), NOTHING)
+    assert recording.lead_flags[2] & LeadFlag.INVALID
+    assert not recording.lead_flags[3] & LeadFlag.INVALID
+    np.testing.assert_allclose(recording.signal_uv[:, :100], SIGNAL[:, :100] * 4.88, rtol=1e-5)
+    assert np.abs(recording.signal_uv).max() < 30_000
+
+
+def test_dicom_says_what_is_wrong(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "ecg.dcm", SIGNAL, sensitivity=None)
+    with pytest.raises(SignalError, match="lead I: uncalibrated, the file states no sensitivity"):
+        read_dicom(path, NOTHING)
+    dataset = dcmread(path)
+    dataset.WaveformSequence[0].WaveformData = dataset.WaveformSequence[0].WaveformData[:1000]
+    dataset.save_as(path)
+    with pytest.raises(SignalError, match=r"cannot be read as a DICOM file \(ValueError: cannot reshape"):
+        read_dicom(path, NOTHING)
+    del dataset.WaveformSequence
+    dataset.save_as(path)
+    with pytest.raises(SignalError, match=r"ecg\.dcm: a DICOM file without waveforms; expected an ECG"):
+        read_dicom(path, NOTHING)
+    path.write_bytes(b"no DICOM at all")
+    with pytest.raises(SignalError, match=r"ecg\.dcm: cannot be read as a DICOM file \(InvalidDicomError"):
+        read_dicom(path, NOTHING)
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_table_that_says_all(tmp_path: Path, sign: str) -> None:
+    path = write_table(tmp_path / "ecg.csv", SIGNAL[::-1], BACKWARDS, head="# fs: 500\n# units: mV\n\n", sign=sign)
+    check(read_table(path, NOTHING), SIGNAL[::-1], leads=BACKWARDS)
+    assert names_leads(path)
+
+
+def test_table_with_decimal_commas(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "ecg.csv", SIGNAL, sign=";")
+    path.write_text(path.read_text().replace(".", ","))
+    check(read_table(path, ALL))
+
+
+def test_table_with_units_in_its_names_and_a_column_of_time(tmp_path: Path) -> None:
+    time = np.arange(1500) * 2000  # written in thousandths: milliseconds
+    path = write_table(tmp_path / "ecg.csv", np.vstack([time, SIGNAL]), ["time (ms)", *(f"{n} [mV]" for n in LEADS)])
+    check(read_table(path, NOTHING))
+
+
+def test_table_as_rdsamp_writes_it(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "ecg.csv", np.vstack([np.arange(1500) * 2, SIGNAL]), ["'Elapsed time'", *LEADS])
+    first, rest = path.read_text().split("\n", 1)
+    path.write_text(f"{first}\n'seconds',{','.join(['mV'] * 12)}\n{rest}")
+    check(read_table(path, NOTHING))
+
+
+def test_table_without_names_wants_to_be_told(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "ecg.csv", SIGNAL)
+    path.write_text(path.read_text().split("\n", 1)[1])
+    assert not names_leads(path)
+    check(read_table(path, ALL))
+    for told, message in (
+        (NOTHING, "does not name its 12 leads; tell them with --leads"),
+        (InputConfig(leads=("I", "II")), "12 columns; expected 2, for leads I, II"),
+        (InputConfig(leads=("standard",)), "states no sampling frequency; tell it with --fs"),
+        (InputConfig(leads=("standard",), fs=500), "lead I: states no units; tell them with --units mV, uV or V"),
+    ):
+        with pytest.raises(SignalError, match=f"ecg.*{message}"):
+            read_table(path, told)
+
+
+def test_empty_cells_are_missing_samples(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "ecg.csv", SIGNAL[:2], ("I", "II"))
+    lines = path.read_text().split("\n")
+    lines[11] = ",nan"
+    path.write_text("\n".join(lines))
+    recording = read_table(path, ALL)
+    expected = SIGNAL[:2].astype(float)
+    expected[:, 10] = expected[:, [9, 11]].mean(axis=1)
+    check(recording, expected, leads=("I", "II"))
+    assert (recording.lead_flags & LeadFlag.INVALID).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty; expected a line of lead names"),
+        ("I,II\n", "no line of samples below the names"),
+        ("I,II\n1,2\n1\n", "line 3: 1 cells; expected 2"),
+        ("I,II\n1,2\n1,two\n", "line 3: 'two' in column 2; expected a number"),
+        ("vx,vy\n1,2\n3,4\n", "columns vx, vy; expected some of I, II"),
+        ("I,II,V1\n1,2\n3,4\n", "3 names above 2 columns"),
+        ("I,I\n1,2\n3,4\n", "lead I occurs 2 times"),
+        ("I (furlongs)\n1\n2\n", "lead I: units 'furlongs' not understood"),
+        ("# fs: fast\nI\n1\n2\n", "fs 'fast' in a comment; expected a positive number of Hz"),
+        ("time (s),I\n0,1\n0.1,2\n0.2,2\n0.3,4\n5,3\n", "times are not evenly spaced"),
+        ("I,II\nnan,\n,\n", "no valid sample in any lead"),
+        ("I,II\n1e30,2\n1,2\n", "lead I: 1e.27 V; expected at most 1000 V"),
+    ],
+)
+def test_table_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "ecg.csv"
+    path.write_text(text)
+    told = InputConfig(fs=500) if "furlongs" in text else InputConfig(fs=500, units="mV")
+    told = InputConfig(units="mV") if "time" in text or "fast" in text else told
+    with pytest.raises(SignalError, match=message):
+        read_table(path, told).complete(("I",))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_npy(tmp_path: Path, turned: bool) -> None:
+    np.save(tmp_path / "ecg.npy", SIGNAL.T / 1000 if turned else SIGNAL / 1000)
+    check(read_npy(tmp_path / "ecg.npy", ALL))
+    with pytest.raises(SignalError, match="ecg: does not name its 12 leads"):
+        read_npy(tmp_path / "ecg.npy", NOTHING)
+
+
+def test_npy_says_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "ecg.npy"
+    for array, message in (
+        (np.zeros(5), r"float64 of shape \(5,\); expected numbers in two dimensions"),
+        (np.array([["a"]]), "expected numbers in two dimensions"),
+        (np.zeros((5, 7)), "5 columns; expected 12"),
+    ):
+        np.save(path, array)
+        with pytest.raises(SignalError, match=message):
+            read_npy(path, ALL)
+    np.save(path, SIGNAL)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(SignalError, match=r"ecg\.npy: cannot be read as a NumPy array \(ValueError"):
+        read_npy(path, ALL)
+    np.save(path, np.array([{}]), allow_pickle=True)
+    with pytest.raises(SignalError, match="cannot be read as a NumPy array"):
+        read_npy(path, ALL)
+
+
+def test_mat_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "ecg.mat"
+    told = InputConfig(fs=500, units="uV", leads=("standard",))
+    path.write_bytes(mat_bytes(SIGNAL))
+    check(read_mat(path, told))
+    savemat(path, {"signal": SIGNAL.T, "fs": "500"})
+    check(read_mat(path, told))
+    savemat(path, {"a": SIGNAL, "b": SIGNAL})
+    with pytest.raises(SignalError, match=r"ecg\.mat: holds a, b; expected one table of samples, or `val`"):
+        read_mat(path, told)
+
+
+def test_told_is_checked() -> None:
+    for values, message in (
+        ({"fs": 0}, "fs is 0; expected a positive number"),
+        ({"units": "kg"}, "units 'kg' not understood; expected mV, uV or V"),
+        ({"leads": ("x", "y")}, "leads are x, y; expected some of I, II"),
+        ({"missing_leads": "guess"}, "missing_leads is 'guess'; expected error or zero"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            InputConfig(**values)
+    told = InputConfig(fs=500, units="mV", leads=("I", "II"))
+    assert InputConfig.from_dict(told.to_dict()) == told
+
+
+def refusal_of(work: Callable[[], object]) -> str | None:
+    """The text of the EcgError that some work raises, None if it raises nothing; anything else comes out."""
+    try:
+        work()
+    except EcgError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("kind", ["edf", "bdf", "dcm", "csv", "npy", "mat", "hea"])
+def test_damaged_files_are_named_and_nothing_else_is_raised(tmp_path: Path, kind: str) -> None:
+    """Bytes flipped, cut out and put in, at places that a seed tells: an EcgError or a recording, no third thing."""
+    write = {
+        "edf": lambda path: write_edf(path, SIGNAL[:, :500]),
+        "bdf": lambda path: write_edf(path, SIGNAL[:, :500]),
+        "dcm": lambda path: write_dicom(path, SIGNAL[:, :500]),
+        "csv": lambda path: write_table(path, SIGNAL[:, :50], head="# fs: 500\n# units: mV\n"),
+        "npy": lambda path: np.save(path, SIGNAL[:, :500]),
+        "mat": lambda path: savemat(path, {"val": SIGNAL[:, :500]}, do_compression=True),
+        "hea": lambda path: write_record(tmp_path, "ecg", SIGNAL[:, :500]),
+    }
+    read = {"edf": read_edf, "bdf": read_edf, "dcm": read_dicom, "csv": read_table, "npy": read_npy, "mat": read_mat}
+    path = tmp_path / f"ecg.{kind}"
+    write[kind](path)
+    content, random = path.read_bytes(), np.random.default_rng(0)
+    n_refused = 0
+    for _ in range(150):
+        damaged = bytearray(content)
+        where = int(random.integers(min(len(content), 4000) if random.random() < 0.8 else len(content)))
+        way = random.integers(3)
+        if way == 0:
+            damaged[where : where + int(random.integers(1, 9))] = random.bytes(int(random.integers(1, 9)))
+        elif way == 1:
+            del damaged[where : where + int(random.integers(1, 3000))]
+        else:
+            damaged[where] ^= 1 << int(random.integers(8))
+        path.write_bytes(damaged)
+        refusal = refusal_of(lambda: read_wfdb(path) if kind == "hea" else read[kind](path, ALL))
+        assert refusal is None or "\n" not in refusal
+        n_refused += refusal is not None
+    assert n_refused > 10

@@ -1,0 +1,211 @@
+"""Prediction on any kind of input: the same ECG gives the same scores, and what is odd about a recording is said."""
+
+import csv
+import json
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cache.schema import StoreConfig
+from ecg.errors import ConfigError, InputError, SignalError
+from ecg.leads import LEADS
+from ecg.prediction import Prediction, parse_prediction
+from ecg.snomed import SCORED_CODES
+from pipeline import read_ahead
+from pipeline.ingest import build_cache
+from pipeline.inputs.told import InputConfig
+from pipeline.inputs.wfdb_records import read_wfdb
+from pipeline.predict import make_predictor, predict
+from pipeline.prediction_files import TABLE, TABLE_COLUMNS, PredictionFiles, RecordFacts
+from tests.pipeline.inputs.files import write_dicom, write_edf, write_table
+from tests.records import pulses_uv, write_record
+
+SIGNAL = pulses_uv(5000, seed=4)
+
+
+def read(folder: Path) -> dict[str, Prediction]:
+    paths = [path for path in folder.rglob("*.csv") if path.name != TABLE]
+    return {path.stem: parse_prediction(path.read_text(), strict=True) for path in paths}
+
+
+def read_table(folder: Path) -> dict[str, list[dict[str, str]]]:
+    """Rows of predictions.csv by record."""
+    rows: dict[str, list[dict[str, str]]] = {}
+    with (folder / TABLE).open(newline="") as file:
+        reader = csv.DictReader(file)
+        assert tuple(reader.fieldnames or ()) == TABLE_COLUMNS
+        for row in reader:
+            rows.setdefault(row["record"], []).append(row)
+    return rows
+
+
+def test_one_ecg_in_every_form_gets_the_same_scores(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    write_record(folder, "wfdb", SIGNAL)
+    write_edf(folder / "edf.edf", SIGNAL)
+    write_edf(folder / "bdf.bdf", SIGNAL[::-1], LEADS[::-1])
+    write_dicom(folder / "dicom.dcm", SIGNAL, median_beat=True)
+    write_table(folder / "table.csv", SIGNAL, head="# fs: 500\n# units: mV\n")
+    np.save(folder / "array.npy", SIGNAL / 1000)
+    limb = [0, 1, *range(6, 12)]
+    write_edf(folder / "eight.edf", SIGNAL[limb], [LEADS[row] for row in limb])
+    told = InputConfig(fs=500, units="mV", leads=("standard",))
+    summary = predict([folder], tmp_path / "out", run, told=told)
+    assert (summary.n_records, summary.rejects, summary.doubts) == (7, (), ())
+    predictions = read(tmp_path / "out")
+    for name, prediction in predictions.items():
+        # derived leads differ by the rounding that the recorded ones went through
+        atol = 0.01 if name == "eight" else 1e-4
+        np.testing.assert_allclose(prediction.scores, predictions["wfdb"].scores, atol=atol, err_msg=name)
+    assert read_table(tmp_path / "out")["eight"][0]["quality"] == "derived: III aVR aVL aVF"
+    assert read_table(tmp_path / "out")["edf"][0]["quality"] == ""
+
+
+def test_a_tarball_is_predicted_as_its_folder_and_leaves_nothing(simulated: Path, run: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "all.tar.gz", "w:gz") as tar:
+        tar.add(simulated / "Training_CPSC", "Training_CPSC")
+    predict([simulated / "Training_CPSC"], tmp_path / "folder", run)
+    predict([tmp_path / "all.tar.gz"], tmp_path / "tar", run)
+    assert read(tmp_path / "folder") == read(tmp_path / "tar")
+    assert not [path for path in (tmp_path / "tar").iterdir() if path.suffix != ".csv"]
+
+
+def test_table_and_json_say_the_same_as_the_files(simulated: Path, run: Path, tmp_path: Path) -> None:
+    write_record(tmp_path / "bad", "broken", SIGNAL[:3], leads=("I", "II", "III"))
+    json_path = tmp_path / "new" / "all.json"
+    summary = predict([simulated / "Training_PTB", tmp_path / "bad"], tmp_path / "out", run, json_path=json_path)
+    predictions, table = read(tmp_path / "out"), read_table(tmp_path / "out")
+    written = json.loads(json_path.read_text())
+    assert written["model"] == str(run)
+    assert [one["record"] for one in written["skipped"]] == ["broken"]
+    assert written["skipped"][0]["reason"] == summary.rejects[0].reason
+    assert {one["record"] for one in written["records"]} == predictions.keys() == table.keys()
+    thresholds = make_predictor(run).thresholds
+    for one in written["records"]:
+        prediction, rows = predictions[one["record"]], table[one["record"]]
+        assert tuple(entry["code"] for entry in one["classes"]) == prediction.codes == SCORED_CODES
+        assert tuple(row["class"] for row in rows) == prediction.codes
+        assert tuple(entry["label"] for entry in one["classes"]) == prediction.labels
+        assert tuple(int(row["label"]) for row in rows) == prediction.labels
+        np.testing.assert_allclose([entry["score"] for entry in one["classes"]], prediction.scores, atol=1e-7)
+        assert [np.float32(row["score"]) for row in rows] == [np.float32(score) for score in prediction.scores]
+        assert [float(row["threshold"]) for row in rows] == list(thresholds)
+        assert one["fs"] == 1000
+        assert one["duration_s"] > 0
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_missing_leads_are_an_error_or_zeros_and_said(run: Path, tmp_path: Path) -> None:
+    write_edf(tmp_path / "in" / "three.edf", SIGNAL[[0, 1, 7]], ["I", "II", "V2"])
+    write_record(tmp_path / "in", "fine", SIGNAL)
+    summary = predict([tmp_path / "in"], tmp_path / "out", run)
+    assert summary.n_records == 1
+    assert "three: lead V1, V3, V4, V5, V6 missing" in summary.rejects[0].reason
+    summary = predict([tmp_path / "in"], tmp_path / "out2", run, told=InputConfig(missing_leads="zero"))
+    assert summary.n_records == 2
+    quality = read_table(tmp_path / "out2")["three"][0]["quality"]
+    assert quality == "derived: III aVR aVL aVF; zeros: V1 V3 V4 V5 V6"
+
+
+def test_flat_recordings_are_skipped_unless_asked_for(run: Path, tmp_path: Path) -> None:
+    write_record(tmp_path / "in", "flat", np.full((12, 5000), 7, np.int16))
+    write_record(tmp_path / "in", "fine", SIGNAL)
+    build_cache([tmp_path / "in"], tmp_path / "ecg.zarr", StoreConfig())
+    for given in (tmp_path / "in", tmp_path / "ecg.zarr"):
+        summary = predict([given], tmp_path / f"out-{given.name}", run)
+        assert summary.n_records == 1
+        assert summary.rejects[0].reason.startswith("flat: no deflection in any lead; there is nothing to tell")
+        kept = predict([given], tmp_path / f"kept-{given.name}", run, told=InputConfig(keep_flat=True))
+        assert (kept.n_records, kept.rejects) == (2, ())
+
+
+def test_units_a_thousand_times_off_are_doubted(run: Path, tmp_path: Path) -> None:
+    write_table(tmp_path / "in" / "volts.csv", SIGNAL / 1000, head="# fs: 500\n# units: mV\n")
+    np.save(tmp_path / "micro.npy", SIGNAL)
+    told = InputConfig(fs=500, units="mV", leads=("standard",))
+    summary = predict([tmp_path / "in", tmp_path / "micro.npy"], tmp_path / "out", run, told=told)
+    assert summary.n_records == 2
+    assert {text.split(":")[0] for text in summary.doubts} == {"micro", "volts"}
+    assert all("is the unit or gain right?" in text for text in summary.doubts)
+
+
+def test_a_record_cannot_take_the_tables_name(run: Path, tmp_path: Path) -> None:
+    write_record(tmp_path / "in", "predictions", SIGNAL)
+    with pytest.raises(InputError, match="a record called predictions, whose file would be the table of all"):
+        predict([tmp_path / "in"], tmp_path / "out", run)
+
+
+def test_precisions_agree_to_the_third_digit(run: Path, simulated: Path, tmp_path: Path) -> None:
+    for precision in ("fp32", "bf16", "auto"):
+        predict([simulated / "Training_PTB"], tmp_path / precision, run, precision=precision)
+    exact = read(tmp_path / "fp32")
+    for precision in ("bf16", "auto"):
+        for name, one in read(tmp_path / precision).items():
+            np.testing.assert_allclose(one.scores, exact[name].scores, atol=0.01)
+    with pytest.raises(ConfigError, match="precision is 'int8'; expected auto, fp32, bf16, fp16"):
+        predict([simulated], tmp_path / "other", run, precision="int8")
+
+
+def test_an_interrupted_prediction_leaves_no_table(run: Path, tmp_path: Path) -> None:
+    facts = RecordFacts(record="a", source="s", file="a.hea", fs=500, duration_s=10)
+    prediction = Prediction(record_name="a", codes=("1",), labels=(1,), scores=(0.5,))
+
+    def interrupted() -> None:
+        with PredictionFiles(tmp_path, (0.5,), tmp_path / "all.json") as writer:
+            writer.write(prediction, facts)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize("n_records", [40, 120])
+def test_reading_ahead_is_bounded(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_records: int) -> None:
+    """However many recordings there are, no more are held than some groups' worth."""
+    held, most, lock = 0, 0, threading.Lock()
+
+    def read_one(name, found, predictor, told, change):
+        nonlocal held, most
+        with lock:
+            held += 1
+            most = max(most, held)
+        return RecordFacts(record=name, source="", file="", fs=500, duration_s=1), windows[:1]
+
+    predictor = make_predictor(run)
+    windows = predictor.cut_recording(read_wfdb(write_record(tmp_path, "x", SIGNAL)), 0)
+    monkeypatch.setattr(read_ahead, "_read", read_one)
+    names = [str(number) for number in range(n_records)]
+    seen = []
+    for group in read_ahead.read_groups(((name, None) for name in names), predictor, InputConfig(), batch_size=4):
+        time.sleep(0.005)  # a network that is slower than reading
+        seen += [facts.record for facts in group.facts]
+        with lock:
+            held -= len(group.facts)
+    assert seen == names
+    # the first, small group aside: groups ahead, one being made, one in use, and recordings ahead
+    assert most <= 4 * (read_ahead.GROUPS_AHEAD + 2) + read_ahead.RECORDS_AHEAD + read_ahead.READERS
+
+
+def test_what_a_reader_did_not_foresee_is_not_hidden(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the input becomes a reject; one of the program comes out where the work is done."""
+    write_record(tmp_path / "in", "a", SIGNAL)
+
+    def refuse(*args: object) -> None:
+        raise SignalError("a: refused")
+
+    def fail(*args: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(read_ahead, "read_complete", refuse)
+    assert predict([tmp_path / "in"], tmp_path / "out", run).rejects[0].reason == "a: refused"
+    monkeypatch.setattr(read_ahead, "read_complete", fail)
+    with pytest.raises(ZeroDivisionError):
+        predict([tmp_path / "in"], tmp_path / "out2", run)
+    assert not list((tmp_path / "out2").iterdir())
