@@ -1,0 +1,188 @@
+"""Pictures of recordings on ECG paper, from files, folders, tarballs or a store."""
+
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+
+import matplotlib
+
+from cache.reader import Store
+from cache.schema import Reject
+from ecg.errors import ConfigError, EcgError, InputError
+from ecg.paper import PaperConfig
+from ecg.plot import Caption, draw_ecg
+from ecg.prediction import Prediction, parse_prediction
+from ecg.recording import Recording
+from ecg.snomed import name_of, representative
+from pipeline.inputs.finding import find_inputs, name_inputs
+from pipeline.inputs.reading import read_input
+from pipeline.inputs.tarballs import unpacked
+from pipeline.inputs.told import InputConfig
+from pipeline.progress import Progress, silent
+
+FORMATS = ("png", "svg", "pdf")
+DPI = 150.0
+
+_METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None, "Producer": None},
+}
+"""No dates, so that the same recording makes the same bytes."""
+_STYLE = {"svg.hashsalt": "ecg12", "pdf.fonttype": 42}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlotSummary:
+    """The pictures that were made, and the recordings that could not be read."""
+
+    written: tuple[Path, ...]
+    rejects: tuple[Reject, ...]
+
+
+def plot(
+    records: Sequence[str],
+    output: Path,
+    *,
+    place: Path | None = None,
+    config: PaperConfig | None = None,
+    told: InputConfig | None = None,
+    predictions: Path | None = None,
+    form: str = "png",
+    dpi: float = DPI,
+    force: bool = False,
+    progress: Progress = silent,
+) -> PlotSummary:
+    """Draw each recording into a file of its own.
+
+    Parameters
+    ----------
+    records : paths of recordings, folders or tarballs; with `place` the names of recordings in it, none for all
+    output : folder for NAME.png; made if it is not there
+    place : a store, or a folder or tarball of recordings
+    predictions : folder that predict wrote, whose labels and scores are to stand on the paper
+    form : "png", "svg" or "pdf"
+    dpi : of a png; all forms are true to scale
+    force : replace pictures that are there
+
+    Raises
+    ------
+    InputError
+        If there is nothing to draw, a name is not in `place`, or a picture is there already.
+    ConfigError
+        If `form` or `dpi` make no sense.
+    """
+    if form not in FORMATS:
+        raise ConfigError(f"form is {form!r}; expected {', '.join(FORMATS)}")
+    if not 20 <= dpi <= 2400:
+        raise ConfigError(f"dpi is {dpi:g}; expected 20 to 2,400")
+    told, written, rejects = told or InputConfig(), [], list[Reject]()
+    with ExitStack() as stack:
+        sources = list(_sources(records, place, told, output, stack))
+        paths = {name: output / f"{name}.{form}" for name, *_ in sources}
+        there = [path for path in paths.values() if path.exists()]
+        if there and not force:
+            raise InputError(f"{there[0]}: is there already; choose another --output, or --force to replace it")
+        with progress("plot", len(sources), "records") as task:
+            for name, source, read in sources:
+                try:
+                    recording = read()
+                    caption = _caption(recording, source, predictions)
+                    content = render(recording, config, caption, form=form, dpi=dpi)
+                except EcgError as error:
+                    rejects.append(Reject(dataset=source, record=name, stage="plot", reason=str(error)))
+                else:
+                    _write(paths[name], content)
+                    written.append(paths[name])
+                task.advance()
+    return PlotSummary(written=tuple(written), rejects=tuple(rejects))
+
+
+def render(
+    recording: Recording, config: PaperConfig | None, caption: Caption, *, form: str = "png", dpi: float = DPI
+) -> bytes:
+    """A sheet of ECG paper as the bytes of a file; the same bytes for the same recording."""
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+        file = io.BytesIO()
+        draw_ecg(recording, config, caption).savefig(file, format=form, dpi=dpi, metadata=_METADATA[form])
+    return file.getvalue()
+
+
+def read_stored(store: Store, row: int) -> Recording:
+    """A store's record as a recording, at the store's sampling frequency."""
+    age, sex = float(store.column("record/age")[row]), str(store.column("record/sex")[row])
+    return Recording(
+        name=str(store.ids[row]),
+        signal_uv=store.read_microvolts(row),
+        leads=store.leads,
+        fs=store.fs,
+        lead_flags=store.column("record/lead_flags")[row],
+        age=None if age != age else age,
+        sex=sex or None,
+        dx_codes=store.dx_codes(row),
+    )
+
+
+def _sources(
+    records: Sequence[str], place: Path | None, told: InputConfig, output: Path, stack: ExitStack
+) -> Iterator[tuple[str, str, Callable[[], Recording]]]:
+    """Name of each recording, where it is from, and how to read it."""
+    if place is not None and (place / "zarr.json").exists():
+        store = Store(place)
+        rows = [store.index_of(name) for name in records] if records else range(store.n_records)
+        for row in rows:
+            yield str(store.ids[row]), str(store.datasets[row]), partial(read_stored, store, row)
+        return
+    stored = [path for path in records if place is None and (Path(path) / "zarr.json").exists()]
+    if stored:
+        raise InputError(f"{stored[0]}: a store; name it with --from, and the records in it")
+    paths = [Path(path) for path in records] if place is None else [place]
+    named = dict(name_inputs(find_inputs(stack.enter_context(unpacked(paths, output)), told)))
+    wanted = records if place is not None and records else list(named)
+    for name in wanted:
+        if name not in named:
+            near = get_close_matches(name, named, n=3)
+            raise InputError(
+                f"{place}: no recording called {name!r} among {len(named)}; "
+                + (f"did you mean {' or '.join(near)}?" if near else f"the first is {next(iter(named))}")
+            )
+        yield name, named[name].source, partial(read_input, named[name], told, name)
+
+
+def _caption(recording: Recording, source: str, predictions: Path | None) -> Caption:
+    predicted = _read_prediction(recording.name, predictions) if predictions is not None else None
+    return Caption(
+        labels=tuple(name_of(code) for code in recording.dx_codes),
+        predictions=_sorted_scores(predicted) if predicted is not None else (),
+        model="" if predictions is None else predictions.name,
+        source=source,
+    )
+
+
+def _read_prediction(name: str, folder: Path) -> Prediction:
+    path = folder / f"{name}.csv"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text"
+        raise InputError(f"{path}: cannot be read ({reason}); expected what predict wrote for {name}") from error
+    return parse_prediction(text, where=str(path), strict=True)
+
+
+def _sorted_scores(prediction: Prediction) -> tuple[tuple[str, float, bool], ...]:
+    """Classes in words with their scores and labels, highest first, equivalent ones once."""
+    rows = zip(prediction.codes, prediction.scores, prediction.labels, strict=True)
+    kept = [(name_of(code), score, label == 1) for code, score, label in rows if representative(code) == code]
+    return tuple(sorted(kept, key=lambda row: -row[1]))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial_path.write_bytes(content)
+    partial_path.replace(path)
