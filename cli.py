@@ -2,10 +2,11 @@
 
 import logging
 import os
+import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,8 @@ from ecg.errors import EcgError
 
 DEFAULT_DATA = Path("data")
 DEFAULT_STORE = Path("data/ecg.zarr")
+NO_TABLE = Path("none")
+"""What `--patients` takes for: no table but those named."""
 
 BUILD = StoreConfig()
 
@@ -35,6 +38,32 @@ class NumberList(click.ParamType):
             return tuple(int(part) for part in value.replace(",", " ").split())
         except ValueError:
             self.fail(f"{value!r} is not a list of whole numbers such as 64,128,256", param, ctx)
+
+
+class FloatList(NumberList):
+    """The same with fractions."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in value.replace(",", " ").split())
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 30,1,0.9", param, ctx)
+
+
+class FoldNumber(click.ParamType):
+    """A whole number, or all."""
+
+    name = "n|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == "all" or isinstance(value, int):
+            return value
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of a fold nor all", param, ctx)
 
 
 PLAIN_BAR = "{desc}: {percentage:.0f}% {n_fmt} of {total_fmt} [{elapsed}, {remaining} left, {rate_fmt}{postfix}]"
@@ -60,6 +89,31 @@ class NameList(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         return value if isinstance(value, tuple) else tuple(value.replace(",", " ").split())
+
+
+class Place(click.Path):
+    """A path of this machine, or the URL of a place elsewhere, such as s3://bucket/ecg.zarr."""
+
+    name = "path or url"
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A `pathlib.Path`, or for a URL a `cache.location.RemotePath`."""
+        from cache.location import is_url, locate
+
+        if isinstance(value, str):
+            return locate(value) if is_url(value) else super().convert(value, param, ctx)
+        return value
+
+
+class NamesOrNone(NameList):
+    """The same; the word none stands for none of them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        names = super().convert(value, param, ctx)
+        return () if names == ("none",) else names
 
 
 class Bar:
@@ -154,8 +208,34 @@ class Group(click.Group):
             raise click.ClickException(f"{where}{error.strerror or error}") from error
 
 
-store_argument = click.argument("store", type=click.Path(path_type=Path), default=DEFAULT_STORE)
+store_argument = click.argument("store", type=Place(), default=DEFAULT_STORE, metavar="[STORE]")
+stores_argument = click.argument("stores", nargs=-1, type=Place(), metavar="[STORE]...")
 force_option = click.option("--force", is_flag=True, help="Replace what is there, once the new is whole.")
+
+
+def told_options(command: Any) -> Any:
+    """The options about recordings whose files do not say all: fs, units, leads and missing_leads."""
+    options = [
+        click.option("--fs", type=float, help="Sampling frequency, Hz, of files that do not state one."),
+        click.option("--units", help="V, mV or uV: of files that do not state theirs."),
+        click.option(
+            "--leads",
+            type=NameList(),
+            help="Names of the columns of files that do not name them: I,II,V5; standard for the twelve.",
+        ),
+        click.option(
+            "--missing-leads",
+            type=click.Choice(["error", "zero"]),
+            default="error",
+            show_default=True,
+            help="What to do about a lead that is neither there nor follows from other limb leads.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 cuda_option = click.option("--cuda", is_flag=True, help="Run on the GPU; an error if there is none.")
 workers_option = click.option(
     "--workers",
@@ -166,12 +246,29 @@ workers_option = click.option(
 )
 
 
+class PlainWarnings(logging.Filter):
+    """Shows warnings of Python without the place in the code that they come from, and each of them once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to show it; `record` loses all but its text."""
+        text = re.sub(r"^.*?:\d+: \w+: |\n.*", "", record.getMessage(), flags=re.DOTALL)
+        record.msg, record.args, record.name = text, (), "ecg12"
+        is_new = text not in self.seen
+        self.seen.add(text)
+        return is_new
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="%(version)s")
 def main() -> None:
     """12-lead ECG: WFDB records → one verified zarr store → trained classifiers → Challenge predictions."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.captureWarnings(True)
+    logging.getLogger("py.warnings").filters[:] = [PlainWarnings()]
 
 
 @main.command()
@@ -222,6 +319,8 @@ def download(
 ) -> None:
     """Bring the six datasets into data/, every file proven by its published digest.
 
+    With PTB-XL comes ptbxl_database.csv, its published table of patients, which build-cache finds by itself.
+
     What is there and right is not fetched again, and an interrupted download goes on where it was: give the same
     command again. With --verify, a finished folder is proven anew. Exit code 1 if anything is missing or wrong.
     """
@@ -259,6 +358,8 @@ def _echo_download(summary: Any) -> None:
             + (f"; {unstated:,} leads have none stated" if unstated else "")
         )
         _echo_some([f"header checksum: {text}" for text in wrong])
+    if summary.patients:
+        click.echo(f"patients: {summary.patients}")
     trusted = sum(report.n_trusted for report in summary.reports)
     if trusted:
         click.echo(f"{trusted:,} files were proven by an earlier run and not touched since; --verify reads them again")
@@ -338,8 +439,10 @@ def simulate(output: Path, records: int, seed: int, layout: str, max_duration: f
 
 
 @main.command("build-cache")
-@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), default=DEFAULT_STORE, show_default=True, help="The store.")
+@click.argument("inputs", nargs=-1, type=Place(), metavar="[INPUTS]...")
+@click.option(
+    "--output", type=Place(), metavar="PATH", default=DEFAULT_STORE, show_default=True, help="The store: path or URL."
+)
 @click.option("--fs", type=float, default=BUILD.fs, show_default=True, help="Sampling frequency of the store, Hz.")
 @click.option("--codec", type=click.Choice(CODECS), default=BUILD.codec, show_default=True, help="Compressor.")
 @click.option("--leads", type=NameList(), default=BUILD.leads, help="Which, in this order: I,II,V5.  [default: all 12]")
@@ -357,7 +460,8 @@ def simulate(output: Path, records: int, seed: int, layout: str, max_duration: f
     "--patients",
     type=click.Path(path_type=Path, dir_okay=False),
     multiple=True,
-    help="CSV with columns record and patient_id, or PTB-XL's own table; may be given several times.",
+    help="CSV with columns record and patient_id, or PTB-XL's own table; may be given several times. "
+    "PTB-XL's ptbxl_database.csv in the root of an input folder is taken unasked; `none` leaves it out.",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first record that cannot be taken.")
 @workers_option
@@ -382,7 +486,8 @@ def build_cache(
 ) -> None:
     """Convert WFDB records into one store.
 
-    INPUTS are folders in any nesting and layout, or single records; by default data/. A record that cannot be
+    INPUTS are folders in any nesting and layout, or single records, or URLs of such (s3://bucket/data); by default
+    data/. A record that cannot be
     taken is rejected by name and reason, and the build goes on. An interrupted build is finished by the same
     command.
     """
@@ -392,12 +497,15 @@ def build_cache(
     if scheduler and scheduler_file:
         raise click.UsageError("--scheduler and --scheduler-file both name a cluster; give one of them")
     patients = options.pop("patients")
+    find_patients = NO_TABLE not in patients
+    patients = tuple(table for table in patients if table != NO_TABLE)
     summary = ingest.build_cache(
         inputs or (DEFAULT_DATA,),
         output,
         StoreConfig(**options),
         cluster=Cluster(workers=workers, scheduler=scheduler, scheduler_file=scheduler_file, dashboard=dashboard),
         patients=patients,
+        find_patients=find_patients,
         strict=strict,
         force=force,
         progress=Bar,
@@ -415,6 +523,14 @@ def build_cache(
             + (f"; {summary.n_resumed:,} of them were done by an earlier run" if summary.n_resumed else "")
         )
     _echo_store(store)
+    if summary.tables:
+        click.echo(f"patients of {summary.n_known:,} records: {', '.join(map(str, summary.tables))}")
+    if summary.n_untold:
+        click.echo(
+            f"{summary.n_untold:,} records of ptb-xl have no known patient: a split may have one on both sides; "
+            "--patients names PTB-XL's table, which download brings as ptbxl_database.csv",
+            err=True,
+        )
     _echo_rejects(store.rejects)
 
 
@@ -451,25 +567,31 @@ def _echo_rejects(rejects: Sequence[Any], most: int | None = 20) -> None:
 
 
 @main.command("inspect")
-@store_argument
+@stores_argument
 @click.option("--record", help="Show this record instead: NAME or DATASET/NAME.")
 @click.option("--all-classes", is_flag=True, help="Show the classes that are not scored, too.")
 @click.option("--quality", is_flag=True, help="Show instead what was wrong with the records, by dataset.")
 @click.option("--rejects", is_flag=True, help="Show instead every record that was not taken, and why.")
-def inspect_store(store: Path, record: str | None, all_classes: bool, quality: bool, rejects: bool) -> None:
-    """Show what is in a store, or what it says of one record."""
+def inspect_store(
+    stores: tuple[Path, ...], record: str | None, all_classes: bool, quality: bool, rejects: bool
+) -> None:
+    """Show what is in a store, or what it says of one record.
+
+    Several stores are shown as one. By default data/ecg.zarr.
+    """
     if (record is not None) + quality + rejects > 1:
         raise click.UsageError("--record, --quality and --rejects each show another thing; give one of them")
+    stores = stores or (DEFAULT_STORE,)
     if quality:
-        _echo_quality(store)
+        _echo_quality(stores)
         return
     if rejects:
-        _echo_rejects_table(store)
+        _echo_rejects_table(stores)
         return
     from pipeline.describe import describe_record, describe_store
 
     if record is not None:
-        described = describe_record(store, record)
+        described = describe_record(stores, record)
         for fact, value in described.facts.items():
             click.echo(f"{fact:<22}{value}")
         texts = [f"{label.name} ({label.abbreviation}, {label.code})" for label in described.labels]
@@ -479,7 +601,7 @@ def inspect_store(store: Path, record: str | None, all_classes: bool, quality: b
             [[lead.lead, lead.lowest_mv, lead.highest_mv, lead.offset_uv, lead.flags] for lead in described.leads],
         )
         return
-    summary = describe_store(store)
+    summary = describe_store(stores)
     _echo_store(summary)
     click.echo(f"{summary.n_labelled:,} records with labels, in {summary.n_groups:,} groups of one patient or record")
     echo_table(
@@ -496,10 +618,10 @@ def inspect_store(store: Path, record: str | None, all_classes: bool, quality: b
     _echo_rejects(summary.rejects)
 
 
-def _echo_quality(path: Path) -> None:
+def _echo_quality(stores: tuple[Path, ...]) -> None:
     from pipeline.describe_quality import describe_quality
 
-    found = describe_quality(path)
+    found = describe_quality(stores)
     echo_table(
         ["dataset", "records", "flagged", "rejected", "samples interpolated", "samples clipped"],
         [[name, q.n_records, q.n_flagged, q.n_rejected, q.n_invalid, q.n_clipped] for name, q in found.items()],
@@ -515,10 +637,10 @@ def _echo_quality(path: Path) -> None:
     click.echo("What the flags mean: cache/FORMAT.md, section 5; those of one record: inspect --record NAME")
 
 
-def _echo_rejects_table(path: Path) -> None:
+def _echo_rejects_table(stores: tuple[Path, ...]) -> None:
     from pipeline.describe import describe_store
 
-    rejects = describe_store(path).rejects
+    rejects = describe_store(stores).rejects
     rows = [[reject.dataset, reject.record, reject.stage, reject.reason] for reject in rejects]
     if rows:
         echo_table(["dataset", "record", "stage", "reason"], rows)
@@ -526,81 +648,466 @@ def _echo_rejects_table(path: Path) -> None:
 
 
 @main.command()
-@store_argument
+@stores_argument
 @workers_option
-def verify(store: Path, workers: int) -> None:
-    """Prove a store: recompute the digest of every chunk and of the tables."""
+def verify(stores: tuple[Path, ...], workers: int) -> None:
+    """Prove a store: recompute the digest of every chunk and of the tables.
+
+    Several stores are proven one by one; then, that they can be read as one. By default data/ecg.zarr.
+    """
     from cache.reader import Store
-    from cache.verify import verify_store
+    from cache.union import open_stores
+    from cache.verify import verify_stores
 
     begun = time.perf_counter()
-    opened = Store(store)
-    with Bar("verify", opened.n_chunks, "chunks") as bar:
-        problems = verify_store(store, workers=workers, advance=bar.advance)
+    stores = stores or (DEFAULT_STORE,)
+    opened = [Store(store) for store in stores]
+    with Bar("verify", sum(store.n_chunks for store in opened), "chunks") as bar:
+        problems = verify_stores(stores, workers=workers, advance=bar.advance)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
-        raise click.ClickException(f"{store}: {len(problems)} problem(s) found")
-    click.echo(
-        f"{store}: {opened.n_records:,} records, {opened.n_chunks} chunks and the tables are as written "
-        f"({time.perf_counter() - begun:.1f} s)"
-    )
+        raise click.ClickException(f"{', '.join(map(str, stores))}: {len(problems)} problem(s) found")
+    n_seconds = f" ({time.perf_counter() - begun:.1f} s)"
+    for store in opened:
+        click.echo(
+            f"{store.path}: {store.n_records:,} records, {store.n_chunks} chunks and the tables are as written"
+            + (n_seconds if store is opened[-1] else "")
+        )
+    if len(opened) > 1:
+        click.echo(f"{open_stores(stores).n_records:,} records in {len(opened)} stores that can be read as one")
 
 
-@main.command()
-@store_argument
+TRAIN_OPTIONS: Mapping[str, Sequence[tuple[str, Any, str]]] = {
+    "Records": (
+        ("valid_split", float, "Share of the records to validate on; with 1 nothing trains."),
+        ("folds", int, "Cross-validate: hold out one of so many folds of patients for testing."),
+        ("fold", FoldNumber(), "Which, from 0; or all, as without it: one after the other, scored together."),
+        ("leave_out", str, "Hold out this dataset for testing; or all, each in turn."),
+        ("n_total", int, "Take so many of the records, chosen by a hash of their names."),
+        ("train_share", float, "Learn from this share of the training patients only."),
+        ("shuffle", bool, "A new order in each epoch."),
+        ("max_windows_per_record", int, "Random windows of a long record in each epoch."),
+        (
+            "residency",
+            click.Choice(["auto", "stream", "memory", "device"]),
+            "Where windows are while an epoch lasts; auto goes by what fits.",
+        ),
+        ("check", bool, "Hold each chunk against its checksum when it is first decoded."),
+    ),
+    "Network": (
+        ("model", click.Choice(["resnet1d", "s4d"]), "Convolutions, or state spaces."),
+        ("normalisation", click.Choice(["record", "none"]), "Of the amplitude; none feeds mV."),
+        ("window_length", int, "Samples in a window."),
+        ("net_filter_size", NumberList(), "Filters of each block."),
+        ("net_seq_length", NumberList(), "Positions after each block."),
+        ("kernel_size", int, "Of the convolutions; odd."),
+        ("dropout_rate", float, "Of the blocks."),
+        ("squeeze_excitation", bool, "Weigh each block's filters by what the whole window shows."),
+        ("patient", bool, "Age and sex as further input."),
+        ("pred_stage_type", click.Choice(["linear", "rnn", "lstm", "gru"]), "The head."),
+        ("pooling", click.Choice(["flatten", "average"]), "What a linear head does with the positions of a window."),
+        ("pred_stage_hidd", int, "Hidden size of a recurrent head."),
+        ("pred_stage_n_layer", int, "Layers of a recurrent head."),
+        ("s4d_features", int, "s4d: features."),
+        ("s4d_layers", int, "s4d: layers."),
+        ("s4d_state", int, "s4d: size of each feature's system."),
+        ("s4d_stride", int, "s4d: samples in a position."),
+        ("s4d_dropout", float, "s4d: dropout."),
+        ("pretrain_output_size", int, "Features that a pretrained stage gives."),
+        ("eval_transformer", bool, "A small MLP in the place of ResNet and head, above a pretrained stage."),
+        ("probe", bool, "Nothing but a linear layer above what a pretrained stage learned."),
+        ("finetuning", bool, "Train the pretrained stage, too."),
+        ("layer_decay", float, "Learning rate of each of its blocks over that of the block above."),
+        ("random_stage", bool, "Leave its weights at random, to measure what pretraining is worth."),
+    ),
+    "Training": (
+        ("epochs", int, "Passes over the training records."),
+        ("seed", int, "Of weights, order and split."),
+        ("batch_size", int, "Windows in a batch."),
+        ("valid_batch_size", int, "The same in validation."),
+        ("lr", float, "Highest learning rate."),
+        ("optimizer", click.Choice(["adamw", "adam"]), "What moves the weights."),
+        ("weight_decay", float, "Of the optimiser."),
+        ("schedule", click.Choice(["one_cycle", "steps"]), "How the learning rate goes."),
+        ("milestones", NumberList(), "Epochs from which the rate is lower, for --schedule steps."),
+        ("lr_factor", float, "By how much."),
+        ("augment", NamesOrNone(), "Change windows: some of gain,wander,noise,shift,leads, or none."),
+        ("ema", float, "Decay of the weights' moving average, which becomes the model; 0 for none."),
+        ("class_weights", click.Choice(["none", "metric"]), "Weights in the sigmoid's loss, by the challenge metric."),
+        ("label_smoothing", float, "Of the sigmoid's labels."),
+        ("save_last", bool, "The last weights are the model, not the best."),
+        ("save_logits", bool, "Write logits.csv of the validation windows with the model."),
+    ),
+    "Speed": (
+        ("precision", click.Choice(["auto", "fp32", "bf16", "fp16"]), "Auto times a few steps when a run begins."),
+        ("kernels", click.Choice(["auto", "plain", "flat", "folded"]), "How convolutions run; auto: by the device."),
+        ("compile", bool, "Let torch compile the network, which takes a minute or so."),
+    ),
+    "Classes and decisions": (
+        ("output_layer", str, "softmax, sigmoid, challenge_sigmoid, cpsc, or a mapping file."),
+        ("train_classes", click.Choice(["scored", "dset"]), "What softmax and sigmoid decide on; dset: all there are."),
+        ("valid_classes", click.Choice(["scored", "dset"]), "What is judged and predicted."),
+        ("correction_factor", click.Choice(["uniform", "train"]), "Of scores: 1 / frequency, or 1."),
+        ("correction_limits", FloatList(), "Smallest and largest of these factors."),
+        ("decision", click.Choice(["thresholds", "rank"]), "Fitted thresholds, or the reference system's rule."),
+        ("scale_by_rank", FloatList(), "Factors of the largest score, the next, …, and the rest; for --decision rank."),
+        ("combination_strategy", click.Choice(["mean", "max", "last"]), "How a record's windows become one."),
+        ("predict_before_collapse", bool, "Decide on each window; for --decision rank."),
+    ),
+}
+"""Section of `train --help` → field of `TrainConfig` or `ModelConfig`, its type, and its help. The defaults stand in
+the configurations alone, and the help shows those."""
+
+
+def field_options(sections: Mapping[str, Sequence[tuple[str, Any, str]]]) -> Callable[[Any], Any]:
+    """An option for each field; one that is not given is None."""
+
+    def decorate(command: Any) -> Any:
+        rows = [row for section in sections.values() for row in section]
+        for name, kind, text in reversed(rows):
+            flag = f"--{name.replace('_', '-')}"
+            flags = f"{flag}/--no-{name.replace('_', '-')}" if kind is bool else flag
+            command = click.option(flags, name, type=kind, default=None, help=text)(command)
+        return command
+
+    return decorate
+
+
+class TrainCommand(click.Command):
+    """Shows its options in the sections of `TRAIN_OPTIONS`, with the defaults of the configurations."""
+
+    sections = TRAIN_OPTIONS
+
+    def find_defaults(self) -> Mapping[str, Any]:
+        """Of every option."""
+        from pipeline.train_config import TrainConfig
+
+        config = TrainConfig()
+        return {
+            name: getattr(config.model if hasattr(config.model, name) else config, name)
+            for rows in self.sections.values()
+            for name, _, _ in rows
+        }
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options that are no field first."""
+        defaults = self.find_defaults()
+        fields = {name for rows in self.sections.values() for name, _, _ in rows}
+        given = {param.name for param in self.get_params(ctx) if isinstance(param, click.Option)} - fields
+        records = {param.name: param.get_help_record(ctx) for param in self.get_params(ctx)}
+        with formatter.section("Options"):
+            formatter.write_dl([record for name, record in records.items() if record and name in given])
+        for title, rows in self.sections.items():
+            with formatter.section(title):
+                texts = []
+                for name, _, _ in rows:
+                    flags, text = records[name] or ("", "")
+                    texts.append((flags, f"{text}  [default: {_format_default(defaults[name])}]"))
+                formatter.write_dl(texts)
+
+
+def _format_default(value: Any) -> str:
+    if value == ():
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(item if isinstance(item, str) else f"{item:g}" for item in value)
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+PRETRAIN_OPTIONS: Mapping[str, Sequence[tuple[str, Any, str]]] = {
+    "Net": (
+        (
+            "pretrain_model",
+            click.Choice(["rnn", "lstm", "gru", "transformer", "transformerxl", "cpc", "mae"], case_sensitive=False),
+            "The net, and with it what it is asked.",
+        ),
+        ("trans_train_type", click.Choice(["flipping", "masking"]), "What a transformer is asked."),
+        ("dropout", float, "Of the net."),
+        ("window_length", int, "Samples in a window."),
+        ("normalisation", click.Choice(["record", "none"]), "Of the amplitude; none feeds mV."),
+    ),
+    "Records": (
+        ("valid_split", float, "Share of the records to validate on."),
+        ("n_total", int, "Take so many of the records, chosen by a hash of their names."),
+        ("max_windows_per_record", int, "Random windows of a long record in each epoch."),
+        ("residency", click.Choice(["auto", "stream", "memory", "device"]), "Where windows are while an epoch lasts."),
+        ("check", bool, "Hold each chunk against its checksum when it is first decoded."),
+    ),
+    "Training": (
+        ("epochs", int, "Passes over the training records."),
+        ("seed", int, "Of weights, order, split and masks."),
+        ("batch_size", int, "Windows in a batch."),
+        ("lr", float, "Highest learning rate."),
+        ("optimizer", click.Choice(["adam", "adamw"]), "What moves the weights."),
+        ("weight_decay", float, "Of the optimiser."),
+        ("schedule", click.Choice(["steps", "one_cycle"]), "How the learning rate goes."),
+        ("milestones", NumberList(), "Epochs from which the rate is lower, for --schedule steps."),
+        ("lr_factor", float, "By how much."),
+        ("clip_value", float, "Largest norm of the gradient."),
+        ("train_noise_std", float, "Noise added to the input, not to what is wanted."),
+        ("precision", click.Choice(["fp32", "bf16", "fp16"]), "Of the arithmetic; fp16 on a GPU only."),
+        ("compile", bool, "Let torch compile the net."),
+    ),
+    "rnn, lstm, gru": (
+        ("hidden_size_rnn", int, "Size."),
+        ("num_layers", int, "Layers."),
+        ("k_steps_ahead", NumberList(), "Samples ahead to predict."),
+    ),
+    "transformer, transformerxl; in part mae": (
+        ("num_heads", int, "Heads of attention; mae, too."),
+        ("num_trans_layers", int, "Layers; mae, too."),
+        ("dim_model", int, "Features of a token; mae, too."),
+        ("dim_inner", int, "Features between a layer's two linear ones; mae, too."),
+        ("steps_concat", int, "Samples in a token."),
+        ("dropout_attn", float, "Of the attention; slow. The reference system has 0.2."),
+        ("mem_len", int, "transformerxl: tokens remembered of the window before."),
+        (
+            "mask",
+            click.Choice(["attention", "input", "both"]),
+            "masking and transformerxl: what is hidden; attention alone is the reference system's.",
+        ),
+        ("num_masked_samples", int, "The same: tokens hidden together."),
+        ("perc_masked_samp", float, "The same: share of tokens to hide."),
+    ),
+    "cpc": (
+        ("context", click.Choice(["lstm", "s4d"]), "What reads the past."),
+        ("dim_encoder", int, "Features of the convolutions."),
+        ("encoder_strides", NumberList(), "Of the convolutions."),
+        ("dim_context", int, "Features of the context."),
+        ("context_layers", int, "Layers of the context; none: 2 of an LSTM, 4 of s4d."),
+        ("state_size", int, "s4d: size of each feature's system."),
+        ("cpc_steps", int, "Positions ahead to predict."),
+        ("negatives", int, "Latents to tell the true one from."),
+    ),
+    "mae": (
+        ("patch_length", int, "Samples in a patch."),
+        ("dim_decoder", int, "Features of the decoder."),
+        ("decoder_layers", int, "Layers of the decoder."),
+        ("hidden_leads", int, "Leads to hide whole."),
+        ("hidden_share", float, "Share of the time to hide."),
+        ("hidden_span", int, "Patches hidden together."),
+    ),
+}
+"""The same of `pretrain --help`, for `PretrainConfig` and what it is made of."""
+
+
+class PretrainCommand(TrainCommand):
+    """Shows its options in the sections of `PRETRAIN_OPTIONS`."""
+
+    sections = PRETRAIN_OPTIONS
+
+    def find_defaults(self) -> Mapping[str, Any]:
+        """Of every option."""
+        from pipeline.pretrain_config import PretrainConfig
+
+        defaults = PretrainConfig().to_flat()
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in defaults.items()}
+
+
+@main.command(cls=PretrainCommand)
+@stores_argument
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The run folder; one with an unfinished run is continued.  [default: output_DATE_TIME]",
+    type=click.Path(file_okay=False),
+    help="The run folder; PATH/ makes a dated one in PATH; one with an unfinished pretraining is continued.  "
+    "[default: output_DATE_TIME]",
 )
-@click.option("--epochs", type=int, help="Passes over the training records.")
-@click.option("--seed", type=int, help="Of weights, order and split.")
-@click.option("--batch-size", type=int, help="Windows in a batch.")
-@click.option("--lr", type=float, help="Highest learning rate.")
-@click.option("--valid-split", type=float, help="Share of the records to validate on.")
-@click.option("--max-windows-per-record", type=int, help="Random windows of a long record in each epoch.")
-@click.option(
-    "--residency",
-    type=click.Choice(["auto", "stream", "memory", "device"]),
-    help="Where windows are while an epoch lasts.  [default: auto, by what fits]",
-)
-@click.option("--check/--no-check", default=None, help="Hold each chunk against its checksum when first decoded.")
-@click.option("--normalisation", type=click.Choice(["record", "none"]), help="Of the amplitude; none feeds mV.")
-@click.option("--net-filter-size", type=NumberList(), help="Filters of each block.")
-@click.option("--net-seq-length", type=NumberList(), help="Positions after each block.")
-@click.option("--kernel-size", type=int, help="Of the convolutions; odd.")
-@click.option("--dropout-rate", type=float, help="Of the blocks.")
+@field_options(PRETRAIN_OPTIONS)
 @cuda_option
-def train(store: Path, folder: Path | None, cuda: bool, **options: Any) -> None:
-    """Train a classifier of the 24 scored classes on a store's labelled records.
+def pretrain(stores: tuple[Any, ...], folder: str | None, cuda: bool, **options: Any) -> None:
+    """Pretrain a net on every record of a store, labelled or not; train --folder takes it from there.
 
-    Ctrl-C stops after the last whole epoch; the same command with --folder goes on from there.
+    rnn, lstm and gru predict the signal ahead; transformer gives hidden signal back or tells flipped leads;
+    transformerxl remembers a record's windows; cpc (contrastive predictive coding) tells what comes from what does
+    not; mae (masked autoencoder) fills in hidden leads and times. Defaults are the reference system's; cpc and mae,
+    which it has not, train for 50 epochs with AdamW and one cycle of the learning rate. Ctrl-C stops after the last
+    whole epoch; the same command with --folder goes on from there.
     """
-    from ecg.models.build import ModelConfig
-    from pipeline import train as training
+    from pipeline import pretrain as pretraining
 
-    given = {key: value for key, value in options.items() if value is not None}
-    model_names = set(ModelConfig.__dataclass_fields__)
-    summary = training.train(
-        store,
-        folder=folder,
-        options={key: value for key, value in given.items() if key not in model_names},
-        model_options={key: value for key, value in given.items() if key in model_names},
+    summary = pretraining.pretrain(
+        stores or (DEFAULT_STORE,),
+        folder=None if folder is None else Path(folder),
+        dated=folder is not None and folder.endswith("/"),
+        options={key: value for key, value in options.items() if value is not None},
         cuda=cuda,
         progress=Bar,
-        report=_echo_epoch,
+        report=_echo_pretrain_epoch,
     )
     best = summary.history[summary.best_epoch]
     click.echo(
+        f"{'stopped' if summary.interrupted else 'done'} after {len(summary.history)} epochs of "
+        f"{summary.pretrain_model} ({summary.n_parameters:,} parameters) on {summary.n_train:,} records "
+        f"({summary.residency}), validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: "
+        f"validation loss {best['valid_loss']:.4f}"
+    )
+    click.echo(f"run folder: {summary.folder}")
+    named = " ".join(map(str, stores or (DEFAULT_STORE,)))
+    if summary.interrupted:
+        click.echo(f"continue with: python cli.py pretrain {named} --folder {summary.folder}")
+        raise SystemExit(130)
+    click.echo(f"classify with: python cli.py train {named} --folder {summary.folder}")
+
+
+def _echo_pretrain_epoch(row: Mapping[str, float]) -> None:
+    columns = {
+        "train loss": ("train_loss", ".4f"),
+        "valid loss": ("valid_loss", ".4f"),
+        "lr": ("lr", ".2e"),
+        "windows/s": ("windows_per_second", ".1f"),
+        "waiting": ("waiting", ".4f"),
+        "s": ("seconds", ".1f"),
+    }
+    if row["epoch"] == 0:
+        click.echo("epoch  " + "  ".join(name.rjust(10) for name in columns))
+    values = [format(row[key], form).rjust(10) for key, form in columns.values()]
+    click.echo(f"{int(row['epoch']) + 1:>5}  " + "  ".join(values))
+
+
+@main.command(cls=TrainCommand)
+@stores_argument
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False),
+    help="The run folder; one with an unfinished run is continued, and FOLDER/ makes a dated one inside.  "
+    "[default: output_DATE_TIME]",
+)
+@click.option(
+    "--preset", type=click.Choice(["reference"]), help="All defaults of that system; options given go before them."
+)
+@click.option(
+    "--pretrained",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of a pretraining that gives the network its first stage.  [default: FOLDER, if it holds one]",
+)
+@click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard into the run folder.")
+@click.option("--only-test", is_flag=True, help="Train nothing: judge the folder's model on its validation records.")
+@field_options(TRAIN_OPTIONS)
+@cuda_option
+def train(
+    stores: tuple[Path, ...],
+    folder: str | None,
+    preset: str | None,
+    pretrained: Path | None,
+    tensorboard: bool,
+    only_test: bool,
+    cuda: bool,
+    **options: Any,
+) -> None:
+    """Train a classifier on a store's labelled records.
+
+    Several stores are read as one, as if all their records had been built into one. By default data/ecg.zarr.
+    Ctrl-C stops after the last whole epoch; the same command with --folder goes on from there. A FOLDER with
+    pretrain_config.json and pretrain_model.pth gives the network a pretrained stage, and its records; so does
+    --pretrained, where the run is to be in a folder of its own.
+
+    With --folds or --leave-out some patients, or a dataset, are held out, and tested on when all is done; the records
+    to validate on, by which the best epoch and the thresholds are chosen, are others.
+
+    torchrun --nproc-per-node N cli.py train … trains one network with N processes, each on its share of every batch.
+    """
+    from ecg.models.build import ModelConfig
+    from pipeline import train as training
+    from pipeline.distributed_run import find_ranks
+
+    given = {key: value for key, value in options.items() if value is not None}
+    stores = stores or (DEFAULT_STORE,)
+    if only_test:
+        _only_test(stores, folder, preset, given, cuda)
+        return
+    model_names = set(ModelConfig.__dataclass_fields__)
+    dated = folder is not None and folder.endswith(("/", os.sep))
+    if given.keys() & {"folds", "fold", "leave_out"}:
+        if tensorboard:
+            raise click.UsageError("--tensorboard is for one run; leave it out with --folds and --leave-out")
+        how = {"preset": preset, "pretrained": pretrained, "cuda": cuda}
+        _train_and_test(stores, None if folder is None else Path(folder), dated, given, how)
+        return
+    summary = training.train(
+        stores,
+        folder=None if folder is None else Path(folder),
+        dated=dated,
+        preset=preset,
+        options={key: value for key, value in given.items() if key not in model_names},
+        model_options={key: value for key, value in given.items() if key in model_names},
+        pretrained=pretrained,
+        cuda=cuda,
+        tensorboard=tensorboard,
+        progress=Bar,
+        report=_echo_epoch,
+    )
+    if not find_ranks().writes:
+        return
+    best = summary.history[summary.best_epoch]
+    click.echo(
         f"{'stopped' if summary.interrupted else 'done'} after {len(summary.history)} epochs on {summary.n_train:,} "
-        f"records ({summary.residency}), validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: "
-        f"challenge metric {best['challenge_metric']:.3f}, macro AUROC {best['auroc']:.3f}"
+        f"records ({summary.residency}), "
+        + (
+            f"validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: "
+            f"challenge metric {best['challenge_metric']:.3f}, macro AUROC {best['auroc']:.3f}"
+            if summary.n_valid
+            else "validated on none: the last weights are the model, and its thresholds are not fitted"
+        )
     )
     click.echo(f"run folder: {summary.folder}")
     if summary.interrupted:
-        click.echo(f"continue with: python cli.py train {store} --folder {summary.folder}")
+        click.echo(f"continue with: python cli.py train {' '.join(map(str, stores))} --folder {summary.folder}")
         raise SystemExit(130)
+
+
+def _train_and_test(
+    stores: tuple[Path, ...], folder: Path | None, dated: bool, given: dict[str, Any], how: dict[str, Any]
+) -> None:
+    from ecg.models.build import ModelConfig
+    from pipeline import crossvalidate
+
+    if "fold" in given and "folds" not in given:
+        raise click.UsageError("--fold is one of --folds K, which is missing")
+    folds, fold, leave_out = given.get("folds"), given.pop("fold", crossvalidate.ALL), given.get("leave_out")
+    if folds is not None and leave_out is not None:
+        raise click.UsageError("--folds and --leave-out hold out different things; give one of them")
+    every_part = crossvalidate.ALL in (leave_out, fold if folds is not None else None)
+    if folds is not None and not every_part:
+        given["fold"] = fold
+    names = set(ModelConfig.__dataclass_fields__)
+    kept = {key: value for key, value in given.items() if not (every_part and key in ("folds", "leave_out"))}
+    options = crossvalidate.TrainOptions(
+        options={key: value for key, value in kept.items() if key not in names},
+        model_options={key: value for key, value in kept.items() if key in names},
+        **how,
+    )
+    common: dict[str, Any] = {"dated": dated, "progress": Bar, "report": _echo_epoch}
+    if every_part:
+        summary = crossvalidate.cross_validate(
+            stores, folder, options, folds=folds, say=lambda text: click.echo(f"== {text}"), **common
+        )
+    else:
+        summary = crossvalidate.train_and_test(stores, folder, options, **common)
+    if summary.interrupted:
+        click.echo(f"stopped; the same command with --folder {summary.folder} goes on")
+        raise SystemExit(130)
+    if summary.evaluation is None:
+        return
+    click.echo(f"== Held-out records; labels by {summary.decided_by}")
+    _echo_scores(summary.evaluation)
+    click.echo(f"{sum(summary.seconds.values()):,.0f} s of training in {len(summary.runs)} run(s), validation included")
+    click.echo(f"{'folder of the runs' if every_part else 'run folder'}: {summary.folder}")
+
+
+def _only_test(
+    stores: tuple[Path, ...], folder: str | None, preset: str | None, given: dict[str, Any], cuda: bool
+) -> None:
+    from pipeline import only_test as testing
+    from pipeline.run_folder import newest_run_folder
+
+    model = newest_run_folder(Path()) if folder is None else Path(folder)
+    summary = testing.only_test(stores, folder=model, preset=preset, options=given, cuda=cuda, progress=Bar)
+    source = "its logits.csv" if summary.from_logits else "its network"
+    click.echo(f"{model}, judged by {source} on {summary.n_records:,} records")
+    echo_table(["figure", "value"], [[name, value] for name, value in summary.figures.items()])
 
 
 def _echo_epoch(row: Mapping[str, float]) -> None:
@@ -623,7 +1130,7 @@ def _echo_epoch(row: Mapping[str, float]) -> None:
 
 
 @main.command()
-@click.argument("inputs", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, type=Place(), metavar="[INPUTS]...")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -631,40 +1138,125 @@ def _echo_epoch(row: Mapping[str, float]) -> None:
     show_default=True,
     help="Folder for one CSV a record.",
 )
-@click.option("--model", type=click.Path(path_type=Path), help="Run folder.  [default: the newest output_*]")
+@click.option(
+    "--model",
+    "models",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Run folder, or folder of run folders; given several times, they predict as one.  [default: newest output_*]",
+)
+@click.option(
+    "--average",
+    type=click.Choice(["logits", "scores"]),
+    help="Of several models: logits of each window, or scores of each record.  [default: logits where they fit]",
+)
+@click.option("--gain-sweep", is_flag=True, help="Predict at × 1/4.88, × 1 and × 4.88, into a folder each.")
+@told_options
+@click.option("--keep-flat", is_flag=True, help="Predict on recordings without any deflection, too.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16", "auto"]),
+    default="fp32",
+    show_default=True,
+    help="Of the arithmetic; bf16 changes scores in the third digit, and auto takes it where it is much faster.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the same as JSON into this file.",
+)
 @click.option("--force", is_flag=True, help="Write into a folder that holds predictions already.")
 @cuda_option
-def predict(inputs: tuple[Path, ...], output: Path, model: Path | None, force: bool, cuda: bool) -> None:
-    """Predict, and write one Challenge CSV for each record.
+def predict(
+    inputs: tuple[Path, ...],
+    output: Path,
+    models: tuple[Path, ...],
+    average: str | None,
+    gain_sweep: bool,
+    json_path: Path | None,
+    precision: str,
+    force: bool,
+    cuda: bool,
+    **options: Any,
+) -> None:
+    """Predict, and write one Challenge CSV for each record, and predictions.csv with all of them.
 
-    INPUTS are stores, folders of WFDB records, or single records; by default the store data/ecg.zarr. Exit
-    code 1 if any record could not be read; the others are predicted.
+    INPUTS are stores, folders of recordings in any nesting, tarballs, or single recordings; by default the store
+    data/ecg.zarr. WFDB in all its formats, EDF, BDF, DICOM, CSV, .npy and .mat are read, at any sampling frequency.
+    Exit code 1 if any record could not be read; the others are predicted.
     """
+    from pipeline import gain_sweep as sweeping
     from pipeline import predict as prediction
+    from pipeline.inputs.told import InputConfig
     from pipeline.run_folder import newest_run_folder
 
-    model = model or newest_run_folder(Path())
-    summary = prediction.predict(inputs or (DEFAULT_STORE,), output, model, cuda=cuda, force=force, progress=Bar)
-    click.echo(f"{summary.n_records:,} predictions in {output}, by {model}")
-    if summary.rejects:
-        for reject in summary.rejects:
-            click.echo(f"skipped {reject.record}: {reject.reason}", err=True)
-        raise click.ClickException(f"{len(summary.rejects)} record(s) could not be read and have no prediction")
+    if gain_sweep and json_path is not None:
+        raise click.UsageError("--gain-sweep predicts three times; leave out --json")
+    told = InputConfig(**options)
+    models = models or (newest_run_folder(Path()),)
+    common: dict[str, Any] = {"average": average, "told": told, "precision": precision, "cuda": cuda}
+    common |= {"force": force, "progress": Bar}
+    inputs = inputs or (DEFAULT_STORE,)
+    if gain_sweep:
+        sweep = sweeping.sweep_gains(inputs, output, models, **common)
+        for summary in sweep.predictions.values():
+            _echo_predicted(summary)
+        click.echo(f"set them side by side with: python cli.py evaluate LABELS {output}")
+        summaries = list(sweep.predictions.values())
+    else:
+        summary = prediction.predict(inputs, output, models, json_path=json_path, **common)
+        _echo_predicted(summary)
+        summaries = [summary]
+    # what cannot be read cannot be read at any gain
+    _echo_few([f"doubtful {text}" for text in summaries[len(summaries) // 2].doubts])
+    _echo_few([f"skipped {reject.record}: {reject.reason}" for reject in summaries[0].rejects])
+    if summaries[0].rejects:
+        raise click.ClickException(f"{len(summaries[0].rejects)} record(s) could not be read and have no prediction")
+
+
+def _echo_predicted(summary: Any) -> None:
+    click.echo(f"{summary.n_records:,} predictions in {summary.output}, by {summary.model}")
+
+
+def _echo_few(texts: Sequence[str], most: int = 50) -> None:
+    for text in texts[:most]:
+        click.echo(text, err=True)
+    if len(texts) > most:
+        click.echo(f"… and {len(texts) - most:,} more such", err=True)
 
 
 @main.command()
-@click.argument("labels", type=click.Path(path_type=Path))
+@click.argument("labels", type=Place(), metavar="LABELS")
 @click.argument("outputs", type=click.Path(path_type=Path))
 @click.argument("scores", type=click.Path(path_type=Path, dir_okay=False), required=False)
-def evaluate(labels: Path, outputs: Path, scores: Path | None) -> None:
+@click.option(
+    "--also",
+    type=Place(),
+    metavar="PATH",
+    multiple=True,
+    help="More labels: another store, read as one with LABELS, or a folder; may be given several times.",
+)
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write everything here, too."
+)
+@click.option("--bootstrap", "n_bootstrap", type=int, help="Replicates for the 95 % intervals; 0 leaves them out.")
+@click.option("--seed", type=int, help="Of the replicates.")
+@click.option("--bins", "n_bins", type=int, help="Of equal width, for calibration.")
+def evaluate(
+    labels: Path, outputs: Path, scores: Path | None, also: tuple[Path, ...], json_path: Path | None, **options: Any
+) -> None:
     """Score predictions as the official evaluator does.
 
-    LABELS is a folder of WFDB headers or a store, OUTPUTS a folder with a Challenge CSV for each record;
-    SCORES.csv takes the official figures, and SCORES-classes.csv beside it those of each class.
+    LABELS is a folder of WFDB headers or a store. OUTPUTS is a folder with a Challenge CSV for each record, whoever
+    wrote them; or what `predict --gain-sweep` wrote; or the folder of a training that held records out for testing
+    (`train --folds`, `train --leave-out`), whose records alone count. SCORES.csv takes the official figures; beside
+    it SCORES-classes.csv and SCORES-datasets.csv have those of each class and dataset.
     """
     from pipeline import evaluate as evaluation
 
-    summary = evaluation.evaluate(labels, outputs, scores, progress=Bar)
+    config = evaluation.EvaluateConfig(**{name: value for name, value in options.items() if value is not None})
+    summary = evaluation.evaluate((labels, *also), outputs, scores, config=config, json_path=json_path, progress=Bar)
     _echo_scores(summary)
 
 
@@ -672,25 +1264,166 @@ def _echo_scores(summary: Any) -> None:
     from ecg.snomed import SCORED_CLASSES, abbreviation_of, name_of
     from pipeline.evaluate import OFFICIAL_COLUMNS
 
-    scores = summary.scores
+    scores, intervals = summary.scores, summary.intervals
     figures = ("auroc", "auprc", "f_measure", "f_beta", "g_beta")
+    drawn = ["AUROC from", "to"] if intervals else []
     echo_table(
-        ["class", "positives", "AUROC", "AUPRC", "F", "F2", "G2", "name"],
+        ["class", "positives", "AUROC", *drawn, "AUPRC", "F", "F2", "G2", "ECE", "name"],
         [
             [
                 abbreviation_of(code),
                 scores.n_positive[number],
-                *(getattr(scores, f"{name}_classes")[number] for name in figures),
+                scores.auroc_classes[number],
+                *(intervals.classes["auroc"][number] if intervals else ()),
+                *(getattr(scores, f"{name}_classes")[number] for name in figures[1:]),
+                summary.calibration_classes[number],
                 name_of(code),
             ]
             for number, code in enumerate(SCORED_CLASSES)
         ],
     )
     click.echo()
-    echo_table(["figure", "value"], [[title, getattr(scores, name)] for title, name in OFFICIAL_COLUMNS.items()])
-    click.echo(f"{summary.n_records:,} records, {summary.n_unlabelled:,} of them without a scored label")
+    echo_table(
+        ["figure", "value", *(["from", "to"] if intervals else [])],
+        [
+            [title, getattr(scores, name), *(intervals.macro[name] if intervals else ())]
+            for title, name in OFFICIAL_COLUMNS.items()
+        ],
+    )
+    click.echo(
+        f"{summary.n_records:,} records, {summary.n_unlabelled:,} of them without a scored label; expected calibration "
+        f"error {_cell(summary.calibration)} in {summary.n_bins} bins of equal width, mean over classes with positives"
+    )
+    if intervals:
+        click.echo(
+            f"from, to: {100 * intervals.level:g} % intervals by {intervals.n_replicates:,} replicates of the Bayesian "
+            f"bootstrap over {intervals.n_units:,} {summary.units}"
+        )
+    for title, parts in (("dataset", summary.datasets), ("held out", summary.held_out)):
+        if len(parts) > 1:
+            click.echo()
+            _echo_parts(title, parts, summary.mean_of_parts(parts))
+    if summary.gains:
+        click.echo()
+        _echo_gains(summary.gains)
     for path in summary.written:
         click.echo(f"written: {path}")
+
+
+def _echo_parts(title: str, parts: Sequence[Any], mean: Mapping[str, float]) -> None:
+    from pipeline.evaluate import OFFICIAL_COLUMNS
+
+    echo_table(
+        [title, "records", "unlabelled", *OFFICIAL_COLUMNS],
+        [
+            [
+                part.name,
+                part.n_records,
+                part.n_unlabelled,
+                *(getattr(part.scores, name) for name in OFFICIAL_COLUMNS.values()),
+            ]
+            for part in parts
+        ]
+        + [
+            [
+                "sum; means",
+                sum(part.n_records for part in parts),
+                sum(part.n_unlabelled for part in parts),
+                *mean.values(),
+            ]
+        ],
+    )
+
+
+def _echo_gains(gains: Sequence[Any]) -> None:
+    from pipeline.evaluate import OFFICIAL_COLUMNS
+
+    echo_table(
+        ["gain", "labels changed", "largest change of a score", *OFFICIAL_COLUMNS],
+        [
+            [
+                f"× {gain.gain:.4g}",
+                gain.n_labels_changed,
+                gain.largest_change,
+                *(getattr(gain.part.scores, name) for name in OFFICIAL_COLUMNS.values()),
+            ]
+            for gain in gains
+        ],
+    )
+
+
+@main.command()
+@click.argument("records", nargs=-1, metavar="RECORD...")
+@click.option("--from", "place", type=click.Path(path_type=Path), help="The store, folder or tarball that they are in.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("plots"), show_default=True, help="Folder for pictures."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["png", "svg", "pdf"]),
+    default="png",
+    show_default=True,
+    help="Of a picture.",
+)
+@click.option("--dpi", type=float, default=150, show_default=True, help="Of a png; every format is true to scale.")
+@click.option(
+    "--layout",
+    type=click.Choice(["auto", "3x4", "6x2", "12x1"]),
+    default="auto",
+    show_default=True,
+    help="Rows and columns; 3x4 has a rhythm strip below, and is taken where all twelve leads are there.",
+)
+@click.option("--rhythm", default="II", show_default=True, help="Lead of the rhythm strip.")
+@click.option("--speed", type=float, default=25, show_default=True, help="12.5, 25 or 50 mm/s.")
+@click.option("--gain", type=float, help="2.5, 5, 10 or 20 mm/mV.  [default: 10, or less where the sheet has no room]")
+@click.option("--start", "start_s", type=float, default=0, show_default=True, help="Begin here, seconds.")
+@click.option(
+    "--predictions", type=click.Path(path_type=Path), help="Folder that predict wrote: put its scores on the paper."
+)
+@told_options
+@click.option("--force", is_flag=True, help="Replace pictures that are there.")
+def plot(
+    records: tuple[str, ...],
+    place: Path | None,
+    output: Path,
+    form: str,
+    dpi: float,
+    predictions: Path | None,
+    force: bool,
+    **options: Any,
+) -> None:
+    """Draw recordings on ECG paper, true to scale: a picture each.
+
+    RECORDs are paths of recordings of any kind, of folders or tarballs; with --from, names of recordings in that
+    store, folder or tarball, none for all. Exit code 1 if any could not be drawn; the others are.
+    """
+    from ecg.paper import PaperConfig
+    from pipeline import plot as plotting
+    from pipeline.inputs.told import InputConfig
+
+    told = InputConfig(**{name: options.pop(name) for name in ("fs", "units", "leads", "missing_leads")})
+    if not records and place is None:
+        raise click.UsageError("name a RECORD, or the store or folder they are in with --from")
+    summary = plotting.plot(
+        records,
+        output,
+        place=place,
+        config=PaperConfig(**options),
+        told=told,
+        predictions=predictions,
+        form=form,
+        dpi=dpi,
+        force=force,
+        progress=Bar,
+    )
+    for path in summary.written[:20]:
+        click.echo(path)
+    if len(summary.written) > 20:
+        click.echo(f"… and {len(summary.written) - 20:,} more")
+    _echo_few([f"skipped {reject.record}: {reject.reason}" for reject in summary.rejects])
+    if summary.rejects:
+        raise click.ClickException(f"{len(summary.rejects)} recording(s) could not be drawn")
 
 
 @main.group()
@@ -828,6 +1561,79 @@ def bench_loader(n_records: int, folder: Path | None, rounds: int) -> None:
     )
 
 
+@bench.command("remote")
+@click.option(
+    "--records", "n_records", type=click.IntRange(min=600), default=4000, show_default=True, help="In the store."
+)
+@click.option("--connections", type=click.IntRange(min=1), default=4, show_default=True, help="Requests at once.")
+@click.option("--delay-ms", type=float, default=50.0, show_default=True, help="Before the server answers, ms.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep the simulated store here for the next run.")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Of all ways in turn.")
+def bench_remote(n_records: int, connections: int, delay_ms: float, folder: Path | None, rounds: int) -> None:
+    """Batches from a store behind S3, against the same store on this machine, and against the server alone.
+
+    The server is moto's, on this machine, and answers after a delay.
+    """
+    from pipeline.bench import remote as benchmark
+
+    result = benchmark.run(
+        n_records=n_records,
+        connections=connections,
+        delay_s=delay_ms / 1000,
+        folder=folder,
+        rounds=rounds,
+        progress=Bar,
+    )
+    local = result.row(benchmark.LOCAL)
+    echo_table(
+        ["what", "windows/s", "median", "× local", "median"],
+        [
+            [row.what, int(row.best), int(row.median), row.best / local.best, row.median / local.median]
+            for row in result.rows
+        ],
+    )
+    click.echo(
+        f"{result.n_chunks} chunks, {format_bytes(result.n_bytes)}; {connections} requests at once, {delay_ms:g} ms "
+        f"each; opened in {result.open_s:.2f} s, first batch after {result.first_batch_s:.2f} s more"
+    )
+
+
+@bench.command("predict")
+@click.option(
+    "--records", "n_records", type=click.IntRange(min=8), default=256, show_default=True, help="Simulated, of 10 s."
+)
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Of all ways in turn.")
+@click.option("--model", type=click.Path(path_type=Path), help="Run folder.  [default: an untrained one of full size]")
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep the simulated records here for the next run.")
+def bench_predict(n_records: int, rounds: int, model: Path | None, folder: Path | None) -> None:
+    """Predicting batches that are read ahead, against one recording at a time, and against the network alone."""
+    from pipeline.bench import predict as benchmark
+
+    result = benchmark.run(n_records=n_records, rounds=rounds, model=model, folder=folder, progress=Bar)
+    baseline = result.row(benchmark.BASELINE, "fp32")
+    alone = {precision: result.row(benchmark.NETWORK, precision) for precision in ("fp32", "bf16")}
+    echo_table(
+        ["what", "precision", "records/s", "median", "× baseline", "× the network", "cpu ms/record"],
+        [
+            [
+                row.what,
+                row.precision,
+                row.best,
+                row.median,
+                row.best / baseline.best,
+                row.best / alone[row.precision].best,
+                row.processor_ms,
+            ]
+            for row in result.rows
+        ],
+    )
+    click.echo(
+        f"bf16 changes scores by {result.largest_change:.4f} at most, and {result.n_changed:,} of {result.n_labels:,} "
+        f"labels{'' if result.trained else ' (of an untrained network, all of whose scores are near its thresholds)'}"
+    )
+    click.echo(f"one recording from cold start to CSV: {', '.join(f'{s:.2f}' for s in result.cold_start_s)} s")
+
+
 @bench.command("footprint")
 @store_argument
 @click.option("--plan", "n_planned", type=int, default=10_000_000, show_default=True, help="Records to plan with.")
@@ -880,6 +1686,109 @@ def bench_training(store: Path, pairs: int, small_steps: int, full_steps: int) -
             for r in rows
         ],
     )
+
+
+BENCH_TRAIN_OPTIONS = {title: tuple(row for row in rows if row[0] != "epochs") for title, rows in TRAIN_OPTIONS.items()}
+
+
+@bench.command("train")
+@stores_argument
+@click.option("--pairs", type=click.IntRange(min=1), default=5, show_default=True, help="Of both configurations.")
+@click.option("--steps", type=click.IntRange(min=1), default=1, show_default=True, help="On each side of a pair.")
+@click.option("--epochs", type=click.IntRange(min=0), default=0, show_default=True, help="Train both; 0 does not.")
+@click.option(
+    "--figure",
+    type=click.Choice(["challenge_metric", "auroc", "auprc", "f_measure"]),
+    default="auroc",
+    show_default=True,
+    help="Of the validation records.",
+)
+@click.option("--target", type=float, default=0.7, show_default=True, help="To be reached.")
+@field_options(BENCH_TRAIN_OPTIONS)
+@cuda_option
+def bench_train(stores: tuple[Path, ...], **options: Any) -> None:
+    """The default training beside the reference configuration's, in one run: windows/s, and seconds to a score.
+
+    The options of `train` change the default configuration; those about records and the network's size change both.
+    """
+    from ecg.models.build import ModelConfig
+    from pipeline.bench import train as benchmark
+
+    own = {name: options.pop(name) for name in ("pairs", "steps", "epochs", "figure", "target", "cuda")}
+    given = {key: value for key, value in options.items() if value is not None}
+    model_names = set(ModelConfig.__dataclass_fields__)
+    result = benchmark.run(
+        stores or (DEFAULT_STORE,),
+        options={key: value for key, value in given.items() if key not in model_names},
+        model_options={key: value for key, value in given.items() if key in model_names},
+        progress=Bar,
+        **own,
+    )
+    echo_table(
+        ["configuration", "arithmetic", "windows/s", "ratio", "processor, ms a window", "ratio"],
+        [
+            [row.name, row.arithmetic, row.windows_per_second, row.ratio, row.processor_ms, row.processor_ratio]
+            for row in result.steps
+        ],
+    )
+    if result.scores:
+        click.echo("")
+        echo_table(
+            [
+                "configuration",
+                "epochs",
+                "s",
+                "processor s",
+                f"best {own['figure']}",
+                "at",
+                f"epochs to {own['target']}",
+                "s to it",
+            ],
+            [
+                [
+                    *(row.name, row.epochs, row.seconds, row.processor_seconds, row.best, row.best_epoch),
+                    *("–" if value is None else value for value in (row.epochs_to, row.seconds_to)),
+                ]
+                for row in result.scores
+            ],
+        )
+
+
+@bench.command("pretrain")
+@click.option("--nets", type=NameList(), help="Some of them, such as masking,cpc-s4d.  [default: all]")
+@click.option("--precisions", "ways", type=NameList(), default="fp32,bf16", show_default=True, help="To measure in.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Windows in a batch.")
+@click.option("--window-length", type=int, default=4096, show_default=True, help="Samples in a window.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Of all ways in turn.")
+@click.option("--memory/--no-memory", default=True, show_default=True, help="Measure the peak of each, too.")
+def bench_pretrain(nets: tuple[str, ...] | None, **options: Any) -> None:
+    """Steps of pretraining each net, against the reference system's step written straightforwardly.
+
+    The nets are rnn, lstm, gru, flipping, masking, transformerxl, cpc-lstm, cpc-s4d and mae; the last three have no
+    counterpart there. All are in their default sizes.
+    """
+    from pipeline.bench import pretrain as benchmark
+
+    result = benchmark.run(nets=nets or tuple(benchmark.NETS), progress=Bar, **options)
+    echo_table(
+        ["net", "way", "parameters", "windows/s", "× reference", "× its processor time", "peak MB"],
+        [
+            [
+                row.net,
+                row.way,
+                "" if row.n_parameters is None else f"{row.n_parameters:,}",
+                row.rate,
+                _or_nothing(result.ratio(row)),
+                _or_nothing(result.ratio(row, "processor_s")),
+                "" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:,.0f}",
+            ]
+            for row in result.rows
+        ],
+    )
+
+
+def _or_nothing(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _echo_bench(rows: Sequence[Any]) -> None:

@@ -6,14 +6,18 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
+from cache import location
+from cache.location import RemotePath
 from cache.schema import StoreConfig
 from pipeline.ingest import build_cache
 from pipeline.simulate import PATIENTS, simulate
 from pipeline.train import train
 from tests.pipeline.http_server import Server
 from tests.pipeline.published import Published, publish
+from tests.s3_server import S3Server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -99,3 +103,39 @@ def certificate(tmp_path: Path) -> str:
     subprocess.run(command, check=True, capture_output=True)
     pem.write_text(pem.read_text() + Path(f"{pem}.crt").read_text())
     return str(pem)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A server of S3 with a bucket called `bucket`, known to drivers by the environment; making one takes a second."""
+    with S3Server() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        location.forget_drivers()
+        location._filesystem("s3").mkdir("bucket")
+        yield server
+        driver = location._filesystem("s3")
+        if driver._s3 is not None:
+            type(driver).close_session(driver.loop, driver._s3)
+        location.forget_drivers()
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The same with an empty bucket and no faults; and there are no pauses before another try."""
+    monkeypatch.setattr(location, "PAUSE_S", 0.0)
+    s3_server.reset()
+    driver = location._filesystem("s3")
+    names = driver.find("bucket")
+    if names:
+        driver.rm(names)
+    s3_server.reset()
+    return s3_server
+
+
+@pytest.fixture
+def in_memory() -> Iterator[RemotePath]:
+    """An empty place of fsspec's memory."""
+    fsspec.filesystem("memory").store.clear()
+    yield RemotePath("memory://place")
+    fsspec.filesystem("memory").store.clear()

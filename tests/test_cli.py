@@ -1,8 +1,10 @@
 """The door: options reach the pipeline as they are, summaries are readable, errors are one line."""
 
+import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -12,14 +14,23 @@ from click.testing import CliRunner, Result
 
 import cli
 from cache.schema import StoreConfig
-from ecg.errors import StoreError
+from ecg.errors import ConfigError, StoreError
+from ecg.models.build import ModelConfig
+from ecg.paper import PaperConfig
 from pipeline.bench import loader, training
+from pipeline.bench import predict as prediction_bench
 from pipeline.bench.loader import LoaderRow
+from pipeline.bench.predict import PredictBench, PredictRow
 from pipeline.bench.training import TrainingRow
 from pipeline.cluster import Cluster
+from pipeline.crossvalidate import TrainOptions
 from pipeline.demo import run_demo
+from pipeline.evaluate import EvaluateConfig
+from pipeline.inputs.told import InputConfig
+from pipeline.presets import PRESETS
 from pipeline.residency import RESIDENCIES
 from pipeline.run_folder import newest_run_folder
+from pipeline.train_config import TrainConfig
 from tests.records import write_record
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,6 +58,7 @@ def test_build_cache_by_default() -> None:
     assert kwargs == {
         "cluster": Cluster(workers=cli.available_cores()),
         "patients": (),
+        "find_patients": True,
         "strict": False,
         "force": False,
         "progress": cli.Bar,
@@ -55,8 +67,8 @@ def test_build_cache_by_default() -> None:
 
 
 def test_build_cache_with_every_option() -> None:
-    line = "build-cache a b --output c.zarr --fs 250 --codec zstd --seed 3 --bad-checksum flag --patients p.csv "
-    line += "--leads v5,II --highpass 0.5 --notch 50"
+    line = "build-cache a b --output c.zarr --fs 250 --codec zstd --seed 3 --bad-checksum flag"
+    line += " --patients p.csv --patients none --leads v5,II --highpass 0.5 --notch 50"
     line += " --scheduler tcp://s:1 --dashboard"
     args, kwargs = kwargs_of("pipeline.ingest.build_cache", *line.split(), "--strict", "--workers", 3, "--force")
     config = StoreConfig(
@@ -66,6 +78,7 @@ def test_build_cache_with_every_option() -> None:
     assert kwargs == {
         "cluster": Cluster(workers=3, scheduler="tcp://s:1", dashboard=True),
         "patients": (Path("p.csv"),),
+        "find_patients": False,
         "strict": True,
         "force": True,
         "progress": cli.Bar,
@@ -80,12 +93,16 @@ def test_build_cache_with_every_option() -> None:
 
 def test_train_by_default() -> None:
     args, kwargs = kwargs_of("pipeline.train.train", "train")
-    assert args == (Path("data/ecg.zarr"),)
+    assert args == ((Path("data/ecg.zarr"),),)
     assert kwargs == {
         "folder": None,
+        "dated": False,
+        "preset": None,
         "options": {},
         "model_options": {},
+        "pretrained": None,
         "cuda": False,
+        "tensorboard": False,
         "progress": cli.Bar,
         "report": cli._echo_epoch,
     }
@@ -93,35 +110,198 @@ def test_train_by_default() -> None:
 
 def test_train_with_every_option() -> None:
     line = (
-        "train s.zarr --folder r --epochs 3 --seed 4 --batch-size 5 --lr 0.1 --valid-split 0.2 "
-        "--max-windows-per-record 6 --residency stream --no-check --normalisation none --net-filter-size 8,16 "
-        "--net-seq-length 64,16 --kernel-size 9 --dropout-rate 0.3 --cuda"
+        "train s.zarr t.zarr --folder r --preset reference --cuda --valid-split 0.2 --n-total 9 --no-shuffle "
+        "--max-windows-per-record 6 --residency stream --no-check --normalisation none --window-length 2048 "
+        "--net-filter-size 8,16 --net-seq-length 64,16 --kernel-size 9 --dropout-rate 0.3 --pred-stage-type lstm "
+        "--pred-stage-hidd 7 --pred-stage-n-layer 2 --pretrain-output-size 5 --eval-transformer --finetuning "
+        "--epochs 3 --seed 4 --batch-size 5 --valid-batch-size 6 --lr 0.1 --optimizer adam --weight-decay 0.5 "
+        "--schedule steps --milestones 1,2 --lr-factor 0.3 --save-last --save-logits --output-layer softmax "
+        "--train-classes dset --valid-classes dset --correction-factor uniform --correction-limits 0.5,20 "
+        "--decision rank --scale-by-rank 30,1,0.5 --combination-strategy max --predict-before-collapse "
+        "--squeeze-excitation --patient --pooling average --augment gain,shift --ema 0.9 --class-weights metric "
+        "--label-smoothing 0.1 --precision bf16 --kernels flat --compile --tensorboard "
+        "--pretrained p --probe --layer-decay 0.7 "
+        "--random-stage --train-share 0.4 --model s4d --s4d-features 8 --s4d-layers 2 --s4d-state 6 --s4d-stride 3 "
+        "--s4d-dropout 0.1"
     )
     args, kwargs = kwargs_of("pipeline.train.train", *line.split())
-    assert args == (Path("s.zarr"),)
+    assert args == ((Path("s.zarr"), Path("t.zarr")),)
     assert kwargs == {
         "folder": Path("r"),
+        "dated": False,
+        "preset": "reference",
         "options": {
-            "epochs": 3,
-            "seed": 4,
-            "batch_size": 5,
-            "lr": 0.1,
             "valid_split": 0.2,
+            "n_total": 9,
+            "shuffle": False,
             "max_windows_per_record": 6,
             "residency": "stream",
             "check": False,
+            "finetuning": True,
+            "epochs": 3,
+            "seed": 4,
+            "batch_size": 5,
+            "valid_batch_size": 6,
+            "lr": 0.1,
+            "optimizer": "adam",
+            "weight_decay": 0.5,
+            "schedule": "steps",
+            "milestones": (1, 2),
+            "lr_factor": 0.3,
+            "save_last": True,
+            "save_logits": True,
+            "output_layer": "softmax",
+            "train_classes": "dset",
+            "valid_classes": "dset",
+            "correction_factor": "uniform",
+            "correction_limits": (0.5, 20.0),
+            "decision": "rank",
+            "scale_by_rank": (30.0, 1.0, 0.5),
+            "combination_strategy": "max",
+            "predict_before_collapse": True,
+            "augment": ("gain", "shift"),
+            "ema": 0.9,
+            "class_weights": "metric",
+            "label_smoothing": 0.1,
+            "precision": "bf16",
+            "kernels": "flat",
+            "compile": True,
+            "layer_decay": 0.7,
+            "random_stage": True,
+            "train_share": 0.4,
         },
         "model_options": {
+            "model": "s4d",
+            "s4d_features": 8,
+            "s4d_layers": 2,
+            "s4d_state": 6,
+            "s4d_stride": 3,
+            "s4d_dropout": 0.1,
+            "probe": True,
+            "squeeze_excitation": True,
+            "patient": True,
+            "pooling": "average",
             "normalisation": "none",
+            "window_length": 2048,
             "net_filter_size": (8, 16),
             "net_seq_length": (64, 16),
             "kernel_size": 9,
             "dropout_rate": 0.3,
+            "pred_stage_type": "lstm",
+            "pred_stage_hidd": 7,
+            "pred_stage_n_layer": 2,
+            "pretrain_output_size": 5,
+            "eval_transformer": True,
         },
+        "pretrained": Path("p"),
         "cuda": True,
+        "tensorboard": True,
         "progress": cli.Bar,
         "report": cli._echo_epoch,
     }
+
+
+def test_none_stands_for_no_augmentation() -> None:
+    _, kwargs = kwargs_of("pipeline.train.train", "train", "--augment", "none")
+    assert kwargs["options"] == {"augment": ()}
+
+
+def test_a_trailing_slash_makes_a_dated_folder_inside() -> None:
+    _, kwargs = kwargs_of("pipeline.train.train", "train", "--folder", "runs/")
+    assert (kwargs["folder"], kwargs["dated"]) == (Path("runs"), True)
+
+
+def test_cross_validation_arguments() -> None:
+    line = "train s.zarr t.zarr --folds 5 --fold all --folder cv --epochs 3 --kernel-size 9 --preset reference --cuda"
+    for text in (line, line.replace(" --fold all", "")):
+        args, kwargs = kwargs_of("pipeline.crossvalidate.cross_validate", *text.split())
+        how = TrainOptions(preset="reference", options={"epochs": 3}, model_options={"kernel_size": 9}, cuda=True)
+        assert args == ((Path("s.zarr"), Path("t.zarr")), Path("cv"), how)
+        assert (kwargs.pop("say") is not None, kwargs.pop("folds")) == (True, 5)
+        assert kwargs == {"dated": False, "progress": cli.Bar, "report": cli._echo_epoch}
+    args, kwargs = kwargs_of("pipeline.crossvalidate.cross_validate", *"train --leave-out all --seed 7".split())
+    assert args == ((Path("data/ecg.zarr"),), None, TrainOptions(options={"seed": 7}))
+    assert kwargs["folds"] is None
+
+
+def test_single_hold_out_arguments() -> None:
+    args, kwargs = kwargs_of("pipeline.crossvalidate.train_and_test", *"train --folds 5 --fold 2 --folder r/".split())
+    assert args == ((Path("data/ecg.zarr"),), Path("r"), TrainOptions(options={"folds": 5, "fold": 2}))
+    assert kwargs == {"dated": True, "progress": cli.Bar, "report": cli._echo_epoch}
+    args, _ = kwargs_of("pipeline.crossvalidate.train_and_test", *"train --leave-out ptb-xl".split())
+    assert args[2] == TrainOptions(options={"leave_out": "ptb-xl"})
+    args, _ = kwargs_of("pipeline.crossvalidate.train_and_test", *"train --leave-out ptb --pretrained p".split())
+    assert args[2] == TrainOptions(options={"leave_out": "ptb"}, pretrained=Path("p"))
+    for line, message in (
+        ("train --fold 2", "--fold is one of --folds K, which is missing"),
+        ("train --folds 3 --leave-out ptb", "--folds and --leave-out hold out different things; give one of them"),
+        ("train --folds 3 --fold some", "'some' is neither a number of a fold nor all"),
+    ):
+        refused = invoke(*line.split())
+        assert refused.exit_code == 2
+        assert message in refused.output
+
+
+def test_a_cross_validation_in_words(simulated_store: Path, tmp_path: Path) -> None:
+    small = "--net-filter-size 4,6 --net-seq-length 256,16 --epochs 1".split()
+    done = invoke("train", simulated_store, "--folds", 2, "--folder", tmp_path / "cv", *small)
+    assert done.exit_code == 0, done.output
+    for text in (
+        "== fold-0 (1 of 2)",
+        "== fold-1 (2 of 2)",
+        "labels by thresholds fitted to the held-out records of the other parts",
+        "held out ",
+        "sum; means",
+        "95 % intervals by 1,000 replicates of the Bayesian bootstrap over",
+        "s of training in 2 run(s), validation included",
+        f"folder of the runs: {tmp_path / 'cv'}",
+    ):
+        assert text in done.output
+    scored = invoke("evaluate", simulated_store, tmp_path / "cv", "--bootstrap", 0)
+    assert scored.exit_code == 0, scored.output
+    assert "fold-1" in scored.output
+    assert "bootstrap" not in scored.output
+    swept = invoke("predict", simulated_store, "--model", tmp_path / "cv", "--gain-sweep", "--output", tmp_path / "o")
+    assert swept.exit_code == 0, swept.output
+    assert f"80 predictions in {tmp_path / 'o' / 'gain-4.88'}, by {tmp_path / 'cv'}" in swept.output
+    table = invoke("evaluate", simulated_store, tmp_path / "o", "--bootstrap", 0).output
+    assert "labels changed" in table
+    assert "× 0.2049" in table
+
+
+def test_only_test_arguments() -> None:
+    line = "train s.zarr --only-test --folder r/ --preset reference --combination-strategy max --save-logits --cuda"
+    args, kwargs = kwargs_of("pipeline.only_test.only_test", *line.split())
+    assert args == ((Path("s.zarr"),),)
+    assert kwargs == {
+        "folder": Path("r"),
+        "preset": "reference",
+        "options": {"combination_strategy": "max", "save_logits": True},
+        "cuda": True,
+        "progress": cli.Bar,
+    }
+
+
+def test_every_option_of_train_is_a_field_with_its_choices() -> None:
+    config = TrainConfig()
+    for name, kind, _ in (row for rows in cli.TRAIN_OPTIONS.values() for row in rows):
+        owner = config.model if name in ModelConfig.__dataclass_fields__ else config
+        assert hasattr(owner, name)
+        if isinstance(kind, click.Choice):
+            for choice in kind.choices:
+                replace(owner, **{name: choice})  # raises ConfigError where there is no such choice
+            with pytest.raises(ConfigError, match=f"{name} is 'nonsense'; expected"):
+                replace(owner, **{name: "nonsense"})
+    (preset,) = (option for option in cli.main.commands["train"].params if option.name == "preset")
+    assert list(preset.type.choices) == list(PRESETS)
+
+
+def test_the_help_of_train_shows_the_configurations_defaults() -> None:
+    text = " ".join(invoke("train", "--help").output.split())
+    assert "Share of the records to validate on; with 1 nothing trains. [default: 0.3]" in text
+    assert "Filters of each block. [default: 64,128,196,256,320]" in text
+    assert "--shuffle / --no-shuffle A new order in each epoch. [default: yes]" in text
+    assert "[default: 30,1,0.9,0.9,0.8,0.7,0]" in text
 
 
 def test_the_residencies_are_the_pipelines() -> None:
@@ -164,22 +344,115 @@ def test_predict_takes_the_newest_run(tmp_path: Path, monkeypatch: pytest.Monkey
         Path(name).mkdir()
         Path(name, "model.pth").touch()
     args, kwargs = kwargs_of("pipeline.predict.predict", "predict")
-    assert args == ((Path("data/ecg.zarr"),), Path("predictions"), newest_run_folder(Path()))
-    assert args[2].name == "output_2026-02-01_00_00_00_000000"
-    assert kwargs == {"cuda": False, "force": False, "progress": cli.Bar}
+    assert args == ((Path("data/ecg.zarr"),), Path("predictions"), (newest_run_folder(Path()),))
+    assert args[2][0].name == "output_2026-02-01_00_00_00_000000"
+    assert kwargs == {
+        "average": None,
+        "told": InputConfig(),
+        "json_path": None,
+        "precision": "fp32",
+        "cuda": False,
+        "force": False,
+        "progress": cli.Bar,
+    }
 
 
 def test_predict_with_every_option() -> None:
-    args, kwargs = kwargs_of("pipeline.predict.predict", *"predict x y --output o --model m --force --cuda".split())
-    assert args == ((Path("x"), Path("y")), Path("o"), Path("m"))
-    assert kwargs == {"cuda": True, "force": True, "progress": cli.Bar}
+    line = "predict x y --output o --model m --model n --average scores --force --cuda --json j.json"
+    line += " --fs 250 --units uV --leads I,II --precision bf16"
+    args, kwargs = kwargs_of("pipeline.predict.predict", *line.split(), "--missing-leads", "zero", "--keep-flat")
+    assert args == ((Path("x"), Path("y")), Path("o"), (Path("m"), Path("n")))
+    assert kwargs == {
+        "average": "scores",
+        "told": InputConfig(fs=250, units="uV", leads=("I", "II"), missing_leads="zero", keep_flat=True),
+        "json_path": Path("j.json"),
+        "precision": "bf16",
+        "cuda": True,
+        "force": True,
+        "progress": cli.Bar,
+    }
+
+
+def test_predict_at_several_gains() -> None:
+    args, kwargs = kwargs_of("pipeline.gain_sweep.sweep_gains", *"predict x --output o --model m --gain-sweep".split())
+    assert args == ((Path("x"),), Path("o"), (Path("m"),))
+    expected = {"average": None, "told": InputConfig(), "precision": "fp32", "cuda": False, "force": False}
+    assert kwargs == expected | {"progress": cli.Bar}
+    refused = invoke("predict", "x", "--model", "m", "--gain-sweep", "--json", "j.json")
+    assert refused.exit_code == 2
+    assert "--gain-sweep predicts three times; leave out --json" in refused.output
+
+
+def test_plot_arguments() -> None:
+    args, kwargs = kwargs_of("pipeline.plot.plot", *"plot a b".split())
+    assert args == (("a", "b"), Path("plots"))
+    assert kwargs == {
+        "place": None,
+        "config": PaperConfig(),
+        "told": InputConfig(),
+        "predictions": None,
+        "form": "png",
+        "dpi": 150.0,
+        "force": False,
+        "progress": cli.Bar,
+    }
+    line = "plot --from s.zarr a --output o --format pdf --dpi 300 --layout 12x1 --rhythm V1 --speed 50 --gain 5"
+    line += " --start 3 --predictions p --fs 500 --units V --leads standard --missing-leads zero --force"
+    args, kwargs = kwargs_of("pipeline.plot.plot", *line.split())
+    assert args == (("a",), Path("o"))
+    assert kwargs["place"] == Path("s.zarr")
+    assert kwargs["config"] == PaperConfig(layout="12x1", rhythm="V1", speed=50, gain=5, start_s=3)
+    assert kwargs["told"] == InputConfig(fs=500, units="V", leads=("standard",), missing_leads="zero")
+    assert (kwargs["form"], kwargs["dpi"], kwargs["predictions"], kwargs["force"]) == ("pdf", 300, Path("p"), True)
+    assert invoke("plot").exit_code == 2
+
+
+def test_bench_predict_arguments_and_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    args, kwargs = kwargs_of("pipeline.bench.predict.run", *"bench predict".split())
+    assert args == ()
+    assert kwargs == {"n_records": 256, "rounds": 3, "model": None, "folder": None, "progress": cli.Bar}
+    line = "bench predict --records 9 --rounds 2 --model m --folder f"
+    _, kwargs = kwargs_of("pipeline.bench.predict.run", *line.split())
+    assert kwargs == {
+        "n_records": 9,
+        "rounds": 2,
+        "model": Path("m"),
+        "folder": Path("f"),
+        "progress": cli.Bar,
+    }
+    ways = [(prediction_bench.BASELINE, "fp32"), (prediction_bench.FILES, "bf16")]
+    ways += [(prediction_bench.NETWORK, "fp32"), (prediction_bench.NETWORK, "bf16")]
+    rows = [
+        PredictRow(what, precision, 100, [10.0 / (place + 1)], [5.0]) for place, (what, precision) in enumerate(ways)
+    ]
+    result = PredictBench(
+        rows=tuple(rows), largest_change=0.004, n_changed=3, n_labels=2700, cold_start_s=(2.5,), trained=True
+    )
+    monkeypatch.setattr(prediction_bench, "run", lambda **options: result)
+    shown = invoke("bench", "predict").output
+    change = "bf16 changes scores by 0.0040 at most, and 3 of 2,700 labels"
+    for text in ("one recording at a time", "2.000", change, "cold start to CSV: 2.50 s"):
+        assert text in shown
+
+
+def test_plot_in_words(simulated_store: Path, tmp_path: Path) -> None:
+    drawn = invoke("plot", "HR00001", "--from", simulated_store, "--output", tmp_path, "--dpi", 40)
+    assert drawn.exit_code == 0, drawn.output
+    assert f"{tmp_path / 'HR00001.png'}" in drawn.output
+    again = invoke("plot", "HR00001", "--from", simulated_store, "--output", tmp_path)
+    assert again.exit_code == 1
+    assert "is there already; choose another --output, or --force to replace it" in again.output
 
 
 def test_evaluate_arguments() -> None:
     args, kwargs = kwargs_of("pipeline.evaluate.evaluate", *"evaluate l o".split())
-    assert (args, kwargs) == ((Path("l"), Path("o"), None), {"progress": cli.Bar})
-    args, _ = kwargs_of("pipeline.evaluate.evaluate", *"evaluate l o s.csv".split())
-    assert args == (Path("l"), Path("o"), Path("s.csv"))
+    assert args == ((Path("l"),), Path("o"), None)
+    assert kwargs == {"config": EvaluateConfig(), "json_path": None, "progress": cli.Bar}
+    line = "evaluate l o s.csv --also m --also n --json s.json --bootstrap 50 --seed 9 --bins 5"
+    args, kwargs = kwargs_of("pipeline.evaluate.evaluate", *line.split())
+    assert args == ((Path("l"), Path("m"), Path("n")), Path("o"), Path("s.csv"))
+    assert kwargs["config"] == EvaluateConfig(n_bootstrap=50, seed=9, n_bins=5)
+    assert kwargs["json_path"] == Path("s.json")
 
 
 def test_simulate_arguments() -> None:
@@ -258,8 +531,8 @@ def test_demo_arguments() -> None:
 def test_commands_are_listed_in_pipeline_order() -> None:
     lines = invoke("--help").output.split("Commands:")[1].splitlines()
     names = [line.split()[0] for line in lines if line.startswith("  ") and not line.startswith("   ")]
-    order = ["download", "simulate", "build-cache", "inspect", "verify", "train", "predict", "evaluate"]
-    order += ["bench", "demo"]
+    order = ["download", "simulate", "build-cache", "inspect", "verify", "pretrain", "train", "predict", "evaluate"]
+    order += ["plot", "bench", "demo"]
     assert names == order == list(cli.main.commands)
     assert invoke("--version").output.strip() == cli.__version__
 
@@ -367,8 +640,29 @@ def test_train_predict_evaluate_in_words(simulated: Path, simulated_store: Path,
     write_record(tmp_path / "bad", "broken", leads=("I", "II"))
     result = invoke("predict", tmp_path / "bad", "--model", run, "--output", tmp_path / "out2")
     assert result.exit_code == 1
-    assert "skipped broken: broken: lead III, aVR" in result.output
+    assert "skipped broken: broken: lead V1, V2" in result.output
     assert (tmp_path / "out2" / "fine.csv").exists()
+
+
+def test_a_model_is_judged_in_words(run: Path, simulated_store: Path) -> None:
+    result = invoke("train", simulated_store, "--only-test", "--folder", run)
+    assert result.exit_code == 0, result.output
+    assert f"{run}, judged by its network on " in result.output
+    for figure in ("valid_loss", "challenge_metric", "auroc", "g_beta"):
+        assert f"\n{figure} " in result.output
+    refused = invoke("train", simulated_store, "--only-test", "--folder", run, "--epochs", 3)
+    assert refused.exit_code == 1
+    assert "Error: epochs: nothing is trained with only_test; leave it out" in refused.output
+
+
+def test_warnings_are_one_line_and_come_once() -> None:
+    shown, plain = [], cli.PlainWarnings()
+    for text in ("1 block(s): left out", "1 block(s): left out", "another"):
+        whole = f"{text}\n  network = build()\n"
+        record = logging.makeLogRecord({"msg": "/home/me/x.py:163: UserWarning: %s", "args": (whole,)})
+        if plain.filter(record):
+            shown.append(f"{record.name}: {record.getMessage()}")
+    assert shown == ["ecg12: 1 block(s): left out", "ecg12: another"]
 
 
 def test_ctrl_c_says_how_to_go_on(simulated_store: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The door to `download` and `bench`: exact kwargs, summaries in words, errors in one line."""
 
+import hashlib
 import os
 import re
 import signal
@@ -113,6 +114,7 @@ def test_bad_options_are_told(
 def table(published: Published, monkeypatch: pytest.MonkeyPatch) -> Published:
     """The simulated publication in the place of the real table."""
     monkeypatch.setitem(download_module.download.__kwdefaults__, "sources", published.sources)
+    monkeypatch.setitem(download_module.download.__kwdefaults__, "table", None)
     return published
 
 
@@ -147,6 +149,26 @@ def test_many_lines_are_cut_short(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().err.splitlines()
     assert lines[:20] == [f"line {number}" for number in range(20)]
     assert lines[20:] == ["… and 1,005 more, all of them in download-manifest.json"]
+
+
+def test_the_table_of_patients_in_words(
+    published: Published, release_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(download_module.download.__kwdefaults__, "sources", published.sources)
+    line = ["download", "--output", tmp_path / "data", "--mirror", release_server.url, "--datasets", "ptb-xl"]
+    lacking = invoke(*line)
+    assert lacking.exit_code == 0, lacking.output
+    assert "ptbxl_database.csv, the table of ptb-xl's patients, is missing: " in lacking.output
+    assert "fetch it from https://physionet.org/files/ptb-xl/1.0.3/ptbxl_database.csv" in lacking.output
+    table = b"ecg_id,patient_id\n1,7.0\n"
+    digest = hashlib.sha256(table).hexdigest()
+    release_server.files |= {
+        "ptbxl_database.csv": table,
+        "ptbxl_database.csv.sha256": f"{digest}  ptbxl_database.csv\n".encode(),
+    }
+    said = f"patients: {tmp_path}/data/ptbxl_database.csv: "
+    assert f"{said}fetched, and proven by the list of its release" in invoke(*line).output
+    assert f"{said}proven by an earlier run and not touched since" in invoke(*line).output
 
 
 def test_tarballs_in_words(table: Published, tarball_server: Server, tmp_path: Path) -> None:
