@@ -24,6 +24,7 @@ COPY environment.yml pyproject.toml README.md LICENSE cli.py ./
 COPY ecg ecg
 COPY cache cache
 COPY pipeline pipeline
+COPY commands commands
 COPY challenge challenge
 RUN printf '#!/bin/sh\nexec python /app/cli.py "$@"\n' > /usr/local/bin/ecg12 && chmod +x /usr/local/bin/ecg12
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 import cli
 from cache.schema import StoreConfig
+from commands.train import echo_epoch
 from ecg.errors import ConfigError, StoreError
 from ecg.models.build import ModelConfig
 from ecg.paper import PaperConfig
@@ -104,7 +105,7 @@ def test_train_by_default() -> None:
         "cuda": False,
         "tensorboard": False,
         "progress": cli.Bar,
-        "report": cli._echo_epoch,
+        "report": echo_epoch,
     }
 
 
@@ -197,7 +198,7 @@ def test_train_with_every_option() -> None:
         "cuda": True,
         "tensorboard": True,
         "progress": cli.Bar,
-        "report": cli._echo_epoch,
+        "report": echo_epoch,
     }
 
 
@@ -218,7 +219,7 @@ def test_cross_validation_arguments() -> None:
         how = TrainOptions(preset="reference", options={"epochs": 3}, model_options={"kernel_size": 9}, cuda=True)
         assert args == ((Path("s.zarr"), Path("t.zarr")), Path("cv"), how)
         assert (kwargs.pop("say") is not None, kwargs.pop("folds")) == (True, 5)
-        assert kwargs == {"dated": False, "progress": cli.Bar, "report": cli._echo_epoch}
+        assert kwargs == {"dated": False, "progress": cli.Bar, "report": echo_epoch}
     args, kwargs = kwargs_of("pipeline.crossvalidate.cross_validate", *"train --leave-out all --seed 7".split())
     assert args == ((Path("data/ecg.zarr"),), None, TrainOptions(options={"seed": 7}))
     assert kwargs["folds"] is None
@@ -227,7 +228,7 @@ def test_cross_validation_arguments() -> None:
 def test_single_hold_out_arguments() -> None:
     args, kwargs = kwargs_of("pipeline.crossvalidate.train_and_test", *"train --folds 5 --fold 2 --folder r/".split())
     assert args == ((Path("data/ecg.zarr"),), Path("r"), TrainOptions(options={"folds": 5, "fold": 2}))
-    assert kwargs == {"dated": True, "progress": cli.Bar, "report": cli._echo_epoch}
+    assert kwargs == {"dated": True, "progress": cli.Bar, "report": echo_epoch}
     args, _ = kwargs_of("pipeline.crossvalidate.train_and_test", *"train --leave-out ptb-xl".split())
     assert args[2] == TrainOptions(options={"leave_out": "ptb-xl"})
     args, _ = kwargs_of("pipeline.crossvalidate.train_and_test", *"train --leave-out ptb --pretrained p".split())

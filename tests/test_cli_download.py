@@ -14,6 +14,7 @@ import pytest
 from click.testing import Result
 
 import cli
+from commands.download import echo_listed
 from pipeline import download as download_module
 from pipeline.bench.row import BenchRow
 from pipeline.download import DownloadConfig
@@ -145,7 +146,7 @@ def test_a_download_in_words(table: Published, release_server: Server, tmp_path:
 
 
 def test_many_lines_are_cut_short(capsys: pytest.CaptureFixture[str]) -> None:
-    cli._echo_some([f"line {number}" for number in range(1025)])
+    echo_listed([f"line {number}" for number in range(1025)])
     lines = capsys.readouterr().err.splitlines()
     assert lines[:20] == [f"line {number}" for number in range(20)]
     assert lines[20:] == ["… and 1,005 more, all of them in download-manifest.json"]

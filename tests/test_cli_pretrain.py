@@ -6,6 +6,7 @@ from unittest import mock
 import pytest
 
 import cli
+from commands.pretrain import echo_pretrain_epoch
 from pipeline.bench import pretrain as benchmark
 from pipeline.bench.pretrain import BASELINE, PretrainResult, PretrainRow
 from pipeline.pretrain_config import OPTIONS
@@ -39,7 +40,7 @@ def test_pretrain_by_default() -> None:
         "options": {},
         "cuda": False,
         "progress": cli.Bar,
-        "report": cli._echo_pretrain_epoch,
+        "report": echo_pretrain_epoch,
     }
 
 
@@ -88,7 +89,7 @@ def test_an_interrupted_pretraining_says_how_to_go_on(simulated_store: Path, tmp
             if self.bar.desc.startswith("epoch 2"):
                 raise KeyboardInterrupt
 
-    with mock.patch("cli.Bar", Stopped):
+    with mock.patch("commands.pretrain.Bar", Stopped):
         result = invoke("pretrain", simulated_store, "--folder", tmp_path / "run", *SMALL, *LSTM)
     assert result.exit_code == 130
     assert "stopped after 1 epochs of lstm" in result.output

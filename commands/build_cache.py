@@ -1,0 +1,111 @@
+"""build-cache: records into a store."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cache.schema import CHECKSUM_POLICIES, CODECS, StoreConfig
+from commands.inspect_store import echo_rejects, echo_store
+from commands.options import DEFAULT_DATA, DEFAULT_STORE, NameList, Place, force_option, workers_option
+from commands.progress import Bar
+
+BUILD = StoreConfig()
+NO_TABLE = Path("none")
+"""What `--patients` takes for: no table but those named."""
+
+
+@click.command("build-cache")
+@click.argument("inputs", nargs=-1, type=Place(), metavar="[INPUTS]...")
+@click.option(
+    "--output", type=Place(), metavar="PATH", default=DEFAULT_STORE, show_default=True, help="The store: path or URL."
+)
+@click.option("--fs", type=float, default=BUILD.fs, show_default=True, help="Sampling frequency of the store, Hz.")
+@click.option("--codec", type=click.Choice(CODECS), default=BUILD.codec, show_default=True, help="Compressor.")
+@click.option("--leads", type=NameList(), default=BUILD.leads, help="Which, in this order: I,II,V5.  [default: all 12]")
+@click.option("--highpass", type=float, help="Zero-phase high-pass filter at this frequency, Hz.  [default: none]")
+@click.option("--notch", type=float, help="Zero-phase notch filter at this frequency, Hz.  [default: none]")
+@click.option("--seed", type=int, default=BUILD.seed, show_default=True, help="Of the records' placement.")
+@click.option(
+    "--bad-checksum",
+    type=click.Choice(CHECKSUM_POLICIES),
+    default=BUILD.bad_checksum,
+    show_default=True,
+    help="What to do with a record whose samples do not match its header's checksum.",
+)
+@click.option(
+    "--patients",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="CSV with columns record and patient_id, or PTB-XL's own table; may be given several times. "
+    "PTB-XL's ptbxl_database.csv in the root of an input folder is taken unasked; `none` leaves it out.",
+)
+@click.option("--strict", is_flag=True, help="Stop at the first record that cannot be taken.")
+@workers_option
+@click.option("--scheduler", metavar="ADDRESS", help="Work on this running dask cluster, tcp://HOST:PORT.")
+@click.option(
+    "--scheduler-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The same, by the file of `dask scheduler --scheduler-file`.",
+)
+@click.option("--dashboard", is_flag=True, help="Say where dask's dashboard is; needs the package bokeh.")
+@force_option
+def build_cache(
+    inputs: tuple[Path, ...],
+    output: Path,
+    workers: int,
+    scheduler: str | None,
+    scheduler_file: Path | None,
+    dashboard: bool,
+    force: bool,
+    strict: bool,
+    **options: Any,
+) -> None:
+    """Convert WFDB records into one store.
+
+    INPUTS are folders in any nesting and layout, or single records, or URLs of such (s3://bucket/data); by default
+    data/. A record that cannot be
+    taken is rejected by name and reason, and the build goes on. An interrupted build is finished by the same
+    command.
+    """
+    from pipeline import ingest
+    from pipeline.cluster import Cluster
+
+    if scheduler and scheduler_file:
+        raise click.UsageError("--scheduler and --scheduler-file both name a cluster; give one of them")
+    patients = options.pop("patients")
+    find_patients = NO_TABLE not in patients
+    patients = tuple(table for table in patients if table != NO_TABLE)
+    summary = ingest.build_cache(
+        inputs or (DEFAULT_DATA,),
+        output,
+        StoreConfig(**options),
+        cluster=Cluster(workers=workers, scheduler=scheduler, scheduler_file=scheduler_file, dashboard=dashboard),
+        patients=patients,
+        find_patients=find_patients,
+        strict=strict,
+        force=force,
+        progress=Bar,
+        say=click.echo,
+    )
+    store = summary.description
+    if summary.already_complete:
+        click.echo(f"{output} is complete already: built from these records by these rules.")
+        if store.rejects:
+            click.echo("If a rejected record's files have been mended, --force builds it again.")
+    else:
+        click.echo(
+            f"{store.n_records:,} records in {summary.seconds:.1f} s ({summary.records_per_second:,.0f} records/s; "
+            f"headers {summary.plan_seconds:.1f} s, starting workers {summary.start_seconds:.1f} s)"
+            + (f"; {summary.n_resumed:,} of them were done by an earlier run" if summary.n_resumed else "")
+        )
+    echo_store(store)
+    if summary.tables:
+        click.echo(f"patients of {summary.n_known:,} records: {', '.join(map(str, summary.tables))}")
+    if summary.n_untold:
+        click.echo(
+            f"{summary.n_untold:,} records of ptb-xl have no known patient: a split may have one on both sides; "
+            "--patients names PTB-XL's table, which download brings as ptbxl_database.csv",
+            err=True,
+        )
+    echo_rejects(store.rejects)

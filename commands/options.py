@@ -1,0 +1,125 @@
+"""What several commands ask for: kinds of values, the default places, and the options that they share."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+DEFAULT_DATA = Path("data")
+DEFAULT_STORE = Path("data/ecg.zarr")
+
+
+class NumberList(click.ParamType):
+    """Numbers separated by commas or blanks."""
+
+    name = "n,n,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in value.replace(",", " ").split())
+        except ValueError:
+            self.fail(f"{value!r} is not a list of whole numbers such as 64,128,256", param, ctx)
+
+
+class FloatList(NumberList):
+    """The same with fractions."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in value.replace(",", " ").split())
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 30,1,0.9", param, ctx)
+
+
+class FoldNumber(click.ParamType):
+    """A whole number, or all."""
+
+    name = "n|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == "all" or isinstance(value, int):
+            return value
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of a fold nor all", param, ctx)
+
+
+class NameList(click.ParamType):
+    """Names separated by commas or blanks."""
+
+    name = "name,name,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(value.replace(",", " ").split())
+
+
+class NamesOrNone(NameList):
+    """The same; the word none stands for none of them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        names = super().convert(value, param, ctx)
+        return () if names == ("none",) else names
+
+
+class Place(click.Path):
+    """A path of this machine, or the URL of a place elsewhere, such as s3://bucket/ecg.zarr."""
+
+    name = "path or url"
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A `pathlib.Path`, or for a URL a `cache.location.RemotePath`."""
+        from cache.location import is_url, locate
+
+        if isinstance(value, str):
+            return locate(value) if is_url(value) else super().convert(value, param, ctx)
+        return value
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+store_argument = click.argument("store", type=Place(), default=DEFAULT_STORE, metavar="[STORE]")
+stores_argument = click.argument("stores", nargs=-1, type=Place(), metavar="[STORE]...")
+force_option = click.option("--force", is_flag=True, help="Replace what is there, once the new is whole.")
+cuda_option = click.option("--cuda", is_flag=True, help="Run on the GPU; an error if there is none.")
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=available_cores,
+    show_default="all cores",
+    help="Processes that work at once.",
+)
+
+
+def told_options(command: Any) -> Any:
+    """The options about recordings whose files do not say all: fs, units, leads and missing_leads."""
+    options = [
+        click.option("--fs", type=float, help="Sampling frequency, Hz, of files that do not state one."),
+        click.option("--units", help="V, mV or uV: of files that do not state theirs."),
+        click.option(
+            "--leads",
+            type=NameList(),
+            help="Names of the columns of files that do not name them: I,II,V5; standard for the twelve.",
+        ),
+        click.option(
+            "--missing-leads",
+            type=click.Choice(["error", "zero"]),
+            default="error",
+            show_default=True,
+            help="What to do about a lead that is neither there nor follows from other limb leads.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,100 @@
+"""predict: scores and labels of recordings, as Challenge CSVs."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.echo import echo_some
+from commands.options import DEFAULT_STORE, Place, cuda_option, told_options
+from commands.progress import Bar
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, type=Place(), metavar="[INPUTS]...")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("predictions"),
+    show_default=True,
+    help="Folder for one CSV a record.",
+)
+@click.option(
+    "--model",
+    "models",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Run folder, or folder of run folders; given several times, they predict as one.  [default: newest output_*]",
+)
+@click.option(
+    "--average",
+    type=click.Choice(["logits", "scores"]),
+    help="Of several models: logits of each window, or scores of each record.  [default: logits where they fit]",
+)
+@click.option("--gain-sweep", is_flag=True, help="Predict at × 1/4.88, × 1 and × 4.88, into a folder each.")
+@told_options
+@click.option("--keep-flat", is_flag=True, help="Predict on recordings without any deflection, too.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16", "auto"]),
+    default="fp32",
+    show_default=True,
+    help="Of the arithmetic; bf16 changes scores in the third digit, and auto takes it where it is much faster.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the same as JSON into this file.",
+)
+@click.option("--force", is_flag=True, help="Write into a folder that holds predictions already.")
+@cuda_option
+def predict(
+    inputs: tuple[Path, ...],
+    output: Path,
+    models: tuple[Path, ...],
+    average: str | None,
+    gain_sweep: bool,
+    json_path: Path | None,
+    precision: str,
+    force: bool,
+    cuda: bool,
+    **options: Any,
+) -> None:
+    """Predict, and write one Challenge CSV for each record, and predictions.csv with all of them.
+
+    INPUTS are stores, folders of recordings in any nesting, tarballs, or single recordings; by default the store
+    data/ecg.zarr. WFDB in all its formats, EDF, BDF, DICOM, CSV, .npy and .mat are read, at any sampling frequency.
+    Exit code 1 if any record could not be read; the others are predicted.
+    """
+    from pipeline import gain_sweep as sweeping
+    from pipeline import predict as prediction
+    from pipeline.inputs.told import InputConfig
+    from pipeline.run_folder import newest_run_folder
+
+    if gain_sweep and json_path is not None:
+        raise click.UsageError("--gain-sweep predicts three times; leave out --json")
+    told = InputConfig(**options)
+    models = models or (newest_run_folder(Path()),)
+    common: dict[str, Any] = {"average": average, "told": told, "precision": precision, "cuda": cuda}
+    common |= {"force": force, "progress": Bar}
+    inputs = inputs or (DEFAULT_STORE,)
+    if gain_sweep:
+        sweep = sweeping.sweep_gains(inputs, output, models, **common)
+        for summary in sweep.predictions.values():
+            _echo_predicted(summary)
+        click.echo(f"set them side by side with: python cli.py evaluate LABELS {output}")
+        summaries = list(sweep.predictions.values())
+    else:
+        summary = prediction.predict(inputs, output, models, json_path=json_path, **common)
+        _echo_predicted(summary)
+        summaries = [summary]
+    # what cannot be read cannot be read at any gain
+    echo_some([f"doubtful {text}" for text in summaries[len(summaries) // 2].doubts])
+    echo_some([f"skipped {reject.record}: {reject.reason}" for reject in summaries[0].rejects])
+    if summaries[0].rejects:
+        raise click.ClickException(f"{len(summaries[0].rejects)} record(s) could not be read and have no prediction")
+
+
+def _echo_predicted(summary: Any) -> None:
+    click.echo(f"{summary.n_records:,} predictions in {summary.output}, by {summary.model}")

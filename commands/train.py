@@ -1,0 +1,168 @@
+"""train: a classifier, with or without records held out for testing; or what an earlier one is worth."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.echo import echo_epoch_row, echo_table
+from commands.evaluate import echo_scores
+from commands.field_options import field_options
+from commands.options import DEFAULT_STORE, cuda_option, stores_argument
+from commands.progress import Bar
+from commands.train_options import TRAIN_OPTIONS, TrainCommand, split_options
+
+EPOCH_COLUMNS = {
+    "train loss": ("train_loss", ".4f"),
+    "valid loss": ("valid_loss", ".4f"),
+    "challenge": ("challenge_metric", ".4f"),
+    "AUROC": ("auroc", ".4f"),
+    "AUPRC": ("auprc", ".4f"),
+    "windows/s": ("windows_per_second", ".1f"),
+    "waiting": ("waiting", ".4f"),
+    "s": ("seconds", ".1f"),
+}
+
+
+@click.command(cls=TrainCommand)
+@stores_argument
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False),
+    help="The run folder; one with an unfinished run is continued, and FOLDER/ makes a dated one inside.  "
+    "[default: output_DATE_TIME]",
+)
+@click.option(
+    "--preset", type=click.Choice(["reference"]), help="All defaults of that system; options given go before them."
+)
+@click.option(
+    "--pretrained",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of a pretraining that gives the network its first stage.  [default: FOLDER, if it holds one]",
+)
+@click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard into the run folder.")
+@click.option("--only-test", is_flag=True, help="Train nothing: judge the folder's model on its validation records.")
+@field_options(TRAIN_OPTIONS)
+@cuda_option
+def train(
+    stores: tuple[Path, ...],
+    folder: str | None,
+    preset: str | None,
+    pretrained: Path | None,
+    tensorboard: bool,
+    only_test: bool,
+    cuda: bool,
+    **options: Any,
+) -> None:
+    """Train a classifier on a store's labelled records.
+
+    Several stores are read as one, as if all their records had been built into one. By default data/ecg.zarr.
+    Ctrl-C stops after the last whole epoch; the same command with --folder goes on from there. A FOLDER with
+    pretrain_config.json and pretrain_model.pth gives the network a pretrained stage, and its records; so does
+    --pretrained, where the run is to be in a folder of its own.
+
+    With --folds or --leave-out some patients, or a dataset, are held out, and tested on when all is done; the records
+    to validate on, by which the best epoch and the thresholds are chosen, are others.
+
+    torchrun --nproc-per-node N cli.py train … trains one network with N processes, each on its share of every batch.
+    """
+    from pipeline import train as training
+    from pipeline.distributed_run import find_ranks
+
+    given = {key: value for key, value in options.items() if value is not None}
+    stores = stores or (DEFAULT_STORE,)
+    if only_test:
+        _only_test(stores, folder, preset, given, cuda)
+        return
+    dated = folder is not None and folder.endswith(("/", os.sep))
+    if given.keys() & {"folds", "fold", "leave_out"}:
+        if tensorboard:
+            raise click.UsageError("--tensorboard is for one run; leave it out with --folds and --leave-out")
+        how = {"preset": preset, "pretrained": pretrained, "cuda": cuda}
+        _train_and_test(stores, None if folder is None else Path(folder), dated, given, how)
+        return
+    train_options, model_options = split_options(given)
+    summary = training.train(
+        stores,
+        folder=None if folder is None else Path(folder),
+        dated=dated,
+        preset=preset,
+        options=train_options,
+        model_options=model_options,
+        pretrained=pretrained,
+        cuda=cuda,
+        tensorboard=tensorboard,
+        progress=Bar,
+        report=echo_epoch,
+    )
+    if not find_ranks().writes:
+        return
+    best = summary.history[summary.best_epoch]
+    click.echo(
+        f"{'stopped' if summary.interrupted else 'done'} after {len(summary.history)} epochs on {summary.n_train:,} "
+        f"records ({summary.residency}), "
+        + (
+            f"validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: "
+            f"challenge metric {best['challenge_metric']:.3f}, macro AUROC {best['auroc']:.3f}"
+            if summary.n_valid
+            else "validated on none: the last weights are the model, and its thresholds are not fitted"
+        )
+    )
+    click.echo(f"run folder: {summary.folder}")
+    if summary.interrupted:
+        click.echo(f"continue with: python cli.py train {' '.join(map(str, stores))} --folder {summary.folder}")
+        raise SystemExit(130)
+
+
+def _train_and_test(
+    stores: tuple[Path, ...], folder: Path | None, dated: bool, given: dict[str, Any], how: dict[str, Any]
+) -> None:
+    from pipeline import crossvalidate
+
+    if "fold" in given and "folds" not in given:
+        raise click.UsageError("--fold is one of --folds K, which is missing")
+    folds, fold, leave_out = given.get("folds"), given.pop("fold", crossvalidate.ALL), given.get("leave_out")
+    if folds is not None and leave_out is not None:
+        raise click.UsageError("--folds and --leave-out hold out different things; give one of them")
+    every_part = crossvalidate.ALL in (leave_out, fold if folds is not None else None)
+    if folds is not None and not every_part:
+        given["fold"] = fold
+    kept = {key: value for key, value in given.items() if not (every_part and key in ("folds", "leave_out"))}
+    train_options, model_options = split_options(kept)
+    options = crossvalidate.TrainOptions(options=train_options, model_options=model_options, **how)
+    common: dict[str, Any] = {"dated": dated, "progress": Bar, "report": echo_epoch}
+    if every_part:
+        summary = crossvalidate.cross_validate(
+            stores, folder, options, folds=folds, say=lambda text: click.echo(f"== {text}"), **common
+        )
+    else:
+        summary = crossvalidate.train_and_test(stores, folder, options, **common)
+    if summary.interrupted:
+        click.echo(f"stopped; the same command with --folder {summary.folder} goes on")
+        raise SystemExit(130)
+    if summary.evaluation is None:
+        return
+    click.echo(f"== Held-out records; labels by {summary.decided_by}")
+    echo_scores(summary.evaluation)
+    click.echo(f"{sum(summary.seconds.values()):,.0f} s of training in {len(summary.runs)} run(s), validation included")
+    click.echo(f"{'folder of the runs' if every_part else 'run folder'}: {summary.folder}")
+
+
+def _only_test(
+    stores: tuple[Path, ...], folder: str | None, preset: str | None, given: dict[str, Any], cuda: bool
+) -> None:
+    from pipeline import only_test as testing
+    from pipeline.run_folder import newest_run_folder
+
+    model = newest_run_folder(Path()) if folder is None else Path(folder)
+    summary = testing.only_test(stores, folder=model, preset=preset, options=given, cuda=cuda, progress=Bar)
+    source = "its logits.csv" if summary.from_logits else "its network"
+    click.echo(f"{model}, judged by {source} on {summary.n_records:,} records")
+    echo_table(["figure", "value"], [[name, value] for name, value in summary.figures.items()])
+
+
+def echo_epoch(row: Mapping[str, float]) -> None:
+    """Print the figures of one epoch."""
+    echo_epoch_row(row, EPOCH_COLUMNS)
