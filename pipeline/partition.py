@@ -1,10 +1,12 @@
 """One task of a build: the records of a partition into whole chunks and a journal entry, here or on dask workers."""
 
+import os
 import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -67,6 +69,7 @@ def _ingest(job: Job) -> tuple[int, int]:
     filled = 0  # columns; records come in the order of their starts
     rows: list[RecordRow] = []
     rejects: list[Reject] = []
+    announce_reading(job.records)
     at_hand = records_at_hand(job.records)
     for planned, local, start in zip(job.records, at_hand, job.starts, strict=True):
         try:
@@ -93,6 +96,29 @@ def _ingest(job: Job) -> tuple[int, int]:
         Part(partition=job.partition.index, rows=tuple(rows), rejects=tuple(rejects), chunk_digests=digests),
     )
     return job.partition.index, len(job.records)
+
+
+def announce_reading(records: Sequence[PlannedRecord]) -> None:
+    """Let the system fetch these records' `.mat` files from the disk while others are worked on; a hint, no more.
+
+    Files of 120 kB that are asked for one by one leave a disk idle half of the time. Where the system takes no hints,
+    or a file is not there, nothing is lost: reading it says so.
+    """
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for record in records:
+        if not isinstance(record.path, Path):
+            continue
+        try:
+            file = os.open(record.path.with_suffix(".mat"), os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_WILLNEED)
+        except OSError:  # a file system without it
+            return
+        finally:
+            os.close(file)
 
 
 def prepare_worker() -> None:

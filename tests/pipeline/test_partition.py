@@ -62,3 +62,21 @@ def test_a_record_behind_a_url_travels_too(job):
     values = {name: getattr(job.records[0], name) for name in PlannedRecord.__slots__}
     remote = PlannedRecord(**(values | {"path": RemotePath("memory://bucket/A0001.hea")}))
     assert pickle.loads(pickle.dumps(remote)) == remote
+
+
+def test_files_are_announced_before_they_are_read(job, monkeypatch):
+    events = []
+    monkeypatch.setattr("pipeline.partition.os.posix_fadvise", lambda *told: events.append("announced"), raising=False)
+    monkeypatch.setattr("pipeline.partition.convert_record", lambda *told: events.append("read") or pytest.fail("late"))
+    with pytest.raises(pytest.fail.Exception):
+        ingest_partition(job)
+    assert events == ["announced"] * 3 + ["read"]
+
+
+def test_what_cannot_be_announced_is_read_all_the_same(job, monkeypatch):
+    def refuse(*told):
+        raise OSError("not on this file system")
+
+    monkeypatch.setattr("pipeline.partition.os.posix_fadvise", refuse, raising=False)
+    job.records[2].path.with_suffix(".mat").unlink()
+    assert ingest_partition(job) == (0, 3)
