@@ -24,6 +24,7 @@ MERGED_GROUPS = "merged_groups"
 CODECS = ("lz4", "zstd", "pcodec")
 CHECKSUM_POLICIES = ("reject", "flag")
 SEX_CODES: dict[str | None, int] = {None: -1, "Female": 0, "Male": 1}
+SEX_OF_CODE: dict[int, str | None] = {code: sex for sex, code in SEX_CODES.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cache.location import Location, file_sizes
-from cache.schema import SEX_CODES, Reject
+from cache.schema import SEX_OF_CODE, Reject
 from cache.union import Locations, UnionName, home_of_chunk, members_of, open_stores
 from ecg.duplicates import duplicates_of
 from ecg.quality import LeadFlag, describe_flags
@@ -133,7 +133,7 @@ def describe_record(stores: Locations, name: str) -> RecordDescription:
         return store.column(f"record/{column}")[row]
 
     age = float(value("age"))
-    sex = {code: text for text, code in SEX_CODES.items()}[int(value("sex"))]
+    sex = SEX_OF_CODE[int(value("sex"))]
     signal_mv = store.read_microvolts(row) / 1000.0
     flags, offset = store.column("record/lead_flags")[row], store.column("record/offset")[row]
     home, chunk = home_of_chunk(store, int(value("start")) // store.chunk_length)

@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib
 
 from cache.reader import Store
-from cache.schema import Reject
+from cache.schema import SEX_OF_CODE, Reject
 from ecg.errors import ConfigError, EcgError, InputError
 from ecg.paper import PaperConfig
 from ecg.plot import Caption, draw_ecg
@@ -115,7 +115,7 @@ def render(
 
 def read_stored(store: Store, row: int) -> Recording:
     """A store's record as a recording, at the store's sampling frequency."""
-    age, sex = float(store.column("record/age")[row]), str(store.column("record/sex")[row])
+    age = float(store.column("record/age")[row])
     return Recording(
         name=str(store.ids[row]),
         signal_uv=store.read_microvolts(row),
@@ -123,7 +123,7 @@ def read_stored(store: Store, row: int) -> Recording:
         fs=store.fs,
         lead_flags=store.column("record/lead_flags")[row],
         age=None if age != age else age,
-        sex=sex or None,
+        sex=SEX_OF_CODE[int(store.column("record/sex")[row])],
         dx_codes=store.dx_codes(row),
     )
 

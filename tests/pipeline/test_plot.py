@@ -7,10 +7,14 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from cache.reader import Store
+from cache.schema import StoreConfig
 from ecg.errors import ConfigError, InputError
 from ecg.paper import PaperConfig
+from pipeline.ingest import build_cache
 from pipeline.inputs.told import InputConfig
-from pipeline.plot import plot
+from pipeline.inputs.wfdb_records import read_wfdb
+from pipeline.plot import plot, read_stored
 from pipeline.predict import predict
 from tests.pipeline.inputs.files import write_edf, write_table
 from tests.records import pulses_uv, write_record
@@ -45,6 +49,15 @@ def test_records_of_a_store_with_their_predictions(simulated_store: Path, run: P
     (tmp_path / "predictions" / "HR00001.csv").unlink()
     summary = plot(["HR00001"], tmp_path / "out", force=True, **options)
     assert "HR00001.csv: cannot be read (No such file" in summary.rejects[0].reason
+
+
+def test_a_stored_recording_is_the_one_that_was_read(tmp_path: Path) -> None:
+    header = write_record(tmp_path / "in", "A0001", age="56")
+    build_cache([tmp_path / "in"], tmp_path / "s.zarr", StoreConfig(fs=500))
+    stored = read_stored(Store(tmp_path / "s.zarr"), 0)
+    read = read_wfdb(header.with_suffix(".hea"))
+    assert (stored.age, stored.sex, stored.dx_codes) == (56, "Female", ("426783006",))
+    assert (stored.age, stored.sex, stored.dx_codes) == (read.age, read.sex, read.dx_codes)
 
 
 @pytest.mark.parametrize("form", ["png", "svg", "pdf"])
