@@ -68,7 +68,9 @@ class Server:
         self.files = files
         self.acts: dict[str, list[Act]] = {}
         self.always: dict[str, Act] = {}
-        self.seen: list[Seen] = []
+        self._seen: list[Seen] = []
+        self._n_answering = 0
+        self._answered = threading.Condition()
         self.pace_s = pace_s
         self.ended = threading.Event()
         self.http = _ManyAtOnce(("127.0.0.1", 0), _handler_of(self))
@@ -83,6 +85,24 @@ class Server:
     @property
     def url(self) -> str:
         return f"{self.scheme}://127.0.0.1:{self.http.server_port}"
+
+    @property
+    def seen(self) -> list[Seen]:
+        """Every request so far: a client may have its answer a moment before the server has noted what it sent."""
+        with self._answered:
+            self._answered.wait_for(lambda: self._n_answering == 0, timeout=1.0)
+        return self._seen
+
+    def begin_answer(self) -> None:
+        with self._answered:
+            self._n_answering += 1
+
+    def end_answer(self, seen: Seen | None) -> None:
+        with self._answered:
+            if seen is not None:
+                self._seen.append(seen)
+            self._n_answering -= 1
+            self._answered.notify_all()
 
     def act(self, path: str, *acts: Act) -> None:
         """The next answers for `path`."""
@@ -143,6 +163,24 @@ def _handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
             self._answer(path, status, act, body[: act.cut_at], headers)
 
         def _answer(self, path: str, status: int, act: Act, body: bytes, headers: dict[str, str]) -> None:
+            ends = [end for end in (act.drop_at, act.stall_at) if end is not None]
+            asked, only_if = self.headers.get("Range"), self.headers.get("If-Range")
+            seen = None
+            server.begin_answer()
+            try:
+                self._send_head(status, act, len(body), headers)
+                n_sent = self._send_body(body[: min(ends, default=len(body))])
+                seen = Seen(
+                    path=path, range=asked, if_range=only_if, status=status, n_sent=n_sent, client=self.client_address
+                )
+            finally:
+                server.end_answer(seen)
+            if act.stall_at is not None:
+                server.ended.wait(LONGEST_STALL_S)
+            if ends or act.stated_more:
+                self.close_connection = True
+
+        def _send_head(self, status: int, act: Act, n_bytes: int, headers: dict[str, str]) -> None:
             self.send_response(status)
             for name, value in {**headers, **act.headers}.items():
                 self.send_header(name, value)
@@ -150,19 +188,8 @@ def _handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Connection", "close")
                 self.close_connection = True
             else:
-                self.send_header("Content-Length", str(len(body) + act.stated_more))
+                self.send_header("Content-Length", str(n_bytes + act.stated_more))
             self.end_headers()
-            ends = [end for end in (act.drop_at, act.stall_at) if end is not None]
-            n_sent = self._send_body(body[: min(ends, default=len(body))])
-            asked, only_if = self.headers.get("Range"), self.headers.get("If-Range")
-            seen = Seen(
-                path=path, range=asked, if_range=only_if, status=status, n_sent=n_sent, client=self.client_address
-            )
-            server.seen.append(seen)
-            if act.stall_at is not None:
-                server.ended.wait(LONGEST_STALL_S)
-            if ends or act.stated_more:
-                self.close_connection = True
 
         def _send_body(self, body: bytes) -> int:
             n_sent = 0
