@@ -224,6 +224,7 @@ class RemotePath:
         except FileExistsError:
             return self.read_bytes() == data  # our own, if the answer to the first of two tries was lost
         except RemoteError as error:
+            # so drivers refuse the mode; had such an error another cause, the plain write below would meet it, too
             if not isinstance(error.__cause__, NotImplementedError | TypeError | ValueError):
                 raise
             logger.warning("%s: this driver has no exclusive creation; two that start at once would not notice", self)

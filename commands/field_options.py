@@ -1,5 +1,6 @@
 """Options that are fields of a configuration: stated as tables, and shown in sections with that one's defaults."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -24,14 +25,14 @@ def field_options(sections: Sections) -> Callable[[Any], Any]:
     return decorate
 
 
-class FieldCommand(click.Command):
+class FieldCommand(click.Command, ABC):
     """Shows its options in sections, with the defaults of the configuration whose fields they are."""
 
     sections: ClassVar[Sections]
 
+    @abstractmethod
     def find_defaults(self) -> Mapping[str, Any]:
         """Of every option in the sections."""
-        raise NotImplementedError
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options that are no field first."""

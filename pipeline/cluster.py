@@ -170,6 +170,8 @@ def _check_scheduler(client: Any, address: str) -> None:  # noqa: ANN401 - a das
     ours = describe_worker("")
     try:
         found = client.run_on_scheduler(describe_worker, "")
+    except OSError as error:  # dask's own errors of a connection among them
+        raise ClusterError(f"scheduler {address}: was lost ({error}); start it and run the build again") from error
     except Exception as error:  # whatever unpickling and importing there ran into
         raise ClusterError(
             f"scheduler {address}: cannot import this program ({type(error).__name__}: {error}); start it in the same "

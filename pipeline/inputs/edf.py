@@ -75,12 +75,11 @@ def _to_microvolts(signal: Any, told: InputConfig, name: str) -> np.ndarray:  # 
 
 def _patient(edf: Any) -> tuple[float | None, str | None]:  # noqa: ANN401 - Edf or Bdf
     """Age in years and sex, None where the file does not say: plain EDF has no rule for them."""
+    sex = _SEX.get(edf.patient.sex)
     try:
-        patient, begun = edf.patient, edf.recording.startdate
-        born = patient.birthdate
-        sex = _SEX.get(patient.sex)
-    except Exception:  # edfio raises whatever an odd identification makes it; the samples do not depend on it
-        return None, None
+        born, begun = edf.patient.birthdate, edf.recording.startdate
+    except (ValueError, OverflowError):  # an anonymised date, or a text of no known form: plain EDF has no rule for it
+        return None, sex
     return (float(_years(born, begun)) if born and begun and begun >= born else None), sex
 
 

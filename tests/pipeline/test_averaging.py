@@ -10,7 +10,8 @@ from pipeline import run_folder as files
 from pipeline.averaging import WeightAverage
 from pipeline.train import train
 from tests.conftest import TINY
-from tests.pipeline.test_train import Interrupted, history_without_times
+from tests.pipeline.interrupted import Interrupted
+from tests.pipeline.test_train import history_without_times
 
 
 def test_it_is_the_recurrence() -> None:

@@ -139,6 +139,15 @@ def test_a_scheduler_of_another_version_is_refused():
         module._check_scheduler(Client(), "tcp://s")
 
 
+def test_a_scheduler_that_is_lost_at_once_is_no_scheduler_without_the_program():
+    class Client:
+        def run_on_scheduler(self, function, path):
+            raise ConnectionResetError("gone")
+
+    with pytest.raises(ClusterError, match=r"scheduler tcp://s: was lost \(gone\); start it and run the build again"):
+        module._check_scheduler(Client(), "tcp://s")
+
+
 def test_workers_that_cannot_work_are_refused_before_the_first_task(data, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CONNECT_S", 3.0)
     with Programs(tmp_path) as programs:

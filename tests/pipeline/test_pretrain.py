@@ -18,6 +18,7 @@ from pipeline import run_folder as files
 from pipeline.ingest import build_cache
 from pipeline.pretrain import pretrain
 from pipeline.reference_folder import load_pretrained_net
+from tests.pipeline.interrupted import Interrupted
 from tests.records import write_record
 
 TINY = {"window_length": 512, "batch_size": 16, "n_total": 24, "seed": 5, "max_windows_per_record": 2}
@@ -36,27 +37,6 @@ GOES_ON = ("masking", "transformerxl", "cpc")
 def options_of(model: str, **others) -> dict:
     name = "transformer" if model == "masking" else model
     return TINY | {"pretrain_model": name, "epochs": 2} | NETS[model] | others
-
-
-class Interrupted:
-    """A progress that presses Ctrl-C in the middle of an epoch."""
-
-    def __init__(self, at: int) -> None:
-        self.at, self.epoch = at, 0
-
-    def __call__(self, label: str, total: int, unit: str):
-        self.epoch += 1
-        return self
-
-    def advance(self, n: int = 1, **figures: float) -> None:
-        if self.epoch == self.at:
-            raise KeyboardInterrupt
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
 
 
 def signal(seed: int) -> np.ndarray:
@@ -356,9 +336,8 @@ def test_a_net_is_compiled_where_that_is_asked_for(simulated_store: Path, tmp_pa
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_in_fp16(simulated_store: Path, tmp_path: Path) -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
     for model in NETS:
         options = options_of(model, precision="fp16", epochs=3)
         pretrain(simulated_store, folder=tmp_path / model, options=options | {"epochs": 2}, cuda=True)

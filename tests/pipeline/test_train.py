@@ -23,31 +23,10 @@ from pipeline.train import train
 from pipeline.train_config import TrainConfig
 from pipeline.validation import decide_across_halves
 from tests.conftest import TINY
+from tests.pipeline.interrupted import Interrupted
 from tests.records import write_record
 
 OPTIONS = {"epochs": 3, "seed": 5}
-
-
-class Interrupted:
-    """A progress that presses Ctrl-C in the middle of an epoch."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.epoch = 0
-
-    def __call__(self, label: str, total: int, unit: str):
-        self.epoch += 1
-        return self
-
-    def advance(self, n: int = 1, **figures: float) -> None:
-        if self.epoch == self.at:
-            raise KeyboardInterrupt
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:

@@ -30,8 +30,9 @@ from pipeline.rowwise import RecordBatches
 from pipeline.run_folder import load_model
 from pipeline.train import train
 from tests.conftest import TINY
+from tests.pipeline.interrupted import Interrupted
 from tests.pipeline.reference_folders import write_august
-from tests.pipeline.test_train import Interrupted, history_without_times, weights
+from tests.pipeline.test_train import history_without_times, weights
 from tests.records import pulses_uv, write_record
 
 CPU = torch.device("cpu")

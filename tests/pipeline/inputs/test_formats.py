@@ -90,6 +90,20 @@ def test_edf_in_other_units_with_a_patient_and_other_channels(tmp_path: Path) ->
     assert (recording.age, recording.sex) == (69, "Female")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["X F X x", "X Q 31-FEB-1950 x", "X F 1-JUN-" + "9" * 40, "F", "", "Mrs Smith, ward 4", "X F 1--1 x", "\xe9 \xff"],
+)
+def test_edf_with_an_odd_patient(tmp_path: Path, text: str) -> None:
+    path = write_edf(tmp_path / "ecg.edf", SIGNAL)
+    content = path.read_bytes()
+    path.write_bytes(content[:8] + text.encode("latin-1").ljust(80) + content[88:])
+    recording = read_edf(path, NOTHING)
+    check(recording)
+    assert recording.age is None
+    assert recording.sex == ("Female" if " F " in text else None)
+
+
 def test_edf_says_what_is_wrong(tmp_path: Path) -> None:
     path = write_edf(tmp_path / "ecg.edf", SIGNAL)
     content = path.read_bytes()
