@@ -104,6 +104,16 @@ class Store:
         return values.astype(object) if values.dtype.kind == "T" else values
 
     @property
+    def signal_form(self) -> dict[str, Any]:
+        """What a model that is trained on the signal takes over from it: sampling frequency, leads, filters."""
+        return {
+            "fs": self.fs,
+            "leads": self.leads,
+            "highpass": self.config.highpass,
+            "notch": self.config.notch,
+        }
+
+    @property
     def names(self) -> NDArray[np.object_]:
         """Record names, shape (record,)."""
         return self.column("record/name")

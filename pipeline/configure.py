@@ -81,7 +81,7 @@ def _new(
     train_values, model_values = preset_values(preset)
     stored_train, stored_model = _stored_defaults(folder)
     of_stage = of_pretraining(pretrained or folder, store, asked_for=pretrained is not None)
-    model = ModelConfig.from_dict(_of_store(store) | of_stage | stored_model | model_values | model_options)
+    model = ModelConfig.from_dict(store.signal_form | of_stage | stored_model | model_values | model_options)
     return TrainConfig.from_dict(stored_train | train_values | options | {"model": model})
 
 
@@ -101,16 +101,6 @@ def _stored_defaults(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     except (KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{path}: gives no defaults ({error}); correct or remove it") from error
     return train, model
-
-
-def _of_store(store: Store) -> dict[str, Any]:
-    """What a model takes over from the store it is trained on."""
-    return {
-        "fs": store.fs,
-        "leads": store.leads,
-        "highpass": store.config.highpass,
-        "notch": store.config.notch,
-    }
 
 
 def _of_run(

@@ -1,10 +1,7 @@
 """Predictions in the Challenge's form, from a store or straight from recordings of any kind of file."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +28,7 @@ from pipeline.inputs.told import InputConfig
 from pipeline.predict_precision import set_precision
 from pipeline.prediction_files import TABLE, PredictionFiles, RecordFacts, check_output
 from pipeline.predictor import Predictor
-from pipeline.prefetch import prefetch
+from pipeline.prefetch import run_ahead
 from pipeline.progress import Progress, Task, silent
 from pipeline.read_ahead import read_groups
 
@@ -121,7 +118,8 @@ def predict(
         n_records = (store.n_records if store else 0) + len(named)
         writer = PredictionFiles(output, predictor.thresholds, json_path, model=name_models(models), table=table)
         with writer, progress("predict", n_records, "records") as task:
-            for predicted in _ahead(_all(store, named, predictor, told, device, rejects, task, gain)):
+            made = _all(store, named, predictor, told, device, rejects, task, gain)
+            for predicted in run_ahead(made, ahead=WRITTEN_BEHIND):
                 writer.write(*predicted)
                 if "expected" in predicted[1].quality:
                     doubts.append(f"{predicted[1].record}: {predicted[1].quality}")
@@ -164,15 +162,6 @@ def _check_names(store: Store | None, named: Mapping[str, FoundInput]) -> None:
     table = TABLE.removesuffix(".csv")
     if table in named or (store and table in store.ids):
         raise InputError(f"a record called {table}, whose file would be the table of all; give it another name")
-
-
-def _ahead(predicted: Iterator[Predicted]) -> Iterator[Predicted]:
-    """The same, made by a thread while the caller writes what came before."""
-    with closing(prefetch(repeat(partial(next, predicted, None)), threads=1, ahead=WRITTEN_BEHIND)) as ahead:
-        for one in ahead:
-            if one is None:
-                return
-            yield one
 
 
 def _all(

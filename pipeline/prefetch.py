@@ -6,7 +6,10 @@ they end.
 """
 
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from itertools import repeat
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -39,6 +42,18 @@ def prefetch(jobs: Iterable[Callable[[], T]], *, threads: int, ahead: int) -> Ge
         for worker in workers:
             if worker is not threading.current_thread():  # a worker may be collecting the garbage we are part of
                 worker.join()
+
+
+def run_ahead(source: Iterator[T], *, ahead: int) -> Generator[T, None, None]:
+    """What an iterator gives, made by one thread while the caller uses what came before; it may not give None.
+
+    Raises as `prefetch` does.
+    """
+    with closing(prefetch(repeat(partial(next, source, None)), threads=1, ahead=ahead)) as made:
+        for one in made:
+            if one is None:
+                return
+            yield one
 
 
 class _Work(Generic[T]):

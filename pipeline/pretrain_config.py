@@ -172,16 +172,7 @@ def configure_pretraining(folder: Path, store: Store, options: Mapping[str, Any]
     if (folder / MODEL).exists():
         raise RunFolderError(f"{folder}: holds a classifier, which no pretraining came before; choose another --folder")
     _refuse_options_of_others(options)
-    return PretrainConfig.from_flat(_of_store(store) | dict(options))
-
-
-def _of_store(store: Store) -> dict[str, Any]:
-    return {
-        "fs": store.fs,
-        "leads": store.leads,
-        "highpass": store.config.highpass,
-        "notch": store.config.notch,
-    }
+    return PretrainConfig.from_flat(store.signal_form | dict(options))
 
 
 def _refuse_options_of_others(options: Mapping[str, Any]) -> None:

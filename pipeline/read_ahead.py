@@ -5,10 +5,8 @@ there are. A group is of whole recordings: a recurrent head and the mean over wi
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import repeat
 
 from cache.schema import Reject
 from ecg.errors import EcgError
@@ -19,7 +17,7 @@ from pipeline.inputs.reading import read_complete
 from pipeline.inputs.told import InputConfig
 from pipeline.prediction_files import RecordFacts
 from pipeline.predictor import Predictor
-from pipeline.prefetch import prefetch
+from pipeline.prefetch import prefetch, run_ahead
 
 READERS = 2
 RECORDS_AHEAD = 8
@@ -72,11 +70,7 @@ def read_groups(
     """
     jobs = (partial(_read, name, found, predictor, told, change) for name, found in named)
     groups = _collect(prefetch(jobs, threads=READERS, ahead=RECORDS_AHEAD), batch_size)
-    with closing(prefetch(repeat(partial(next, groups, None)), threads=1, ahead=GROUPS_AHEAD)) as ahead:
-        for group in ahead:
-            if group is None:
-                return
-            yield group
+    yield from run_ahead(groups, ahead=GROUPS_AHEAD)
 
 
 def _read(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pipeline.prefetch import THREAD_NAME, prefetch
+from pipeline.prefetch import THREAD_NAME, prefetch, run_ahead
 
 
 def threads_of_ours() -> list[threading.Thread]:
@@ -142,3 +142,24 @@ def test_a_worker_that_collects_the_garbage_does_not_wait_for_itself() -> None:
     deadline = time.monotonic() + 5
     while threads_of_ours() and time.monotonic() < deadline:
         time.sleep(0.001)
+
+
+def test_an_iterator_is_run_ahead_of_its_use():
+    made = []
+
+    def numbers():
+        for number in range(20):
+            made.append(number)
+            yield number
+
+    ahead = run_ahead(numbers(), ahead=4)
+    assert next(ahead) == 0
+    assert list(ahead) == list(range(1, 20))
+    assert made == list(range(20))
+
+    def fails():
+        yield 1
+        raise ValueError("what it raised")
+
+    with pytest.raises(ValueError, match="what it raised"):
+        list(run_ahead(fails(), ahead=4))
