@@ -151,6 +151,7 @@ def build_cache(
         with no_task_at_work(folder):
             _prepare(folder, built, config, layout, plan_digest, force=force)
         parts = _finished_parts(work, built, layout)
+        _forget_others(work, parts)
         n_resumed = sum(len(layout.partitions[number].records) for number in parts)
         jobs = [
             _job(built, work, config, layout, partition, plan, plan_digest, strict=strict)
@@ -297,6 +298,14 @@ def _finished_part(folder: Location, built: Location, partition: Partition) -> P
     except (FileNotFoundError, StoreError):  # not written, or not whole: to be done again
         pass
     return None
+
+
+def _forget_others(folder: Location, finished: Mapping[int, Part]) -> None:
+    """Remove journal entries that do not count, so that from here on an entry means a partition that is done."""
+    kept = {part_path(folder, number).name for number in finished}
+    for path in folder.glob("part-*.json"):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
 
 
 def _read_part(folder: Location, number: int) -> Part:

@@ -253,7 +253,7 @@ class TestDashboard:
 def test_many_jobs_wait_their_turn(data, whole, tmp_path, monkeypatch):
     from pipeline import partition
 
-    monkeypatch.setattr(partition, "JOBS_AT_ONCE", 3)
+    monkeypatch.setattr(partition, "TASKS_AT_ONCE", 2)
     shutil.rmtree(tmp_path / "ecg.zarr", ignore_errors=True)
     build_cache([data], tmp_path / "ecg.zarr", CONFIG, cluster=Cluster(workers=2))
     assert contents(tmp_path / "ecg.zarr") == whole

@@ -136,6 +136,9 @@ def test_killed_workers_are_a_store_error(monkeypatch):
         def run(self, function, **options):
             pass
 
+        def nthreads(self):
+            return {}
+
         def __enter__(self):
             return self
 

@@ -117,6 +117,13 @@ def test_a_damaged_part_is_done_again(data, path, whole, monkeypatch, damage):
     assert contents(path) == whole
 
 
+def test_a_worker_does_not_take_a_damaged_part_for_done(data, path, whole, monkeypatch):
+    interrupted(data, path, monkeypatch)
+    flip_byte(build_folder(path) / "store.zarr" / "signal" / "c" / "0" / "0")
+    build_cache([data], path, CONFIG, workers=2)
+    assert contents(path) == whole
+
+
 def test_a_part_with_rejects_is_done_again_for_they_may_be_mended(data, path, whole, monkeypatch):
     mats = {file: file.read_bytes() for file in data.rglob("*.mat")}
     for file in mats:

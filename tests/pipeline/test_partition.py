@@ -1,16 +1,20 @@
 """One task of a build, and how it travels."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cache.layout import Partition
 from cache.location import RemotePath
 from cache.reader import read_chunk_of
 from cache.schema import Part, StoreConfig
 from cache.writer import PLAN_MARKER, create_store, part_path
-from pipeline.partition import Job, ingest_partition, ingest_pickled
+from ecg.errors import SignalError
+from pipeline.partition import JOBS_A_TASK, Job, ingest_partition, ingest_pickled, share_out
 from pipeline.plan import PlannedRecord, plan_records
 from tests.records import pulses_uv, write_record
 
@@ -55,7 +59,33 @@ def test_nothing_of_earlier_work_gets_into_a_chunk(job, monkeypatch):
 def test_a_job_travels_as_bytes(job):
     assert pickle.loads(pickle.dumps(job)) == job
     assert len(pickle.dumps(job)) < 2500
-    assert ingest_pickled(pickle.dumps(job)) == (0, 3)
+    assert ingest_pickled(pickle.dumps([job])) == [(0, 3)]
+
+
+def test_what_a_lost_worker_had_finished_is_not_done_again(job, monkeypatch):
+    other = replace(job, partition=replace(job.partition, index=1))
+    assert ingest_pickled(pickle.dumps([job])) == [(0, 3)]
+    done = []
+    monkeypatch.setattr("pipeline.partition.ingest_partition", lambda job: done.append(job) or job.result)
+    assert ingest_pickled(pickle.dumps([job, other])) == [(0, 3), (1, 3)]
+    assert done == [other]
+
+
+def test_what_stops_the_build_stops_the_task(job):
+    strict, other = replace(job, strict=True), replace(job, partition=replace(job.partition, index=1))
+    (error,) = ingest_pickled(pickle.dumps([strict, other]))
+    assert isinstance(error, SignalError)
+    assert not part_path(job.folder, 1).exists()
+
+
+@given(st.integers(0, 400), st.integers(1, 50))
+def test_every_job_is_in_one_task_and_the_last_ones_are_small(n_jobs, n_workers):
+    tasks = list(share_out(range(n_jobs), n_workers))
+    assert [job for task in tasks for job in task] == list(range(n_jobs))
+    sizes = [len(task) for task in tasks]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(1 <= size <= JOBS_A_TASK for size in sizes)
+    assert sizes[-n_workers:] == [1] * min(n_workers, len(sizes))
 
 
 def test_a_record_behind_a_url_travels_too(job):
