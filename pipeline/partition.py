@@ -80,7 +80,7 @@ def ingest_pickled(jobs: bytes) -> list[tuple[int, int] | EcgError]:
 
 
 def share_out(jobs: Sequence[Job], n_workers: int) -> Iterator[Sequence[Job]]:
-    """The jobs of each task in turn: many while much is left to do, in the end one, so that all workers end together."""
+    """The jobs of each task: many while much is left to do, in the end one, so that all workers end together."""
     begin = 0
     while begin < len(jobs):
         size = min(max((len(jobs) - begin) // (2 * n_workers), 1), JOBS_A_TASK)
