@@ -51,7 +51,11 @@ PRETRAIN_OPTIONS: Sections = {
         ("lr_factor", float, "By how much."),
         ("clip_value", float, "Largest norm of the gradient."),
         ("train_noise_std", float, "Noise added to the input, not to what is wanted."),
-        ("precision", click.Choice(["fp32", "bf16", "fp16"]), "Of the arithmetic; fp16 on a GPU only."),
+        (
+            "precision",
+            click.Choice(["auto", "fp32", "bf16", "fp16"]),
+            "Auto, the default of cpc and mae, times a few steps; fp16 on a GPU only.",
+        ),
         ("compile", bool, "Let torch compile the net."),
     ),
     "rnn, lstm, gru": (

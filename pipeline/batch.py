@@ -54,6 +54,10 @@ class Batch:
         """Some of its windows."""
         return type(self)(**{name: getattr(self, name)[windows] for name in FIELDS})
 
+    def take(self, windows: Tensor) -> Self:
+        """Some of its windows by their places, int64 (window,), in that order."""
+        return type(self)(**{name: getattr(self, name)[windows] for name in FIELDS})
+
 
 FIELDS = tuple(entry.name for entry in fields(Batch))
 

@@ -75,6 +75,7 @@ class WindowBatches:
     Attributes
     ----------
     residency : the one chosen, never "auto"
+    with_samples : set it to False for batches whose `signal` has no samples, (window, 0): nothing is read then
     plan : the windows of `rows`, as `ecg.window` plans them
     waited_s : seconds that the present or last iteration has spent waiting for data
 
@@ -125,6 +126,7 @@ class WindowBatches:
         self.plan = plan_windows(store.lengths[self.rows] if lengths is None else lengths, windows)
         self.stored = StoredWindows.of(reader or ChunkReader(store, check=check), self.rows, self.plan)
         self.residency = choose_residency(residency, self.stored.n_bytes, device)
+        self.with_samples = True
         self.epoch = 0
         self.waited_s = 0.0
         self._labels = np.zeros((store.n_records, 0), np.float32) if labels is None else labels
@@ -156,6 +158,11 @@ class WindowBatches:
             return len(self.plan)
         counts = np.bincount(self.plan.record, minlength=len(self.rows))
         return int(np.minimum(counts, self.max_windows_per_record).sum())
+
+    def windows_of_all(self, number: int) -> int:
+        """Windows of batch `number` of the present epoch that count, on all ranks."""
+        size = self.batch_size * self.world_size
+        return min(size, self.n_windows_of_all - number * size)
 
     @property
     def buffer_windows(self) -> int:
@@ -247,6 +254,10 @@ class WindowBatches:
         )
 
     def _signals(self, order: EpochOrder, first: int) -> Generator[Tensor, None, None]:
+        if not self.with_samples:
+            firsts = range(first * self.batch_size, len(order.windows), self.batch_size)
+            lengths = (len(order.windows[start : start + self.batch_size]) for start in firsts)
+            return (torch.empty((length, 0), dtype=torch.int16) for length in lengths)
         if self.residency == "stream":
             return stream_batches(
                 self.stored, order, self._memory, batch_size=self.batch_size, first_batch=first, threads=self.threads

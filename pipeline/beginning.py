@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from cache.decode import ChunkReader
+from cache.location import Location
 from cache.reader import Store
 from cache.union import members_of
 from ecg.errors import RunFolderError
@@ -22,6 +23,7 @@ from pipeline.batches import WindowBatches
 from pipeline.distributed_run import ALONE, Ranks
 from pipeline.environment import describe_environment
 from pipeline.epoch import TrainStep, freeze_stage, make_training_layer
+from pipeline.inference import FORWARD_WINDOWS
 from pipeline.loop import TrainState
 from pipeline.optimise import make_optimizer
 from pipeline.outputs import TEST_IDS
@@ -67,7 +69,6 @@ def prepare_run(
     begun = (folder / files.LAST_STATE).exists()
     targets = make_targets(store, config, read_mapping(folder) if begun else None, rows.test)
     warn_of_missing_classes(targets, rows.train, store)
-    ranks.check(config)
     config, probe = ranks.share(settle_arithmetic(config, targets.mapping.n_outputs, device))
     config, batches, valid_batches = make_loaders(store, config, rows, targets, device, ranks)
     return Run(
@@ -103,8 +104,7 @@ def make_loaders(
         probe = WindowBatches(store, both, windows, batch_size=1, residency="auto", device=device)
         config = replace(config, residency=ranks.share(probe.residency))
     options["residency"] = config.residency
-    kind = RecordBatches if config.model.has_recurrent_head else WindowBatches
-    batches = kind(
+    batches = (RecordBatches if config.model.carries else WindowBatches)(
         store,
         rows.train,
         windows,
@@ -113,6 +113,11 @@ def make_loaders(
         max_windows_per_record=config.max_windows_per_record,
         **options,
     )
+    if config.model.stage_remembers or (config.model.carries and ranks.world_size > 1):
+        # a record's windows are all in one row; and records in an order that needs few chunks at a time
+        options |= {"seed": config.seed}
+        n_rows = min(config.valid_batch_size, FORWARD_WINDOWS)
+        return config, batches, RecordBatches(store, rows.valid, windows, batch_size=n_rows, **options)
     return config, batches, WindowBatches(store, rows.valid, windows, batch_size=config.valid_batch_size, **options)
 
 
@@ -187,6 +192,12 @@ def write_beginning(run: Run) -> None:
         "ranks": run.ranks.world_size,
         "seconds_of_a_step": dict(run.probe),
         "store_digest": digest,
+        "stores": [_address(member.path) for member in members_of(run.store)],
         "store_digests": [member.attributes["digest"] for member in members_of(run.store)],
     }
     files.write_json(folder / files.ENVIRONMENT, environment)
+
+
+def _address(place: Location) -> str:
+    """Where a store is, from anywhere; a URL holds no credentials."""
+    return str(place.resolve()) if isinstance(place, Path) else str(place)

@@ -23,6 +23,9 @@ MAY_CHANGE = frozenset({"epochs", "check", "save_logits"})
 SETTLED = frozenset({"residency", "precision", "kernels"})
 """Options whose "auto" was settled when the run began."""
 
+PROBE_DEFAULTS: Mapping[str, Any] = {"epochs": 60, "lr": 1e-2, "weight_decay": 0.1}
+"""Where a linear layer above a frozen stage differs: with these it comes to the end that exact minimisation finds."""
+
 DECIDING = frozenset(
     {"decision", "scale_by_rank", "combination_strategy", "predict_before_collapse"}
     | {"correction_factor", "correction_limits", "valid_classes"}
@@ -82,7 +85,9 @@ def _new(
     stored_train, stored_model = _stored_defaults(folder)
     of_stage = of_pretraining(pretrained or folder, store, asked_for=pretrained is not None)
     model = ModelConfig.from_dict(store.signal_form | of_stage | stored_model | model_values | model_options)
-    return TrainConfig.from_dict(stored_train | train_values | options | {"model": model})
+    values = stored_train | train_values | options
+    probes = model.probe and not values.get("finetuning", False)
+    return TrainConfig.from_dict((dict(PROBE_DEFAULTS) if probes else {}) | values | {"model": model})
 
 
 def _stored_defaults(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,18 +5,17 @@ are brought together. Rank 0 alone writes and speaks. Gloo carries it on CPUs, N
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from ecg.errors import ConfigError
 from pipeline.inference import WindowLogits
-from pipeline.train_config import TrainConfig
 
 T = TypeVar("T")
 
@@ -52,14 +51,6 @@ class Ranks:
         """Go on when every rank has come here."""
         if self.world_size > 1:
             dist.barrier()
-
-    def check(self, config: TrainConfig) -> None:
-        """Raise ConfigError if several ranks cannot train that."""
-        if self.world_size > 1 and config.model.has_recurrent_head:
-            raise ConfigError(
-                f"{self.world_size} processes cannot share a recurrent head, whose rows end at different times; train "
-                "it with one, without torchrun, or take --pred-stage-type linear"
-            )
 
     def combine(self, loss: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
         """Bring together the losses of a step.
@@ -126,6 +117,39 @@ def joined(ranks: Ranks, *, cuda: bool) -> Iterator[Ranks]:
         yield ranks
     finally:
         dist.destroy_process_group()
+
+
+def total_over_ranks(value: Tensor, ranks: Ranks) -> Tensor:
+    """The sum of the ranks' values, on every rank."""
+    if ranks.world_size == 1:
+        return value
+    total = value.double()
+    dist.all_reduce(total)
+    return total.to(value.dtype)
+
+
+def add_gradients(parameters: Sequence[nn.Parameter], ranks: Ranks) -> None:
+    """Give every rank the sum of the ranks' gradients, brought together in one message."""
+    if ranks.world_size == 1:
+        return
+    gradients = [values.grad for values in parameters if values.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def share_statistics(network: nn.Module, ranks: Ranks) -> None:
+    """Give every rank the running statistics of rank 0's batch norms."""
+    if ranks.world_size == 1:
+        return
+    running = [values for name, values in network.named_buffers() if name.rpartition(".")[2].startswith("running_")]
+    if running:
+        flat = torch.cat([values.flatten() for values in running])
+        dist.broadcast(flat, src=0)
+        for values, part in zip(running, flat.split([values.numel() for values in running]), strict=True):
+            values.copy_(part.view_as(values))
 
 
 def _gather(values: Tensor) -> Tensor:

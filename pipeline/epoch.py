@@ -4,7 +4,8 @@ Each of these is a method, so that whoever adds to one of them touches that one 
 `pipeline.loop`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +14,13 @@ from torch.optim import Optimizer
 
 from ecg.errors import ConfigError
 from ecg.models.augment import Augmentation
-from ecg.models.heads import RecurrentHead, State
+from ecg.models.carried import Carried, carries, step_rows
 from ecg.models.loss import WeightedSigmoid, metric_weights
 from ecg.models.output_layers import OutputLayer
 from ecg.models.stages import NEW_LAYERS
 from pipeline.averaging import WeightAverage
 from pipeline.batch import Batch
-from pipeline.distributed_run import ALONE, Ranks
+from pipeline.distributed_run import ALONE, Ranks, add_gradients, share_statistics
 from pipeline.inference import append_patient, to_input
 from pipeline.train_config import TrainConfig
 
@@ -27,8 +28,8 @@ from pipeline.train_config import TrainConfig
 class TrainStep:
     """A step of training, see `pipeline.loop.Step`.
 
-    A recurrent head goes on from the state after its row's window before, detached, so that gradients stay within a
-    window; the batches come from `pipeline.rowwise` then.
+    What carries something from a window to the next goes on from the state after its row's window before, detached, so
+    that gradients stay within a window; the batches come from `pipeline.rowwise` then.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ class TrainStep:
     Attributes
     ----------
     epoch : the present one, which random changes to windows follow from
+    known : gives what the network's first module makes of a batch's windows, where that is computed already; it is to
+        be set before the first step
     scaler : of losses in float16, whose gradients would vanish; a continued run needs its state
     """
 
@@ -60,27 +63,37 @@ class TrainStep:
         self.epoch = self.number = 0
         self.augmentation = Augmentation(names=config.augment, fs=config.model.fs) if config.augment else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-        self.called: nn.Module = network
-        if ranks.world_size > 1:
-            self.called = DistributedDataParallel(network)
+        self.known: Callable[[Batch], Tensor] | None = None
         self.output_layer = output_layer
         self.optimizer = optimizer
         self.config = config
         self.device = device
-        self.state: State | None = None
+        self.carries = carries(network)
+        self.carried = Carried()
+
+    @cached_property
+    def called(self) -> nn.Module:
+        """What takes what `prepare` gives."""
+        module = self.network if self.known is None else self.network[1:]
+        # what carries something is not called as a whole: its gradients are brought together by hand
+        by_hand = self.ranks.world_size == 1 or self.carries
+        return module if by_hand else DistributedDataParallel(module)
 
     def begin_epoch(self) -> None:
         """Training mode, but for a stage that is frozen; nothing is remembered of the epoch before."""
         self.network.train()
         freeze_mode(self.network, self.config)
-        self.state = None
+        self.carried = Carried()
         self.number = 0
         if self.ranks.rank:
             torch.manual_seed(torch.initial_seed() + self.ranks.rank * 7_919)  # other dropout on each rank
 
     def __call__(self, batch: Batch) -> Tensor:
         """Change the weights by one batch and give back its loss."""
-        loss = self.compute_loss(self.forward(self.prepare(batch), batch), batch)
+        if self.carries and not batch.counted.any():
+            loss = torch.zeros((), device=self.device)  # this rank's rows have ended, others' have not
+        else:
+            loss = self.compute_loss(self.forward(self.prepare(batch), batch), batch)
         if self.ranks.world_size == 1:
             self.update(loss)
             return loss.detach()
@@ -90,7 +103,9 @@ class TrainStep:
         return mean
 
     def prepare(self, batch: Batch) -> Tensor:
-        """The network's input, float32 (window, lead, sample)."""
+        """The network's input, float32 (window, lead, sample), or what is known of it."""
+        if self.known is not None:
+            return self.known(batch)
         x = to_input(batch, self.device, self.config.model.normalisation)
         if self.augmentation is not None:
             key = (self.config.seed, self.epoch, self.number, self.ranks.rank)
@@ -102,16 +117,15 @@ class TrainStep:
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         """Logits (window, output)."""
-        head = self.network[-1]
-        if not isinstance(head, RecurrentHead):
+        if not self.carries:
             return self.called(x)
-        features = features_of_counted(self.network[:-1], x, batch.counted.to(self.device))
-        logits, self.state = head.step(features, self.state, batch.reset.to(self.device))
+        reset, counted = batch.reset.to(self.device), batch.counted.to(self.device)
+        logits, self.carried = step_rows(self.network, x, self.carried, reset=reset, counted=counted)
         return logits
 
     def compute_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Mean over the windows that count."""
-        if self.ranks.world_size == 1 and not self.config.model.has_recurrent_head:
+        if self.ranks.world_size == 1 and not self.carries:
             # all count; to look for those that do not would make a GPU wait
             return self.output_layer.compute_loss(logits, batch.label.to(self.device))
         counted = batch.counted.to(self.device)
@@ -122,11 +136,27 @@ class TrainStep:
     def update(self, loss: Tensor) -> None:
         """One step of the optimiser."""
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        scaled = self.scaler.scale(loss)
+        if scaled.requires_grad:
+            scaled.backward()
+        if self.carries and self.ranks.world_size > 1:
+            self._bring_together()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None:
             self.average.update()
+
+    def _bring_together(self) -> None:
+        """Give every rank the mean of the ranks' gradients, and rank 0's running statistics, as DDP does."""
+        trained = [values for values in self.network.parameters() if values.requires_grad]
+        for values in trained:
+            if values.grad is None:
+                values.grad = torch.zeros_like(values)  # this rank had no windows
+        add_gradients(trained, self.ranks)
+        for values in trained:
+            assert values.grad is not None
+            values.grad /= self.ranks.world_size
+        share_statistics(self.network, self.ranks)
 
 
 def make_training_layer(layer: OutputLayer, config: TrainConfig, codes: Sequence[str | None]) -> OutputLayer:
@@ -148,15 +178,6 @@ def make_training_layer(layer: OutputLayer, config: TrainConfig, codes: Sequence
             f"class_weights and label_smoothing are for output layer sigmoid; this one is {layer.name}: leave them out"
         )
     return WeightedSigmoid(metric_weights(codes) if config.class_weights == "metric" else None, config.label_smoothing)
-
-
-def features_of_counted(body: nn.Module, x: Tensor, counted: Tensor) -> Tensor:
-    """Features of all rows, zeros where there is no window, which so is in no batch norm's statistics."""
-    if bool(counted.all()):
-        return body(x)
-    found = body(x[counted])
-    features = found.new_zeros(len(x), *found.shape[1:])
-    return features.index_put((counted,), found)
 
 
 def freeze_stage(network: nn.Sequential, config: TrainConfig) -> None:

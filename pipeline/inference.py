@@ -1,11 +1,12 @@
 """Logits of windows, in whatever order they come."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from ecg.models.carried import RecordMemory, remembering_stage
 from ecg.models.heads import RecurrentHead
 from ecg.models.normalise import to_network_input
 from ecg.models.resnet import ResNet1d
@@ -60,32 +61,59 @@ def takes_patient(network: nn.Module) -> bool:
 
 @torch.inference_mode()
 def compute_window_logits(
-    network: nn.Module, batches: Iterable[Batch], *, normalisation: str, device: torch.device
+    network: nn.Module,
+    batches: Iterable[Batch],
+    *,
+    normalisation: str,
+    device: torch.device,
+    known: Callable[[Batch], Tensor] | None = None,
 ) -> WindowLogits:
     """Logits of every window that counts.
 
-    A recurrent head reads records from their first window to their last; its records must be there whole. It
-    runs over all of them at the end, on features that are kept until then.
+    A network that carries something reads records from their first window to their last; its records must be there
+    whole. A recurrent head runs over all of them at the end, on features that are kept until then. A stage that
+    remembers goes on from batch to batch, so that each record's windows must come in order, and near each other: see
+    `ecg.models.carried.RecordMemory`.
+
+    Parameters
+    ----------
+    known : gives what the network's first module makes of a batch's windows, where that is known already
     """
     network.eval()
     head = network[-1] if isinstance(network, nn.Sequential) and isinstance(network[-1], RecurrentHead) else None
     body = network if head is None else network[:-1]  # type: ignore[index]
     patient = takes_patient(network)
+    stage = remembering_stage(network)
+    memory = None if stage is None else RecordMemory(stage)
     outputs, records, numbers = [], [], []
     for batch in batches:
-        x = to_input(batch, device, normalisation, patient)
         counted = batch.counted.to(device)
-        # in pieces: all at once would take gigabytes, and be slower for it
-        output = torch.cat([body(piece).float() for piece in x.split(FORWARD_WINDOWS)])
-        outputs.append(output[counted])
-        records.append(batch.record.to(device)[counted])
-        numbers.append(batch.number.to(device)[counted])
+        record, number = batch.record.to(device)[counted], batch.number.to(device)[counted]
+        if known is not None:
+            output = body[1:](known(batch))[counted].float()  # type: ignore[index]
+        elif memory is not None:
+            x = to_input(batch, device, normalisation, patient)[counted]
+            output = _read_on(body[1:], memory, x, record, number)  # type: ignore[index]
+        else:
+            x = to_input(batch, device, normalisation, patient)
+            # in pieces: all at once would take gigabytes, and be slower for it
+            output = torch.cat([body(piece).float() for piece in x.split(FORWARD_WINDOWS)])[counted]
+        outputs.append(output)
+        records.append(record)
+        numbers.append(number)
     output, record, number = torch.cat(outputs), torch.cat(records), torch.cat(numbers)
     if head is None:
         return WindowLogits(output, record, number)
     order = _record_order(record, number)
     logits = head.over_records(output[order], record[order])
     return WindowLogits(logits.float(), record[order], number[order])
+
+
+def _read_on(rest: nn.Module, memory: RecordMemory, x: Tensor, record: Tensor, number: Tensor) -> Tensor:
+    """What comes out above a stage that remembers: (window, …)."""
+    pieces = [(places, rest(found).float()) for places, found in memory.run(x, record, number, FORWARD_WINDOWS)]
+    output = torch.cat([found for _, found in pieces])
+    return torch.empty_like(output).index_copy(0, torch.cat([places for places, _ in pieces]), output)
 
 
 def _record_order(record: Tensor, number: Tensor) -> Tensor:

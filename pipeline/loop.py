@@ -112,7 +112,7 @@ class LossWatch:
         self.label = label
         self.batches = batches
         self.total, self.n_windows = 0.0, 0
-        self._left = batches.n_windows_of_all
+        self._number = 0
         self._waiting: list[tuple[Tensor, Batch]] = []
 
     def add(self, loss: Tensor, batch: Batch) -> None:
@@ -145,11 +145,10 @@ class LossWatch:
 
     def _count(self, batch: Batch) -> int:
         """Windows that the batch's loss is the mean of: those of all ranks."""
+        self._number += 1
         if self.batches.world_size == 1:
             return int(batch.counted.sum())
-        n_windows = min(len(batch.counted) * self.batches.world_size, self._left)
-        self._left -= n_windows
-        return n_windows
+        return self.batches.windows_of_all(self._number - 1)
 
     @property
     def mean(self) -> float:

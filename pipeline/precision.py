@@ -16,6 +16,7 @@ from torch import nn
 
 from ecg.errors import ConfigError
 from ecg.models.convolution import FORMS, Convolution
+from ecg.models.half_stage import HalfStage
 from ecg.models.resnet import ResNet1d
 from ecg.models.s4d import S4dNet
 
@@ -29,6 +30,9 @@ LARGEST_SHARE = 0.8
 
 SMALLEST_PRODUCTS = 30_000_000
 """Multiplications for a window below which a network stays in float32: its time goes elsewhere."""
+
+SMALLEST_PARAMETERS = 300_000
+"""Parameters below which a pretrained stage, or a net that is pretrained, stays in float32 for the same reason."""
 
 PROBE_WINDOWS = 8
 """In a step that is timed, at most: what matters is the ratio, which is that of a full batch to a few hundredths."""
@@ -53,7 +57,7 @@ class Arithmetic:
             if isinstance(module, ResNet1d):
                 module.form = FORMS[0] if self.kernels == "plain" else FORMS[1]
                 module.dtype = DTYPES[self.precision]
-            elif isinstance(module, S4dNet):
+            elif isinstance(module, S4dNet | HalfStage):
                 module.dtype = DTYPES[self.precision]
             elif isinstance(module, Convolution):
                 module.folds = self.kernels == "folded"
@@ -91,17 +95,34 @@ def choose_arithmetic(
         raise ConfigError("precision is 'fp16' on the CPU; expected fp32 or bf16, or --cuda with it")
     if wanted.precision != "auto":
         return _with_kernels(wanted, wanted.precision, device), {}
-    n_products = sum(module.n_products for module in network.modules() if isinstance(module, ResNet1d))
-    if not has_bf16 or n_products < SMALLEST_PRODUCTS:
+    if not has_bf16 or not _is_large(network):
         return _with_kernels(wanted, "fp32", device), {}
     ways = {name: _with_kernels(wanted, name, device) for name in ("fp32", "bf16")}
-    seconds = dict.fromkeys(ways, float("inf"))
+    best, seconds = choose_faster(lambda name: time_step(ways[name]))
+    return ways[best], seconds
+
+
+def choose_faster(time_step: Callable[[str], float]) -> tuple[str, dict[str, float]]:
+    """The precision of the faster steps, bfloat16 only where it is clear; and the seconds of the best step of each."""
+    seconds = dict.fromkeys(("fp32", "bf16"), float("inf"))
     # in turn, so that a busy moment falls on both, and the best of each; the first is never the best
     for _ in range(PROBE_ROUNDS):
-        for name, way in ways.items():
-            seconds[name] = min(seconds[name], time_step(way))
+        for name, least in seconds.items():
+            seconds[name] = min(least, time_step(name))
     best = "bf16" if seconds["bf16"] <= LARGEST_SHARE * seconds["fp32"] else "fp32"
-    return ways[best], {name: round(value, 5) for name, value in seconds.items()}
+    return best, {name: round(value, 5) for name, value in seconds.items()}
+
+
+def _is_large(network: nn.Module) -> bool:
+    """Whether so much of a network's time goes into products that their precision may matter."""
+    n_products = sum(module.n_products for module in network.modules() if isinstance(module, ResNet1d))
+    stages = (module for module in network.modules() if isinstance(module, HalfStage) and isinstance(module, nn.Module))
+    return n_products >= SMALLEST_PRODUCTS or any(count_parameters(stage) >= SMALLEST_PARAMETERS for stage in stages)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """All of a network's numbers that training changes."""
+    return sum(values.numel() for values in network.parameters())
 
 
 def _with_kernels(wanted: Arithmetic, precision: str, device: torch.device) -> Arithmetic:

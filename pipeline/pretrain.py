@@ -7,7 +7,7 @@ its stage from there.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from pipeline.optimise import Schedule, make_optimizer
 from pipeline.parameter_groups import group_parameters
 from pipeline.pretrain_config import LAST_STATE, PretrainConfig, configure_pretraining
 from pipeline.pretrain_step import PretrainStep, compute_valid_loss
+from pipeline.probe import settle_pretraining
 from pipeline.progress import Progress, silent
 from pipeline.reference_folder import PRETRAIN_CONFIG, PRETRAIN_MODEL
 from pipeline.rowwise import RecordBatches
@@ -60,7 +61,7 @@ class PretrainSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Run:
-    """What stays the same from epoch to epoch."""
+    """What stays the same from epoch to epoch; `probe` has the seconds of steps that were timed for the precision."""
 
     folder: Path
     store: Store
@@ -71,6 +72,7 @@ class Run:
     valid_batches: WindowBatches
     device: torch.device
     ranks: Ranks = ALONE
+    probe: Mapping[str, float] = field(default_factory=dict)
 
 
 def pretrain(
@@ -147,6 +149,7 @@ def _prepare(folder: Path, store: Store, config: PretrainConfig, device: torch.d
         config.stage, config.objective, n_leads=len(config.leads), window_length=config.window_length
     )
     rows = choose_pretraining_rows(store, folder, config)
+    config, probe = ranks.share(settle_pretraining(config, objective, device))
     config, batches, valid_batches = _make_loaders(store, config, rows, objective, device, ranks)
     return Run(
         folder=folder,
@@ -158,6 +161,7 @@ def _prepare(folder: Path, store: Store, config: PretrainConfig, device: torch.d
         valid_batches=valid_batches,
         device=device,
         ranks=ranks,
+        probe=probe,
     )
 
 
@@ -244,7 +248,11 @@ def _write_beginning(run: Run) -> None:
     files.write_json(folder / PRETRAIN_CONFIG, run.config.to_file() | {"store_digest": digest})
     files.write_ids(folder / files.PRETRAIN_TRAIN_IDS, list(run.store.ids[run.rows.train]))
     files.write_ids(folder / files.PRETRAIN_VALID_IDS, list(run.store.ids[run.rows.valid]))
-    environment = describe_environment() | {"device": str(run.device), "store_digest": digest}
+    environment = describe_environment() | {
+        "device": str(run.device),
+        "seconds_of_a_step": dict(run.probe),
+        "store_digest": digest,
+    }
     files.write_json(folder / ENVIRONMENT, environment)
 
 

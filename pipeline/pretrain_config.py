@@ -15,16 +15,18 @@ from ecg.models.masks import OPTIONS_OF as OBJECTIVE_OPTIONS_OF
 from ecg.models.normalise import NORMALISATIONS
 from ecg.models.stages import OPTIONS_OF, StageConfig
 from pipeline.checkpoint import read_json
-from pipeline.half_precision import DTYPES
 from pipeline.optimise import OPTIMIZERS, SCHEDULES
+from pipeline.precision import PRECISIONS
 from pipeline.reference_folder import MODEL, PRETRAIN_CONFIG
 from pipeline.residency import check_residency
 
 LAST_STATE = "pretrain_last_state.pth"
 
+_OURS = {"epochs": 50, "optimizer": "adamw", "schedule": "one_cycle", "precision": "auto"}
+
 DEFAULTS_OF: Mapping[str, Mapping[str, Any]] = {
-    "cpc": {"epochs": 50, "optimizer": "adamw", "weight_decay": 1e-2, "schedule": "one_cycle"},
-    "mae": {"epochs": 50, "optimizer": "adamw", "weight_decay": 5e-2, "schedule": "one_cycle", "dropout": 0.0},
+    "cpc": _OURS | {"weight_decay": 1e-2},
+    "mae": _OURS | {"weight_decay": 5e-2, "dropout": 0.0},
 }
 """Where the nets that the reference system has not differ from the defaults, which are the reference's."""
 
@@ -51,7 +53,8 @@ class PretrainConfig(Config):
     train_noise_std : standard deviation of noise added to the input in training, in its own unit; the target has none
     max_windows_per_record : random windows of a longer record in each epoch; None takes all
     residency, check : see `pipeline.train_config`
-    precision : "fp32", or "bf16" or "fp16" where torch's autocast has it so; fp16 on a GPU only
+    precision : "fp32", or "bf16" or "fp16" where torch's autocast has it so, fp16 on a GPU only; or "auto", which a few
+        timed steps decide when the pretraining begins: its folder has what was chosen
     compile : let torch compile the net
     window_length : samples in a window
     fs, leads, highpass, notch : of the store
@@ -103,7 +106,7 @@ class PretrainConfig(Config):
         if list(self.milestones) != sorted(set(self.milestones)) or min(self.milestones, default=0) < 0:
             raise ConfigError(f"milestones are {self.milestones}; expected epochs of 0 or more, ascending")
         choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "normalisation": NORMALISATIONS}
-        for name, allowed in (choices | {"precision": tuple(DTYPES)}).items():
+        for name, allowed in (choices | {"precision": PRECISIONS}).items():
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(allowed)}")
         check_residency(self.residency)
@@ -209,7 +212,7 @@ def _of_folder(folder: Path, store: Store, options: Mapping[str, Any]) -> Pretra
         f"{name} {current[name]} there, {value} asked for"
         for name, value in asked.items()
         # whatever was chosen then is what "auto" means now
-        if name not in _MAY_CHANGE and (name, value) != ("residency", "auto") and not _same(current[name], value)
+        if name not in _MAY_CHANGE and not _is_auto(name, value) and not _same(current[name], value)
     ]
     if changed:
         raise RunFolderError(
@@ -219,6 +222,10 @@ def _of_folder(folder: Path, store: Store, options: Mapping[str, Any]) -> Pretra
     if digest != store.attributes["digest"]:
         raise RunFolderError(f"{folder}: was pretrained on another store than {store.path}; continue it with its own")
     return PretrainConfig.from_flat(current | {name: asked[name] for name in _MAY_CHANGE & asked.keys()})
+
+
+def _is_auto(name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    return name in {"residency", "precision"} and value == "auto"
 
 
 def _same(stored: Any, asked: Any) -> bool:  # noqa: ANN401 - any JSON value

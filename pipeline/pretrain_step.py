@@ -4,18 +4,17 @@ Each part of the step is a method, so that whoever adds to one of them touches t
 `pipeline.loop`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ecg.models.objectives import Loss, Objective, Windows
 from ecg.models.transformer_xl import Memory
 from pipeline.batch import Batch
-from pipeline.distributed_run import ALONE, Ranks
+from pipeline.distributed_run import ALONE, Ranks, add_gradients, total_over_ranks
 from pipeline.half_precision import Autocast
 from pipeline.inference import to_input
 from pipeline.pretrain_config import PretrainConfig
@@ -90,27 +89,6 @@ class PretrainStep:
         """One step of the optimiser, the gradient clipped."""
         add_up = partial(add_gradients, ranks=self.ranks)
         self.autocast.update(loss, self.optimizer, self.network.parameters(), self.config.clip_value, add_up)
-
-
-def total_over_ranks(value: Tensor, ranks: Ranks) -> Tensor:
-    """The sum of the ranks' values, on every rank."""
-    if ranks.world_size == 1:
-        return value
-    total = value.double()
-    dist.all_reduce(total)
-    return total.to(value.dtype)
-
-
-def add_gradients(parameters: Sequence[nn.Parameter], ranks: Ranks) -> None:
-    """Give every rank the sum of the ranks' gradients, brought together in one message."""
-    if ranks.world_size == 1:
-        return
-    gradients = [values.grad for values in parameters if values.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(flat)
-    parts = flat.split([gradient.numel() for gradient in gradients])
-    for gradient, part in zip(gradients, parts, strict=True):
-        gradient.copy_(part.view_as(gradient))
 
 
 def to_windows(batch: Batch, device: torch.device, normalisation: str) -> Windows:

@@ -1,4 +1,4 @@
-"""The short timing by which a training with precision "auto" decides, before its first epoch."""
+"""The short timing by which a training or a pretraining with precision "auto" decides, before its first epoch."""
 
 from dataclasses import replace
 
@@ -6,8 +6,21 @@ import torch
 from torch import Tensor
 
 from ecg.models.build import build_model
+from ecg.models.objectives import Objective, Windows
+from ecg.models.stages import build_pretraining_net
 from ecg.patient import N_PATIENT_FEATURES
-from pipeline.precision import PROBE_WINDOWS, Arithmetic, choose_arithmetic, seconds_of
+from pipeline.epoch import freeze_stage
+from pipeline.half_precision import Autocast
+from pipeline.precision import (
+    PROBE_WINDOWS,
+    SMALLEST_PARAMETERS,
+    Arithmetic,
+    choose_arithmetic,
+    choose_faster,
+    count_parameters,
+    seconds_of,
+)
+from pipeline.pretrain_config import PretrainConfig
 from pipeline.train_config import TrainConfig
 
 
@@ -27,6 +40,7 @@ def settle_arithmetic(
     wanted = Arithmetic(precision=config.precision, kernels=config.kernels)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         network = build_model(config.model, n_outputs).to(device).train()
+        freeze_stage(network, config)
         x = _noise(config, device)
 
         def time_step(way: Arithmetic) -> float:
@@ -39,6 +53,44 @@ def settle_arithmetic(
 
         chosen, seconds = choose_arithmetic(wanted, network, device, time_step)
     return replace(config, precision=chosen.precision, kernels=chosen.kernels), seconds
+
+
+def settle_pretraining(
+    config: PretrainConfig, objective: Objective, device: torch.device
+) -> tuple[PretrainConfig, dict[str, float]]:
+    """The same for a pretraining: its configuration with the precision chosen, and the seconds.
+
+    Raises
+    ------
+    ConfigError
+        If what is asked for is nothing that the device can do.
+    """
+    if config.precision != "auto":
+        _ = Autocast(config.precision, device)
+        return config, {}
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        network = build_pretraining_net(config.stage, len(config.leads), config.window_length).to(device).train()
+        has_bf16 = device.type == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
+        if not has_bf16 or count_parameters(network) < SMALLEST_PARAMETERS:
+            return replace(config, precision="fp32"), {}
+        generator = torch.Generator(device)
+        shape = (min(config.batch_size, PROBE_WINDOWS), len(config.leads), config.window_length)
+        signal = torch.randn(shape, device=device)
+        windows = Windows(signal, signal, torch.ones_like(signal[:, 0], dtype=torch.bool))
+
+        def time_step(precision: str) -> float:
+            autocast = Autocast(precision, device)
+
+            def step() -> None:
+                network.zero_grad(set_to_none=True)
+                with autocast.forward():
+                    loss = objective.compute_loss(network, windows, generator)
+                loss.mean.backward()
+
+            return seconds_of(step, device)
+
+        chosen, seconds = choose_faster(time_step)
+    return replace(config, precision=chosen), seconds
 
 
 def _noise(config: TrainConfig, device: torch.device) -> Tensor:

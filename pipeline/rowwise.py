@@ -37,6 +37,11 @@ class RecordBatches(WindowBatches):
         """Batches in the present epoch."""
         return len(self._order().windows) // self.batch_size
 
+    def windows_of_all(self, number: int) -> int:
+        """Windows of batch `number` of the present epoch, on all ranks: rows end at different times."""
+        self._order()
+        return int(self._counts[number])
+
     def _order(self) -> EpochOrder:
         if self._planned is None or self._planned[0] != self.epoch:
             self._planned = self.epoch, self._plan_epoch()
@@ -56,6 +61,7 @@ class RecordBatches(WindowBatches):
             chunks_apart=self.buffer_chunks,
         )
         windows, reset = pack_rows(first[order], n_windows[order], n_rows)
+        self._counts = (windows >= 0).sum(axis=1)
         mine = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
         windows, reset = windows[:, mine].ravel(), reset[:, mine].ravel()
         in_buffer = max(self.buffer_windows // self.batch_size, 1) * self.batch_size

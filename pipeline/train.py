@@ -7,18 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import numpy as np
+from torch import Tensor, nn
 
 from cache.union import Locations, open_stores
 from ecg.errors import TrainingError
 from pipeline import run_folder as files
 from pipeline.allocator import keep_freed_memory
+from pipeline.batch import Batch
 from pipeline.beginning import Run, begin_or_resume, prepare_run
 from pipeline.configure import configure
 from pipeline.device import choose_device
 from pipeline.distributed_run import find_ranks, joined
 from pipeline.epoch import TrainStep
 from pipeline.event_file import EventFile
+from pipeline.kept_features import KeptWindows
 from pipeline.logits_file import write_logits
 from pipeline.loop import TrainState, run_epochs, train_pass
 from pipeline.optimise import Schedule
@@ -153,6 +156,10 @@ class Epochs:
             kind=config.schedule, epochs=config.epochs, milestones=config.milestones, lr_factor=config.lr_factor
         )
         self.judged = no_judgement(run.targets)
+        rows = np.concatenate([run.rows.train, run.rows.valid])
+        windows = KeptWindows(store=run.store, rows=rows, config=config, device=run.device, ranks=run.ranks)
+        self.step.known = windows.compute(step.network, progress)
+        run.batches.with_samples = run.valid_batches.with_samples = self.step.known is None
 
     def run_one(self, epoch: int) -> dict[str, Any]:
         """A pass over the training windows, and the judgement of the network that is kept."""
@@ -166,7 +173,7 @@ class Epochs:
             seed=self.run.config.seed,
             progress=self.progress,
         )
-        self.judged = validate_run(self.run, self.state.kept)
+        self.judged = validate_run(self.run, self.state.kept, self.step.known)
         return figures | self.judged.figures
 
     def keep(self, row: Mapping[str, Any]) -> None:
@@ -187,8 +194,8 @@ class Epochs:
         files.save_checkpoint(folder / files.LAST_STATE, self.state.last_checkpoint(epoch))
 
 
-def validate_run(run: Run, network: nn.Module) -> Judged:
-    """Judge a network on the run's validation records."""
+def validate_run(run: Run, network: nn.Module, known: Callable[[Batch], Tensor] | None = None) -> Judged:
+    """Judge a network on the run's validation records; for `known` see `pipeline.inference`."""
     if not len(run.valid_batches):
         return no_judgement(run.targets)
     targets = run.targets
@@ -203,4 +210,5 @@ def validate_run(run: Run, network: nn.Module) -> Judged:
         normalisation=run.config.model.normalisation,
         device=run.device,
         ranks=run.ranks,
+        known=known,
     )

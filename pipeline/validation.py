@@ -2,14 +2,14 @@
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from cache.reader import Store
 from ecg.class_columns import merge_labels, merge_scores
@@ -55,6 +55,24 @@ class Judged:
     logits: WindowLogits | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Decisions:
+    """What was decided about records; classes are those of the targets.
+
+    Attributes
+    ----------
+    rows : int64, shape (record,)
+    scores : float64, shape (record, class)
+    binary : 0 or 1, same shape; with thresholds, those that were fitted on other patients' records
+    thresholds : float64, shape (class,), fitted on all of them; in the middle where another rule decides
+    """
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    binary: NDArray[Any]
+    thresholds: NDArray[np.float64]
+
+
 def no_judgement(targets: Targets) -> Judged:
     """Without validation records: nothing is known, and the thresholds are in the middle."""
     figures = dict.fromkeys(("valid_loss", *FIGURES), math.nan)
@@ -72,9 +90,13 @@ def validate(
     normalisation: str,
     device: torch.device,
     ranks: Ranks = ALONE,
+    known: Callable[[Batch], Tensor] | None = None,
 ) -> Judged:
-    """Judge a network by all windows of the validation records, of which each rank's batches have a share."""
-    found = compute_window_logits(network, batches, normalisation=normalisation, device=device)
+    """Judge a network by all windows of the validation records, of which each rank's batches have a share.
+
+    For `known` see `pipeline.inference.compute_window_logits`.
+    """
+    found = compute_window_logits(network, batches, normalisation=normalisation, device=device, known=known)
     found = ranks.gather(found).sorted()
     return judge(found, store, targets, rule, output_layer)
 
@@ -86,23 +108,28 @@ def judge(
 
     With thresholds, the labels that are judged come from thresholds that were fitted on other patients' records.
     """
-    record = found.record.cpu().numpy()
     _check_finite(found, store)
-    labels = torch.from_numpy(targets.labels[record]).to(found.logits.device)
+    labels = torch.from_numpy(targets.labels[found.record.cpu().numpy()]).to(found.logits.device)
     loss = float(output_layer.compute_loss(found.logits, labels))
+    decided = decide(found, store, targets, rule, output_layer)
+    figures = compute_figures(targets.truth[decided.rows], decided.binary, decided.scores)
+    return Judged({"valid_loss": loss} | figures, decided.thresholds, found)
+
+
+def decide(
+    found: WindowLogits, store: Store, targets: Targets, rule: ThresholdRule | AugustRule, output_layer: OutputLayer
+) -> Decisions:
+    """What the logits of windows mean for their records; see `judge` for the thresholds."""
+    record = found.record.cpu().numpy()
     scores = output_layer.compute_scores(found.logits).double().cpu().numpy()
     if isinstance(rule, AugustRule):
         decided = rule.decide(scores, record)
-        rows = decided.record
         pooled = merge_scores(targets.columns, decided.scores, targets.classes)
         binary: NDArray[Any] = merge_labels(targets.columns, decided.labels, targets.classes)
-        thresholds = np.full(len(targets.classes), DEFAULT_THRESHOLD)
-    else:
-        rows, pooled = rule.score(scores, record)
-        binary = decide_across_halves(targets.truth[rows], pooled, store.column("record/group")[rows])
-        thresholds = fit_all_thresholds(targets.truth[rows], pooled)
-    figures = {"valid_loss": loss} | compute_figures(targets.truth[rows], binary, pooled)
-    return Judged(figures, thresholds, found)
+        return Decisions(decided.record, pooled, binary, np.full(len(targets.classes), DEFAULT_THRESHOLD))
+    rows, pooled = rule.score(scores, record)
+    binary = decide_across_halves(targets.truth[rows], pooled, store.column("record/group")[rows])
+    return Decisions(rows, pooled, binary, fit_all_thresholds(targets.truth[rows], pooled))
 
 
 def _check_finite(found: WindowLogits, store: Store) -> None:

@@ -135,8 +135,18 @@ class ModelConfig(Config):
 
     @property
     def has_recurrent_head(self) -> bool:
-        """Whether the model carries something from a record's window to the next."""
+        """Whether the head carries something from a record's window to the next."""
         return self.pred_stage_type in RECURRENT_KINDS and not self.eval_transformer
+
+    @property
+    def stage_remembers(self) -> bool:
+        """Whether the pretrained stage does."""
+        return self.stage is not None and self.stage.pretrain_model == "transformerxl" and self.stage.mem_len > 0
+
+    @property
+    def carries(self) -> bool:
+        """Whether any part does: then windows have to come record by record, see `ecg.models.carried`."""
+        return self.has_recurrent_head or self.stage_remembers
 
 
 def build_model(config: ModelConfig, n_outputs: int) -> nn.Sequential:
@@ -144,8 +154,8 @@ def build_model(config: ModelConfig, n_outputs: int) -> nn.Sequential:
 
     Untrained: (window, lead, sample) → (window, output) logits.
 
-    Called as a whole, it takes every window for a record of its own; with a recurrent head, the windows of
-    longer records go through `RecurrentHead.step` or `RecurrentHead.over_records`.
+    Called as a whole, it takes every window for a record of its own; if it `carries`, the windows of longer records
+    go through `ecg.models.carried`, or `RecurrentHead.over_records`.
     """
     modules: list[nn.Module] = []
     n_channels = len(config.leads)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ecg.errors import ConfigError
+from ecg.models.half_stage import HalfStage, in_half
 from ecg.models.s4d import ChannelNorm, S4dBlock
 
 CONTEXTS = ("lstm", "s4d")
@@ -124,7 +125,7 @@ class CpcEncoder(nn.Module):
         return [self.encoder, *self.context.blocks()]
 
 
-class CpcStage(CpcEncoder):
+class CpcStage(HalfStage, CpcEncoder):
     """(window, lead, sample) → (window, output, sample): each position becomes its samples again.
 
     Without `n_outputs` there is no last layer, and it gives its `features`.
@@ -136,13 +137,14 @@ class CpcStage(CpcEncoder):
         if n_outputs is not None:
             self.decoder = nn.Linear(size.dim_context, n_outputs * size.samples_per_position)
 
+    @in_half
     def forward(self, x: Tensor) -> Tensor:
         """x: (window, lead, sample)."""
         found = self.features(x)
         if self.n_outputs is None:
             return found
         decoded = self.decoder(found.transpose(1, 2))  # (window, position, sample in position and output)
-        return decoded.reshape(len(x), x.shape[2], self.n_outputs).transpose(1, 2)
+        return decoded.reshape(x.shape[0], x.shape[2], self.n_outputs).transpose(1, 2)
 
 
 class CpcNet(CpcEncoder):

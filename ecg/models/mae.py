@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ecg.errors import ConfigError
+from ecg.models.half_stage import HalfStage, in_half
 from ecg.models.transformer import compute_positions
 
 
@@ -146,7 +147,7 @@ class MaeEncoder(nn.Module):
         patches = to_patches(x, self.size.patch_length)
         # of_place: (lead, column, feature)
         of_place = self.of_lead[:, None] + compute_positions(patches.shape[2], self.size.dim_model, x.device)
-        of_place = of_place.flatten(0, 1).expand(len(x), -1, -1)
+        of_place = of_place.flatten(0, 1).expand(x.shape[0], -1, -1)
         patches = patches.flatten(1, 2)
         if seen is not None:
             patches, of_place = take(patches, seen), take(of_place, seen)
@@ -160,7 +161,7 @@ class MaeEncoder(nn.Module):
         return [self.embed, *self.layers[:-1], nn.ModuleList([self.layers[-1], self.norm])]
 
 
-class MaeStage(MaeEncoder):
+class MaeStage(HalfStage, MaeEncoder):
     """(window, lead, sample) → (window, output, sample): the leads' mean at each column becomes its samples again.
 
     Without `n_outputs` there is no last layer, and it gives its `features`.
@@ -176,13 +177,14 @@ class MaeStage(MaeEncoder):
         """(window, lead, sample) → (window, feature, column)."""
         return self.encode(x).unflatten(1, (self.size.n_leads, -1)).mean(dim=1).transpose(1, 2)
 
+    @in_half
     def forward(self, x: Tensor) -> Tensor:
         """x: (window, lead, sample)."""
         found = self.features(x)
         if self.n_outputs is None:
             return found
         decoded = self.decoder(found.transpose(1, 2))  # (window, column, sample in column and output)
-        return decoded.reshape(len(x), x.shape[2], self.n_outputs).transpose(1, 2)
+        return decoded.reshape(x.shape[0], x.shape[2], self.n_outputs).transpose(1, 2)
 
 
 class MaeNet(MaeEncoder):

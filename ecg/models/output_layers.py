@@ -129,7 +129,7 @@ def _build_part(part: LayerPart) -> OutputLayer:
 
 def _with_null(logits: Tensor) -> Tensor:
     """A logit of 0 in front."""
-    return torch.cat([logits.new_zeros(len(logits), 1), logits], dim=1)
+    return torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1)
 
 
 def floored_softmax(logits: Tensor, smallest: float = SMALLEST_PROBABILITY) -> Tensor:

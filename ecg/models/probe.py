@@ -20,5 +20,10 @@ class PooledHead(nn.Module):
         self.linear = nn.Linear(2 * n_features, n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (window, feature, position)."""
-        return self.linear(self.scale(torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)))
+        """x: (window, feature, position), or what `pool_positions` has made of it."""
+        return self.linear(self.scale(pool_positions(x) if x.ndim == 3 else x))
+
+
+def pool_positions(x: Tensor) -> Tensor:
+    """(window, feature, position) → (window, 2 · feature): each feature's mean and its maximum over positions."""
+    return torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)

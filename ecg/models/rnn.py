@@ -6,10 +6,11 @@ there, the features that the ResNet sees here. Each window starts from a zero st
 
 from torch import Tensor, nn
 
+from ecg.models.half_stage import HalfStage, in_half
 from ecg.models.heads import recurrent_net
 
 
-class RnnStage(nn.Module):
+class RnnStage(HalfStage, nn.Module):
     """(window, lead, sample) → (window, output, sample).
 
     Parameters
@@ -30,6 +31,7 @@ class RnnStage(nn.Module):
         if n_outputs is not None:
             self.linear = nn.Linear(hidden_size, n_outputs)
 
+    @in_half
     def forward(self, x: Tensor) -> Tensor:
         """x: (window, lead, sample)."""
         hidden, _ = self.rnn(x.transpose(1, 2))

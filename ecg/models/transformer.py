@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ecg.errors import ConfigError
+from ecg.models.half_stage import HalfStage, in_half
 
 MAX_TOKENS = 10_000
 """Positions in the table of a checkpoint, which has it among its weights."""
@@ -177,7 +178,7 @@ def count_tokens(n_samples: int, steps_concat: int) -> int:
     return n_tokens
 
 
-class TransformerStage(TokenEncoder):
+class TransformerStage(HalfStage, TokenEncoder):
     """(window, lead, sample) → (window, output, sample): each token becomes `steps_concat` samples again.
 
     With as many outputs as leads it is the net that the masking objective trains to give its input back; with
@@ -191,13 +192,14 @@ class TransformerStage(TokenEncoder):
         if n_outputs is not None:
             self.decoder = nn.Linear(size.dim_model, n_outputs * size.steps_concat)
 
+    @in_half
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """x: (window, lead, sample)."""
         if self.n_outputs is None:
             return self.features(x)
         decoded = self.decoder(self.encode(x, mask))
         # decoded: (window, token, sample in token and output)
-        return decoded.reshape(len(x), x.shape[2], self.n_outputs).transpose(1, 2)
+        return decoded.reshape(x.shape[0], x.shape[2], self.n_outputs).transpose(1, 2)
 
 
 class FlippingNet(TokenEncoder):

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ecg.models.half_stage import HalfStage, in_half
 from ecg.models.transformer import EncoderSize, count_tokens
 
 Memory = tuple[Tensor, Tensor]
-"""What is carried from a window to the next: hidden states (layer, row, token, feature), detached, and bool (row,)
-whether a row has any."""
+"""What is carried from a window to the next: hidden states (layer, row, token, feature), detached, and how many of a
+row's tokens, the last ones, are of its own record, int64 (row,)."""
 
 
 def compute_rates(n: int) -> Tensor:
@@ -128,16 +129,15 @@ class RelativeLayer(nn.Module):
         return self.norm_inner(x + self.dropout(self.inner(x)))
 
 
-class TransformerXlStage(nn.Module):
+class TransformerXlStage(HalfStage, nn.Module):
     """(window, lead, sample) → (window, output, sample), each token becoming `steps_concat` samples again.
 
-    Called as a whole it takes every window for one without a past, as in classification, where windows come in any
-    order; `step` goes through a record window by window.
+    Called as a whole it takes every window for one without a past; `step` goes through records window by window.
 
     Parameters
     ----------
     n_outputs : channels of the output; None leaves the last layer out: see `features`
-    mem_len : tokens of the window before that are remembered
+    mem_len : tokens of the windows before that are remembered
     """
 
     def __init__(self, size: EncoderSize, n_outputs: int | None, *, mem_len: int) -> None:
@@ -153,6 +153,7 @@ class TransformerXlStage(nn.Module):
         if n_outputs is not None:
             self.decoder = nn.Linear(size.dim_model, n_outputs * size.steps_concat)
 
+    @in_half
     def forward(self, x: Tensor) -> Tensor:
         """x: (window, lead, sample); `features` where there is no last layer."""
         return self.features(x) if self.n_outputs is None else self.step(x, None)[0]
@@ -161,6 +162,7 @@ class TransformerXlStage(nn.Module):
         """(window, lead, sample) → (window, feature, token)."""
         return self._encode(x, None, None, None)[0].transpose(1, 2)
 
+    @in_half
     def step(
         self, x: Tensor, memory: Memory | None, reset: Tensor | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, Memory]:
@@ -176,12 +178,15 @@ class TransformerXlStage(nn.Module):
 
         Returns
         -------
-        (row, output, sample), and the memory after the window, detached
+        (row, output, sample), or what `features` gives where there is no last layer; and the memory after the window,
+        detached
         """
         hidden, after = self._encode(x, memory, reset, mask)
+        if self.n_outputs is None:
+            return hidden.transpose(1, 2), after
         # decoded: (row, token, sample in token and output)
         decoded = self.decoder(hidden)
-        return decoded.reshape(len(x), x.shape[2], -1).transpose(1, 2), after
+        return decoded.reshape(x.shape[0], x.shape[2], -1).transpose(1, 2), after
 
     def blocks(self) -> list[nn.Module]:
         """Its parts from the input up."""
@@ -208,16 +213,17 @@ class TransformerXlStage(nn.Module):
                 self.place_bias,
                 allowed,
             )
-        return hidden, (torch.stack(remembered), torch.ones(n_windows, dtype=torch.bool, device=x.device))
+        own = torch.full((n_windows,), n_tokens, device=x.device) + (0 if known is None else known)
+        return hidden, (torch.stack(remembered), own.clamp(max=self.mem_len))
 
 
 def _recall(memory: Memory | None, reset: Tensor | None, n_rows: int) -> tuple[Tensor | None, Tensor | None]:
-    """Hidden states for these rows, and which rows have any; None where no row has."""
+    """Hidden states for these rows, and how many of each row's are its record's; None where no row has any."""
     if memory is None:
         return None, None
     hidden, known = memory[0][:, :n_rows], memory[1][:n_rows]
     if reset is not None:
-        known = known & ~reset
+        known = torch.where(reset, 0, known)
     # most records have one window: then the work of looking at a memory is saved
     return (hidden, known) if hidden.shape[2] and bool(known.any()) else (None, None)
 
@@ -227,9 +233,8 @@ def _allow(known: Tensor | None, n_before: int, n_tokens: int, mask: Tensor | No
     if mask is not None and n_before and mask.shape[1] == n_tokens:
         mask = functional.pad(mask, (n_before, 0), value=False)
     allowed = None if mask is None else ~mask[:, -(n_before + n_tokens) :]
-    if known is None or bool(known.all()):
+    if known is None or bool((known >= n_before).all()):
         return allowed
-    in_window = torch.ones(n_tokens, dtype=torch.bool, device=known.device)
-    of_row = torch.cat([known[:, None].expand(-1, n_before), in_window.expand(len(known), -1)], dim=1)
-    of_row = of_row[:, None, None]
+    place = torch.arange(n_before + n_tokens, device=known.device)
+    of_row = (place >= n_before - known[:, None])[:, None, None]
     return of_row if allowed is None else of_row & allowed

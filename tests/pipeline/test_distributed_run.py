@@ -11,11 +11,9 @@ import pytest
 import torch
 
 from ecg.errors import ConfigError
-from ecg.models.build import ModelConfig
 from pipeline import run_folder as files
 from pipeline.distributed_run import ALONE, Ranks, find_ranks
 from pipeline.inference import WindowLogits
-from pipeline.train_config import TrainConfig
 from tests.conftest import REPOSITORY
 
 SCRIPT = "tests.pipeline.one_rank"
@@ -27,9 +25,11 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def start(store: Path, folder: Path, batch_size: int, *, ranks: int) -> list[subprocess.Popen[str]]:
+def start(
+    store: Path, folder: Path, batch_size: int, head: str = "linear", *, ranks: int
+) -> list[subprocess.Popen[str]]:
     """Processes that train together, with the environment that torchrun gives them."""
-    command = [sys.executable, "-m", SCRIPT, str(store), str(folder), str(batch_size)]
+    command = [sys.executable, "-m", SCRIPT, str(store), str(folder), str(batch_size), head]
     own = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     return [
         subprocess.Popen(
@@ -56,8 +56,11 @@ def finish(processes: list[subprocess.Popen[str]]) -> None:
             process.wait()
 
 
-def test_two_ranks_give_the_curve_of_one_with_twice_the_batch(simulated_store: Path, tmp_path: Path) -> None:
-    finish(start(simulated_store, tmp_path / "two", 4, ranks=2) + start(simulated_store, tmp_path / "one", 8, ranks=1))
+@pytest.mark.parametrize("head", ["linear", "lstm"])
+def test_two_ranks_give_the_curve_of_one_with_twice_the_batch(simulated_store: Path, tmp_path: Path, head: str) -> None:
+    """With a recurrent head, too, whose rows are then half on each rank."""
+    two = start(simulated_store, tmp_path / "two", 4, head, ranks=2)
+    finish(two + start(simulated_store, tmp_path / "one", 8, head, ranks=1))
     two, one = (files.read_history(tmp_path / name / files.HISTORY) for name in ("two", "one"))
     for name in ("train_loss", "valid_loss", "lr", "auroc", "challenge_metric"):
         np.testing.assert_allclose([row[name] for row in two], [row[name] for row in one], rtol=1e-5, atol=1e-5)
@@ -91,12 +94,6 @@ class TestWhoIsWho:
     def test_nonsense_is_refused(self, environment: dict[str, str], message: str) -> None:
         with pytest.raises(ConfigError, match=message):
             find_ranks(environment)
-
-    def test_a_recurrent_head_is_for_one(self) -> None:
-        config = TrainConfig(model=ModelConfig(pred_stage_type="lstm"))
-        ALONE.check(config)
-        with pytest.raises(ConfigError, match="2 processes cannot share a recurrent head"):
-            Ranks(rank=0, world_size=2).check(config)
 
 
 class TestAlone:

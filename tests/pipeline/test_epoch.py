@@ -9,12 +9,13 @@ import torch
 
 from cache.reader import Store
 from ecg.models.build import ModelConfig, build_model
+from ecg.models.carried import Carried, of_counted
 from ecg.models.output_layers import SigmoidLayer
 from ecg.models.stages import StageConfig
 from ecg.window import WindowConfig
 from pipeline.batch import Batch
 from pipeline.batches import WindowBatches
-from pipeline.epoch import TrainStep, features_of_counted, freeze_stage
+from pipeline.epoch import TrainStep, freeze_stage
 from pipeline.inference import to_input
 from pipeline.optimise import make_optimizer
 from pipeline.rowwise import RecordBatches
@@ -71,7 +72,7 @@ def test_empty_rows_are_in_no_batch_norm(batch: Batch) -> None:
     network = build_model(MODEL, 24).train()
     x, counted = to_input(batch, CPU, "record"), torch.ones(len(batch), dtype=torch.bool)
     counted[4:] = False
-    features = features_of_counted(network[:-1], x, counted)
+    features = of_counted(network[:-1], x, counted)
     assert torch.equal(features[:4], build_as(network)[:-1](x[:4]))
     assert not features[4:].any()
 
@@ -125,9 +126,9 @@ def test_nothing_is_carried_over_from_the_epoch_before(batch: Batch) -> None:
     step = step_of(TrainConfig(model=replace(MODEL, pred_stage_type="gru")))
     step.begin_epoch()
     step(batch)
-    assert step.state is not None
+    assert step.carried.state is not None
     step.begin_epoch()
-    assert step.state is None
+    assert step.carried == Carried()
 
 
 @pytest.mark.parametrize("kind", ["transformer", "lstm"])

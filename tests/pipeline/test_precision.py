@@ -9,9 +9,13 @@ import torch
 from ecg.errors import ConfigError, RunFolderError
 from ecg.models.build import ModelConfig, build_model
 from ecg.models.convolution import Convolution
-from pipeline import precision
+from ecg.models.objectives import make_objective
+from ecg.models.stages import PRETRAIN_MODELS, StageConfig
+from pipeline import precision, probe
 from pipeline.precision import Arithmetic, choose_arithmetic, choose_kernels, compile_network
-from pipeline.probe import settle_arithmetic
+from pipeline.pretrain import pretrain
+from pipeline.pretrain_config import PretrainConfig
+from pipeline.probe import settle_arithmetic, settle_pretraining
 from pipeline.train import train
 from pipeline.train_config import TrainConfig
 from tests.conftest import TINY
@@ -133,3 +137,95 @@ class TestProbe:
         assert json.loads((folder / "config.json").read_text())["train"]["kernels"] == stored["kernels"]
         with pytest.raises(RunFolderError, match="precision bf16 there, fp32 asked for"):
             train(simulated_store, folder=folder, options={"precision": "fp32"})
+
+
+STAGES = {
+    "lstm": {"hidden_size_rnn": 6},
+    "transformer": {"dim_model": 8, "dim_inner": 12, "num_heads": 2, "num_trans_layers": 1},
+    "transformerxl": {"dim_model": 8, "dim_inner": 12, "num_heads": 2, "num_trans_layers": 1, "mem_len": 8},
+    "cpc": {"dim_encoder": 4, "dim_context": 6, "context_layers": 1},
+    "mae": {"dim_model": 8, "dim_inner": 12, "num_heads": 2, "num_trans_layers": 1},
+}
+
+
+class TestStages:
+    @pytest.mark.parametrize("probe", [True, False])
+    @pytest.mark.parametrize("model", STAGES)
+    def test_a_stage_runs_in_the_precision_and_gives_float32(self, model: str, probe: bool) -> None:
+        stage = StageConfig(pretrain_model=model, dropout=0.0, **STAGES[model])
+        sizes = {"window_length": 512, "net_filter_size": (4,), "net_seq_length": (64,)}
+        torch.manual_seed(1)
+        found, x = {}, torch.randn(2, 12, 512)
+        network = build_model(ModelConfig(**sizes, stage=stage, probe=probe), 3).eval()
+        for name in ("fp32", "bf16"):
+            Arithmetic(precision=name, kernels="flat").apply(network)
+            found[name] = network[0](x)
+            network(x).sum().backward()
+        assert found["bf16"].dtype == torch.float32
+        assert not torch.equal(found["fp32"], found["bf16"])
+        torch.testing.assert_close(found["fp32"], found["bf16"], rtol=0.1, atol=0.1)
+        if model == "transformerxl":
+            again, _ = network[0].step(x, network[0].step(x, None)[1])
+            assert again.dtype == torch.float32
+
+    def test_a_large_stage_is_timed_though_what_is_above_it_is_small(self) -> None:
+        for hidden, timed in ((20, []), (400, ["fp32", "bf16"] * 3)):
+            stage = StageConfig(pretrain_model="rnn", hidden_size_rnn=hidden, num_layers=2)
+            model = build_model(ModelConfig(stage=stage, probe=True), 3)
+            seen: list[str] = []
+            choose_arithmetic(Arithmetic(), model, CPU, lambda way, seen=seen: seen.append(way.precision) or 1.0)
+            assert seen == timed
+
+
+class TestPretraining:
+    def settle(self, seconds: dict[str, float], monkeypatch: pytest.MonkeyPatch, **values) -> tuple[str, dict]:
+        """What is chosen if steps took those seconds; they are taken, too."""
+        config = PretrainConfig.from_flat({"window_length": 512, "batch_size": 2, "precision": "auto"} | values)
+        objective = make_objective(config.stage, config.objective, n_leads=12, window_length=512)
+        order = iter([*seconds.values()] * precision.PROBE_ROUNDS)
+
+        def take(work, device) -> float:
+            work()
+            return next(order)
+
+        monkeypatch.setattr(probe, "seconds_of", take)
+        state = torch.get_rng_state()
+        settled, found = settle_pretraining(config, objective, CPU)
+        assert torch.equal(torch.get_rng_state(), state)
+        return settled.precision, found
+
+    @pytest.mark.parametrize("model", ["gru", "transformer", "transformerxl", "cpc", "mae"])
+    def test_the_faster_way_with_a_margin(self, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(probe, "SMALLEST_PARAMETERS", 1)
+        small = {"pretrain_model": model} | STAGES.get(model, {"hidden_size_rnn": 6})
+        assert self.settle({"fp32": 1.0, "bf16": 0.8}, monkeypatch, **small) == ("bf16", {"fp32": 1.0, "bf16": 0.8})
+        assert self.settle({"fp32": 1.0, "bf16": 0.9}, monkeypatch, **small)[0] == "fp32"
+
+    def test_what_is_small_or_asked_for_is_not_timed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        small = {"pretrain_model": "lstm", "hidden_size_rnn": 6}
+        assert self.settle({}, monkeypatch, **small) == ("fp32", {})
+        assert self.settle({}, monkeypatch, **small | {"precision": "bf16"}) == ("bf16", {})
+        with pytest.raises(ConfigError, match="precision is 'fp16' on the CPU"):
+            self.settle({}, monkeypatch, **small | {"precision": "fp16"})
+
+    def test_a_folder_has_what_was_chosen_and_goes_on_with_it(
+        self, simulated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(probe, "SMALLEST_PARAMETERS", 1)
+        monkeypatch.setattr(probe, "choose_faster", lambda time_step: ("bf16", {"fp32": 2.0, "bf16": 1.0}))
+        options = {"pretrain_model": "cpc", "window_length": 512, "n_total": 12, "epochs": 1, "cpc_steps": 3}
+        options |= {"negatives": 8, "max_windows_per_record": 1} | STAGES["cpc"]
+        folder = tmp_path / "cpc"
+        pretrain(simulated_store, folder=folder, options=options)
+        assert json.loads((folder / "pretrain_config.json").read_text())["precision"] == "bf16"
+        environment = json.loads((folder / "pretrain_environment.json").read_text())
+        assert environment["seconds_of_a_step"] == {"fp32": 2.0, "bf16": 1.0}
+        monkeypatch.setattr(probe, "choose_faster", lambda time_step: pytest.fail("timed again"))
+        pretrain(simulated_store, folder=folder, options={"epochs": 2, "precision": "auto"})
+        assert json.loads((folder / "pretrain_config.json").read_text())["precision"] == "bf16"
+        with pytest.raises(RunFolderError, match="precision bf16 there, fp32 asked for"):
+            pretrain(simulated_store, folder=folder, options={"epochs": 2, "precision": "fp32"})
+
+    def test_only_nets_that_the_reference_has_not_choose_unasked(self) -> None:
+        chosen = {name: PretrainConfig.from_flat({"pretrain_model": name}).precision for name in PRETRAIN_MODELS}
+        assert {name for name, value in chosen.items() if value == "auto"} == {"cpc", "mae"}

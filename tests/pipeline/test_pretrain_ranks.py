@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import pretrain_step
+from pipeline import distributed_run
 from pipeline import run_folder as files
-from pipeline.distributed_run import ALONE, Ranks
-from pipeline.pretrain_step import add_gradients, total_over_ranks
+from pipeline.distributed_run import ALONE, Ranks, add_gradients, total_over_ranks
 from tests.pipeline import test_distributed_run
 from tests.pipeline.test_distributed_run import finish, start
 
@@ -41,7 +40,7 @@ def test_gradients_are_added_up_in_one_message(monkeypatch: pytest.MonkeyPatch) 
         messages.append(flat.clone())
         flat.mul_(2)
 
-    monkeypatch.setattr(pretrain_step.dist, "all_reduce", double)
+    monkeypatch.setattr(distributed_run.dist, "all_reduce", double)
     parameters = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((2, 3), (4,), (1,))]
     for number, values in enumerate(parameters[:2]):
         values.grad = torch.full(values.shape, number + 1.0)
