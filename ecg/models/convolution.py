@@ -102,7 +102,9 @@ class FoldedConvolution(torch.autograd.Function):
             of_x = torch.ops.aten.convolution_backward(
                 gradient, x, kernel, None, [1, stride], [0, padding], [1, 1], False, [0, 0], 1, [True, False, False]
             )[0]
-        of_kernel = folded_gradient(x, gradient, kernel.shape[3], stride, padding, n_folded)
+        of_kernel = None  # who asks for the input's gradient alone does not pay for the weights'
+        if ctx.needs_input_grad[1]:
+            of_kernel = folded_gradient(x, gradient, kernel.shape[3], stride, padding, n_folded)
         return of_x, of_kernel, None, None, None
 
 

@@ -133,3 +133,13 @@ class TestFolding:
             assert "Folded" not in layer(x).grad_fn.name()
             with torch.no_grad():
                 assert layer(to_form(x, "flat")).grad_fn is None
+
+    def test_weights_that_want_no_gradient_cost_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        layer = Convolution(32, 32, 17, padding=8, bias=False).requires_grad_(False)
+        assert count_folded(32, 32, 1, 2048) > 0
+        monkeypatch.setattr("ecg.models.convolution.folded_gradient", None)
+        x = torch.randn(1, 32, 2048, requires_grad=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            y = from_form(layer(to_form(x, "flat")))
+        y.float().sum().backward()
+        assert float(x.grad.abs().max()) > 0
