@@ -23,6 +23,8 @@ from ecg.errors import HeaderError, InputError, RemoteError, SignalError
 from ecg.header import Header, SignalSpec, parse_header
 from ecg.leads import LEADS, canonical_lead, select_leads
 from ecg.record import Record
+from pipeline.folders import walk_folders
+from pipeline.inputs.foreign import reading
 from pipeline.remote_records import at_hand, headers_below
 
 CHALLENGE_OFFSET = 24
@@ -102,21 +104,12 @@ def _records_below(given: Location) -> Iterator[tuple[str, FoundRecord]]:
         return
     if given.is_dir():
         root = given.resolve()
-        seen: set[str] = set()
-        for folder, folders, files in os.walk(root, onerror=_refuse_unreadable, followlinks=True):
-            real = os.path.realpath(folder)
-            if real in seen:
-                folders.clear()
-                continue
-            seen.add(real)
-            folders.sort()
-            below = Path(folder).relative_to(root).as_posix()
-            prefix = "" if below == "." else f"{below}/"
-            for name in sorted(files):
+        for folder in walk_folders(root):
+            for name in folder.files:
                 if name.endswith(".hea") and not name.startswith("."):
-                    header = os.path.join(folder, name)
-                    file = os.path.realpath(header) if os.path.islink(header) else os.path.join(real, name)
-                    relative = printable(prefix + name.removesuffix(".hea"))
+                    header = os.path.join(folder.path, name)
+                    file = os.path.realpath(header) if os.path.islink(header) else os.path.join(folder.real, name)
+                    relative = printable(folder.prefix + name.removesuffix(".hea"))
                     yield file, FoundRecord(path=Path(header), relative=relative, source=printable(root.name))
         return
     single = given if given.suffix == ".hea" else given.with_name(f"{given.name}.hea")
@@ -140,13 +133,6 @@ def _records_behind(given: RemotePath) -> Iterator[tuple[str, FoundRecord]]:
         raise InputError(f"{given}: no WFDB record there; expected .hea files with their signal files, or a record")
     source = printable(single.parent.name)
     yield str(single), FoundRecord(path=single, relative=printable(single.stem), source=source)
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise InputError(
-        f"{error.filename}: cannot be listed ({error.strerror}); expected a readable folder: "
-        "allow reading it, or leave it out of the inputs"
-    ) from error
 
 
 def printable(text: str) -> str:
@@ -403,12 +389,8 @@ def _read_with_wfdb(path: Path, header: Header) -> NDArray[np.integer]:
         _file_size(path, header, spec)
     import wfdb  # here, because it brings pandas and matplotlib with it: a second that few need
 
-    try:
+    with reading(path, "a WFDB record"):
         record = wfdb.rdrecord(str(path.with_suffix("")), physical=False)
-    except Exception as error:
-        # wfdb raises whatever its reading of damaged bytes runs into
-        reason = str(error).replace(f"{path.parent}/", "")  # a store holds no paths, its rejects included
-        raise SignalError(f"{header.name}: wfdb cannot read it ({type(error).__name__}: {reason})") from error
     # wfdb gives (sample, lead)
     signal = record.d_signal.T
     wide = any(spec.fmt in _WIDE_FORMATS for spec in header.signals)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecg.errors import InputError
+from pipeline.folders import walk_folders
 from pipeline.inputs.tables import SNIFFED_BYTES, names_leads
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import is_multi_segment
@@ -124,22 +125,18 @@ def _below(root: Path, told: InputConfig) -> list[FoundInput]:
 
 
 def _walk(root: Path) -> Iterator[FoundInput]:
-    """Every file in or below a folder that may be a recording; links are followed, but no folder twice."""
-    source, seen = printable(root.name), set()
-    for folder, folders, files in os.walk(root, onerror=_refuse_unreadable, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not os.path.exists(os.path.join(folder, name, "zarr.json")))
-        below = os.path.relpath(folder, root).replace(os.sep, "/")
-        prefix = "" if below == "." else f"{below}/"
-        headed = {name[: -len(".hea")] for name in files if name.endswith(".hea")}
-        for name in sorted(set(files) - _segments_in(folder, headed)):
-            kind = _kind_in_folder(folder, name, headed)
+    """Every file in or below a folder that may be a recording; stores are left out."""
+    source = printable(root.name)
+    for folder in walk_folders(root, skip=_is_store):
+        headed = {name[: -len(".hea")] for name in folder.files if name.endswith(".hea")}
+        for name in sorted(set(folder.files) - _segments_in(folder.path, headed)):
+            kind = _kind_in_folder(folder.path, name, headed)
             if kind:
-                yield FoundInput(os.path.join(real, name), printable(prefix + name), source, kind)
+                yield FoundInput(os.path.join(folder.real, name), printable(folder.prefix + name), source, kind)
+
+
+def _is_store(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, "zarr.json"))
 
 
 def _segments_in(folder: str, headed: set[str]) -> set[str]:
@@ -189,10 +186,3 @@ def _sniff(file: str) -> str:
     except OSError:
         return ""
     return next((kind for at, magic, kind in _MAGIC if begin[at : at + len(magic)] == magic), "")
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise InputError(
-        f"{error.filename}: cannot be listed ({error.strerror}); expected a readable folder: "
-        "allow reading it, or leave it out of the inputs"
-    ) from error

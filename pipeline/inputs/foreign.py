@@ -12,7 +12,8 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     """Turn what a library raises while it reads `path` as `kind` into a SignalError that names the file.
 
     Libraries raise whatever their reading of damaged bytes runs into, so everything that is an error is caught, a
-    lack of memory for a length that a damaged header states included. Errors of ours pass.
+    lack of memory for a length that a damaged header states included. Errors of ours pass. The folder is left out, for
+    a store holds no paths, and its rejects none either.
     """
     try:
         yield

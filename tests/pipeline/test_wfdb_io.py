@@ -382,7 +382,7 @@ def test_other_formats_come_through_wfdb(tmp_path, fmt, dtype):
 def test_what_wfdb_cannot_read_is_a_signal_error_without_paths(tmp_path):
     path, _ = write_with_wfdb(tmp_path, "W1", "212")
     path.with_suffix(".dat").write_bytes(b"short")
-    with pytest.raises(SignalError, match=r"W1: wfdb cannot read it \(") as caught:
+    with pytest.raises(SignalError, match=r"W1.hea: cannot be read as a WFDB record \(") as caught:
         read_record(path)
     assert str(tmp_path) not in str(caught.value)
 
