@@ -6,7 +6,6 @@ is kept, as training does; the baseline has a process of its own, where nothing 
 """
 
 import multiprocessing
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from pipeline.batch import Batch
 from pipeline.batches import WindowBatches
 from pipeline.bench import rivals
 from pipeline.bench.pool import POOL_RECORDS, check_kept, simulate_pool, write_pool, write_pool_store
+from pipeline.bench.row import Rounds
 from pipeline.progress import Progress, silent
 
 BATCH = 32
@@ -39,7 +39,7 @@ RESIDENCIES = ("stream", "memory", "device")
 
 
 @dataclass(kw_only=True, slots=True)
-class LoaderRow:
+class LoaderRow(Rounds):
     """One way of having batches, and what each round gave.
 
     Attributes
@@ -54,16 +54,6 @@ class LoaderRow:
     gives: str
     rates: list[float] = field(default_factory=list)
     processor_us: list[float] = field(default_factory=list)
-
-    @property
-    def best(self) -> float:
-        """Windows a second."""
-        return max(self.rates)
-
-    @property
-    def median(self) -> float:
-        """Windows a second."""
-        return statistics.median(self.rates)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

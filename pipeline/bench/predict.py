@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from ecg.named_mappings import named_mapping
 from ecg.prediction import Prediction, parse_prediction
 from ecg.snomed import SCORED_CLASSES, SCORED_CODES
 from pipeline import run_folder as files
+from pipeline.bench.row import Rounds
 from pipeline.feeds import Windows
 from pipeline.ingest import build_cache
 from pipeline.inputs.finding import FoundInput, find_inputs, name_inputs
@@ -48,7 +48,7 @@ PROGRAM = Path(__file__).resolve().parents[2]
 
 
 @dataclass(slots=True)
-class PredictRow:
+class PredictRow(Rounds):
     """One way to predict: what, in which precision, and for each round its seconds and its processor's."""
 
     what: str
@@ -58,14 +58,9 @@ class PredictRow:
     processor_s: list[float] = field(default_factory=list)
 
     @property
-    def best(self) -> float:
-        """Recordings a second, in the best round."""
-        return self.n_records / min(self.seconds)
-
-    @property
-    def median(self) -> float:
-        """Recordings a second, in the median round."""
-        return self.n_records / median(self.seconds)
+    def rates(self) -> list[float]:
+        """Recordings a second, of each round."""
+        return [self.n_records / seconds for seconds in self.seconds]
 
     @property
     def processor_ms(self) -> float:

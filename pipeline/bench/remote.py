@@ -6,7 +6,6 @@ turn, round after round.
 """
 
 import http.client
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from ecg.window import WindowConfig
 from pipeline.allocator import keep_freed_memory
 from pipeline.batches import WindowBatches
 from pipeline.bench.loader import BATCH, open_store
+from pipeline.bench.row import Rounds
 from pipeline.bench.s3_loopback import BUCKET, s3_server
 from pipeline.progress import Progress, silent
 
@@ -37,21 +37,11 @@ _SIGNED = {"Authorization": f"AWS4-HMAC-SHA256 Credential={_SCOPE}, SignedHeader
 
 
 @dataclass(kw_only=True, slots=True)
-class RemoteRow:
+class RemoteRow(Rounds):
     """One way of having chunks or windows; `rates` are windows a second of each round."""
 
     what: str
     rates: list[float] = field(default_factory=list)
-
-    @property
-    def best(self) -> float:
-        """Windows a second."""
-        return max(self.rates)
-
-    @property
-    def median(self) -> float:
-        """Windows a second."""
-        return statistics.median(self.rates)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,29 @@
 """One line of a benchmark's table."""
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+
+class Rounds:
+    """What was measured round after round: the best counts, for other work on the machine only ever slows."""
+
+    __slots__ = ()
+
+    @property
+    def rates(self) -> Sequence[float]:
+        """Pieces of work a second, of each round."""
+        raise NotImplementedError
+
+    @property
+    def best(self) -> float:
+        """Pieces of work a second, in the best round."""
+        return max(self.rates)
+
+    @property
+    def median(self) -> float:
+        """Pieces of work a second, in the median round."""
+        return statistics.median(self.rates)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
