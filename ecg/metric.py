@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ecg.curves import count_outcomes
 from ecg.errors import PredictionError
 from ecg.metric_inputs import (
     BoolArray,
@@ -130,22 +131,14 @@ def compute_areas(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[FloatAr
 
 def _class_areas(labels: BoolArray, scores: FloatArray) -> tuple[float, float]:
     """AUROC and AUPRC of one class; both arguments of shape (record,)."""
-    n_positive = int(labels.sum())
-    n_negative = len(labels) - n_positive
-    if not n_positive:
+    if not labels.any():
         return math.nan, math.nan
-    order = np.argsort(scores)[::-1]
-    ranked = scores[order]
-    # Compared, not subtracted: infinite scores are equal to each other, their difference is no number.
-    last_of_ties = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-    true_positives = np.cumsum(labels[order])[last_of_ties]
-    false_positives = last_of_ties + 1 - true_positives
-    recall = np.append(0.0, true_positives / n_positive)
-    precision = true_positives / (last_of_ties + 1)
-    auprc = float(np.sum(np.diff(recall) * precision))
-    if not n_negative:
+    found = count_outcomes(labels, scores)
+    recall = np.append(0.0, found.sensitivity)
+    auprc = float(np.sum(np.diff(recall) * found.precision))
+    if not found.n_negative:
         return math.nan, auprc
-    specificity = np.append(1.0, (n_negative - false_positives) / n_negative)
+    specificity = np.append(1.0, (found.n_negative - found.false_positives) / found.n_negative)
     return float(np.sum(np.diff(recall) * (specificity[1:] + specificity[:-1]) / 2)), auprc
 
 
