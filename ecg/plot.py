@@ -15,11 +15,15 @@ from matplotlib.figure import Figure
 from ecg.heart_rate import compute_heart_rate
 from ecg.leads import LEADS
 from ecg.paper import HEAD_MM, MM_PER_INCH, PULSE_MM, SIDE_MM, PaperConfig, Sheet, plan_sheet
+from ecg.plot_map import describe_map, draw_legend, draw_map
 from ecg.recording import Recording, describe_quality, doubt_amplitude
+from ecg.score_map import ScoreMap
 
 POINTS_PER_MM = 72 / MM_PER_INCH
 
 _FINE, _BOLD, _PAPER, _INK, _GREY = "#f7d3d3", "#e8a3a3", "#fffafa", "#101010", "#555555"
+_PALE_FINE, _PALE_BOLD = "#efefef", "#d6d6d6"
+"""The grid below marks: pink would be taken for one."""
 _TRACE_MM, _FINE_MM, _BOLD_MM = 0.28, 0.1, 0.22
 _SMALL, _TEXT, _TITLE = 7.0, 8.0, 12.0
 _MM_PER_LETTER = 0.2
@@ -46,12 +50,18 @@ class Caption:
     source: str = ""
 
 
-def draw_ecg(recording: Recording, config: PaperConfig | None = None, caption: Caption | None = None) -> Figure:
+def draw_ecg(
+    recording: Recording,
+    config: PaperConfig | None = None,
+    caption: Caption | None = None,
+    score_map: ScoreMap | None = None,
+) -> Figure:
     """A sheet of ECG paper.
 
     Parameters
     ----------
     recording : its standard leads are drawn; all of them if none is standard
+    score_map : what a score rests on, to be marked behind the traces, on a grid in grey
 
     Raises
     ------
@@ -65,20 +75,21 @@ def draw_ecg(recording: Recording, config: PaperConfig | None = None, caption: C
     axes.set_xlim(0, sheet.size_mm[0])
     axes.set_ylim(0, sheet.size_mm[1])
     axes.set_axis_off()
-    _draw_grid(axes, sheet)
+    _draw_grid(axes, sheet, pale=score_map is not None)
     _draw_pulses(axes, sheet)
     _draw_strips(axes, sheet)
-    _draw_head(axes, sheet, recording, caption)
+    _draw_head(axes, sheet, recording, caption, score_map)
+    if score_map is not None:
+        draw_map(axes, sheet, recording, score_map)
     _draw_foot(axes, sheet, recording)
     return figure
 
 
-def _draw_grid(axes: Axes, sheet: Sheet) -> None:
+def _draw_grid(axes: Axes, sheet: Sheet, *, pale: bool) -> None:
+    fine, bold, paper = (_PALE_FINE, _PALE_BOLD, "white") if pale else (_FINE, _BOLD, _PAPER)
     left, bottom, width, height = sheet.grid_mm
-    axes.fill(
-        [left, left + width, left + width, left], [bottom, bottom, bottom + height, bottom + height], color=_PAPER
-    )
-    for step, colour, line_mm in ((1, _FINE, _FINE_MM), (5, _BOLD, _BOLD_MM)):
+    axes.fill([left, left + width, left + width, left], [bottom, bottom, bottom + height, bottom + height], color=paper)
+    for step, colour, line_mm in ((1, fine, _FINE_MM), (5, bold, _BOLD_MM)):
         upright = [((x, bottom), (x, bottom + height)) for x in left + np.arange(0, width + 0.5, step)]
         level = [((left, y), (left + width, y)) for y in bottom + np.arange(0, height + 0.5, step)]
         axes.add_collection(
@@ -114,7 +125,7 @@ def _draw_strips(axes: Axes, sheet: Sheet) -> None:
             axes.plot([strip.left_mm] * 2, strip.baseline_mm + tick, color=_INK, linewidth=0.6, zorder=3)
 
 
-def _draw_head(axes: Axes, sheet: Sheet, recording: Recording, caption: Caption) -> None:
+def _draw_head(axes: Axes, sheet: Sheet, recording: Recording, caption: Caption, score_map: ScoreMap | None) -> None:
     top, left = sheet.size_mm[1] - 6.0, SIDE_MM
     middle = left + 74.0
     axes.text(left, top, _shorten(recording.name, 24), fontsize=_TITLE, fontweight="bold", va="top", color=_INK)
@@ -122,12 +133,16 @@ def _draw_head(axes: Axes, sheet: Sheet, recording: Recording, caption: Caption)
     for line in _facts(sheet, recording, caption):
         axes.text(left, y, _shorten(line, 42), fontsize=_TEXT, va="top", color=_INK)
         y -= 4.0
+    if score_map is not None:
+        draw_legend(axes, left, y, score_map, size=_SMALL, colour=_INK)
     room = HEAD_MM - 7.0
-    for title, text in _findings(caption):
+    findings = _findings(caption, score_map)
+    for place, (title, text) in enumerate(findings):
         y = top - (HEAD_MM - 7.0 - room)
         axes.text(middle, y, title, fontsize=_TEXT, fontweight="bold", va="top", color=_INK)
         lines = _wrap(text, sheet.size_mm[0] - SIDE_MM - middle - 24.0, _TEXT)
-        fitting = max(1, int(room // 4.0) - (3 if title == "Labels" and caption.predictions else 0))
+        # what follows has its share of the room, too
+        fitting = max(1, int((room - (HEAD_MM - 7.0) * (1 - (place + 1) / len(findings))) // 4.0))
         if len(lines) > fitting:
             lines = [*lines[: fitting - 1], f"{lines[fitting - 1][:-2]} …"]
         axes.text(middle + 24.0, y, "\n".join(lines), fontsize=_TEXT, va="top", color=_INK, linespacing=1.19)
@@ -147,8 +162,8 @@ def _facts(sheet: Sheet, recording: Recording, caption: Caption) -> list[str]:
     ]
 
 
-def _findings(caption: Caption) -> list[tuple[str, str]]:
-    found = []
+def _findings(caption: Caption, score_map: ScoreMap | None) -> list[tuple[str, str]]:
+    found = [("Explained", describe_map(score_map))] if score_map is not None else []
     if caption.labels:
         found.append(("Labels", "; ".join(caption.labels)))
     if caption.predictions:
