@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from commands.echo import echo_some
-from commands.options import DEFAULT_STORE, Place, cuda_option, told_options
+from commands.options import DEFAULT_STORE, NameList, Place, cuda_option, told_options
 from commands.progress import Bar
 
 
@@ -47,6 +47,23 @@ from commands.progress import Bar
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the same as JSON into this file.",
 )
+@click.option(
+    "--explain",
+    type=NameList(),
+    is_flag=False,
+    flag_value="positive",
+    metavar="[CLASS,CLASS…|top]",
+    help="Draw what scores rest on, after the INPUTS: of the classes decided for, of some classes, or of the highest.",
+)
+@click.option("--explain-steps", type=int, default=24, show_default=True, help="Of the integral: more are closer.")
+@click.option("--explain-windows", type=int, default=8, show_default=True, help="Of a long record, at most.")
+@click.option(
+    "--explain-format",
+    type=click.Choice(["png", "svg", "pdf", "none"]),
+    default="png",
+    show_default=True,
+    help="Of the pictures; none for arrays (.npz) alone.",
+)
 @click.option("--force", is_flag=True, help="Write into a folder that holds predictions already.")
 @cuda_option
 def predict(
@@ -57,6 +74,10 @@ def predict(
     gain_sweep: bool,
     json_path: Path | None,
     precision: str,
+    explain: tuple[str, ...] | None,
+    explain_steps: int,
+    explain_windows: int,
+    explain_format: str,
     force: bool,
     cuda: bool,
     **options: Any,
@@ -69,11 +90,14 @@ def predict(
     """
     from pipeline import gain_sweep as sweeping
     from pipeline import predict as prediction
+    from pipeline.explain_config import ExplainConfig
     from pipeline.inputs.told import InputConfig
     from pipeline.run_folder import newest_run_folder
 
     if gain_sweep and json_path is not None:
         raise click.UsageError("--gain-sweep predicts three times; leave out --json")
+    if gain_sweep and explain is not None:
+        raise click.UsageError("--gain-sweep predicts three times; leave out --explain")
     told = InputConfig(**options)
     models = models or (newest_run_folder(Path()),)
     common: dict[str, Any] = {"average": average, "told": told, "precision": precision, "cuda": cuda}
@@ -86,8 +110,17 @@ def predict(
         click.echo(f"set them side by side with: python cli.py evaluate LABELS {output}")
         summaries = list(sweep.predictions.values())
     else:
-        summary = prediction.predict(inputs, output, models, json_path=json_path, **common)
+        explaining = None
+        if explain is not None:
+            explaining = ExplainConfig(
+                classes=explain, n_steps=explain_steps, max_windows=explain_windows, form=explain_format
+            )
+        summary = prediction.predict(inputs, output, models, json_path=json_path, explain=explaining, **common)
         _echo_predicted(summary)
+        if explaining is not None:
+            click.echo(f"{summary.n_explained:,} explained in {output / 'explained'}")
+        if summary.n_unexplained:
+            click.echo(f"{summary.n_unexplained:,} without a positive label are not; --explain top explains all")
         summaries = [summary]
     # what cannot be read cannot be read at any gain
     echo_some([f"doubtful {text}" for text in summaries[len(summaries) // 2].doubts])
@@ -97,4 +130,10 @@ def predict(
 
 
 def _echo_predicted(summary: Any) -> None:
-    click.echo(f"{summary.n_records:,} predictions in {summary.output}, by {summary.model}")
+    from ecg.prediction import sort_scores
+
+    if summary.only is not None:
+        found = [f"{name} {score:.2f}" for name, score, label in sort_scores(summary.only) if label]
+        click.echo(f"{summary.only.record_name}: {'; '.join(found) or 'none of the classes'}")
+    word = "prediction" if summary.n_records == 1 else "predictions"
+    click.echo(f"{summary.n_records:,} {word} in {summary.output}, by {summary.model}")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ecg.errors import PredictionError
 from ecg.metric import merge_equivalents
-from ecg.snomed import SCORED_CLASSES
+from ecg.snomed import SCORED_CLASSES, name_of, representative
 
 _POSITIVE = ("1", "True", "true", "T", "t")
 _NEGATIVE = ("0", "False", "false", "F", "f")
@@ -51,6 +51,13 @@ class Prediction:
         for code, label in zip(self.codes, self.labels, strict=True):
             if label not in (0, 1):
                 raise PredictionError(f"{self.record_name} class {code}: label {label!r}; expected 0 or 1")
+
+
+def sort_scores(prediction: Prediction) -> tuple[tuple[str, float, bool], ...]:
+    """Classes in words with their scores and labels, highest first, equivalent ones once."""
+    rows = zip(prediction.codes, prediction.scores, prediction.labels, strict=True)
+    kept = [(name_of(code), score, label == 1) for code, score, label in rows if representative(code) == code]
+    return tuple(sorted(kept, key=lambda row: -row[1]))
 
 
 def format_prediction(prediction: Prediction) -> str:

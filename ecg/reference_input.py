@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import decimate
 
 from ecg.errors import SignalError
 from ecg.resample import resample
@@ -43,6 +42,8 @@ def resample_as_reference(signal: NDArray[np.float32], fs_in: float, fs_out: flo
     """
     if not is_decimated(fs_in, fs_out):
         return resample(signal, fs_in, fs_out)
+    from scipy.signal import decimate  # here, because it brings scipy.stats with it: a second that few need
+
     factor = round(fs_in / fs_out)
     try:
         decimated = decimate(signal.astype(np.float64), factor, ftype="iir", axis=-1, zero_phase=True)

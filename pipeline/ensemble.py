@@ -37,7 +37,7 @@ from ecg.output_parts import LayerPart, parse_layer
 from ecg.recording import Recording
 from ecg.snomed import representative
 from ecg.threshold_rule import ThresholdRule
-from pipeline.batch import Batch
+from pipeline.batch import Batch, join_batches
 from pipeline.checkpoint import CONFIG, read_json
 from pipeline.feeds import FeedBatches, Windows
 from pipeline.inference import WindowLogits
@@ -122,6 +122,10 @@ class EnsemblePredictor:
             for batch in feed.cut_windows(store, rows, batch_size):
                 yield batch if len(self._feeds) == 1 else _only(batch, number, len(self._feeds))
 
+    def share_out(self, windows: Windows) -> list[Batch]:
+        """The windows as each member wants them."""
+        return [join_batches(list(_of_feed([windows], number))) for number in self._feed_number]
+
     def predict(self, batches: Iterable[Windows], device: torch.device) -> Decided:
         """Labels and scores of the records whose windows these are, all windows of each.
 
@@ -179,7 +183,7 @@ def load_ensemble(models: Sequence[Path], *, average: str | None = None) -> Memb
         If they cannot be averaged as asked.
     """
     folders = [folder for path in models for folder in find_run_folders(path)]
-    members = [_make_member(folder) for folder in folders]
+    members = [load_member(folder) for folder in folders]
     if len(members) == 1:
         return members[0]
     thresholds = None
@@ -206,7 +210,8 @@ def find_run_folders(path: Path) -> list[Path]:
     return folders
 
 
-def _make_member(folder: Path) -> Member:
+def load_member(folder: Path) -> Member:
+    """The model of one run folder, ours or the reference system's; raises RunFolderError as `load_model` does."""
     model = load_model(folder)
     return ReferencePredictor(model) if isinstance(model, ReferenceModel) else OwnPredictor(model)
 

@@ -12,18 +12,20 @@ from pathlib import Path
 import matplotlib
 
 from cache.reader import Store
-from cache.schema import SEX_OF_CODE, Reject
+from cache.schema import Reject
 from ecg.errors import ConfigError, EcgError, InputError
 from ecg.paper import PaperConfig
 from ecg.plot import Caption, draw_ecg
-from ecg.prediction import Prediction, parse_prediction
+from ecg.prediction import Prediction, parse_prediction, sort_scores
 from ecg.recording import Recording
-from ecg.snomed import name_of, representative
+from ecg.score_map import ScoreMap
+from ecg.snomed import name_of
 from pipeline.inputs.finding import find_inputs, name_inputs
 from pipeline.inputs.reading import read_input
 from pipeline.inputs.tarballs import unpacked
 from pipeline.inputs.told import InputConfig
 from pipeline.progress import Progress, silent
+from pipeline.stored_recording import read_stored
 
 FORMATS = ("png", "svg", "pdf")
 DPI = 150.0
@@ -104,28 +106,19 @@ def plot(
 
 
 def render(
-    recording: Recording, config: PaperConfig | None, caption: Caption, *, form: str = "png", dpi: float = DPI
+    recording: Recording,
+    config: PaperConfig | None,
+    caption: Caption,
+    *,
+    form: str = "png",
+    dpi: float = DPI,
+    score_map: ScoreMap | None = None,
 ) -> bytes:
     """A sheet of ECG paper as the bytes of a file; the same bytes for the same recording."""
     with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
         file = io.BytesIO()
-        draw_ecg(recording, config, caption).savefig(file, format=form, dpi=dpi, metadata=_METADATA[form])
+        draw_ecg(recording, config, caption, score_map).savefig(file, format=form, dpi=dpi, metadata=_METADATA[form])
     return file.getvalue()
-
-
-def read_stored(store: Store, row: int) -> Recording:
-    """A store's record as a recording, at the store's sampling frequency."""
-    age = float(store.column("record/age")[row])
-    return Recording(
-        name=str(store.ids[row]),
-        signal_uv=store.read_microvolts(row),
-        leads=store.leads,
-        fs=store.fs,
-        lead_flags=store.column("record/lead_flags")[row],
-        age=None if age != age else age,
-        sex=SEX_OF_CODE[int(store.column("record/sex")[row])],
-        dx_codes=store.dx_codes(row),
-    )
 
 
 def _sources(
@@ -158,7 +151,7 @@ def _caption(recording: Recording, source: str, predictions: Path | None) -> Cap
     predicted = _read_prediction(recording.name, predictions) if predictions is not None else None
     return Caption(
         labels=tuple(name_of(code) for code in recording.dx_codes),
-        predictions=_sorted_scores(predicted) if predicted is not None else (),
+        predictions=sort_scores(predicted) if predicted is not None else (),
         model="" if predictions is None else predictions.name,
         source=source,
     )
@@ -172,13 +165,6 @@ def _read_prediction(name: str, folder: Path) -> Prediction:
         reason = getattr(error, "strerror", None) or "not a text"
         raise InputError(f"{path}: cannot be read ({reason}); expected what predict wrote for {name}") from error
     return parse_prediction(text, where=str(path), strict=True)
-
-
-def _sorted_scores(prediction: Prediction) -> tuple[tuple[str, float, bool], ...]:
-    """Classes in words with their scores and labels, highest first, equivalent ones once."""
-    rows = zip(prediction.codes, prediction.scores, prediction.labels, strict=True)
-    kept = [(name_of(code), score, label == 1) for code, score, label in rows if representative(code) == code]
-    return tuple(sorted(kept, key=lambda row: -row[1]))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,15 +13,15 @@ from numpy.typing import NDArray
 from cache.location import Location
 from cache.reader import Store
 from cache.schema import Reject
-from cache.union import members_of, open_stores
 from ecg.decisions import Decided
-from ecg.errors import InputError
+from ecg.errors import ConfigError, InputError
 from ecg.prediction import Prediction
 from ecg.quality import LeadFlag
 from ecg.recording import describe_lead_flags, doubt_amplitude
 from pipeline.allocator import keep_freed_memory
 from pipeline.device import choose_device
 from pipeline.ensemble import load_ensemble
+from pipeline.explain_config import ExplainConfig
 from pipeline.feeds import scale_windows
 from pipeline.inputs.finding import FoundInput, find_inputs, name_inputs
 from pipeline.inputs.remote import brought
@@ -27,10 +29,13 @@ from pipeline.inputs.tarballs import unpacked
 from pipeline.inputs.told import InputConfig
 from pipeline.predict_precision import set_precision
 from pipeline.prediction_files import TABLE, PredictionFiles, RecordFacts, check_output
-from pipeline.predictor import Predictor
+from pipeline.predictor import Predictor, open_fitting
 from pipeline.prefetch import run_ahead
 from pipeline.progress import Progress, Task, silent
 from pipeline.read_ahead import read_groups
+
+if TYPE_CHECKING:
+    from pipeline.explain import Explainer
 
 BATCH_WINDOWS = 64
 
@@ -46,13 +51,20 @@ Predicted = tuple[Prediction, RecordFacts]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictSummary:
-    """What was predicted: `rejects` names every record that was not, `doubts` those that were, but look wrong."""
+    """What was predicted: `rejects` names every record that was not, `doubts` those that were, but look wrong.
+
+    `n_explained` records were explained, and `n_unexplained` had no class to be explained. `only` is the prediction of
+    a single record.
+    """
 
     output: Path
     model: str
     n_records: int
     rejects: tuple[Reject, ...]
     doubts: tuple[str, ...] = ()
+    n_explained: int = 0
+    n_unexplained: int = 0
+    only: Prediction | None = None
 
 
 def predict(
@@ -66,6 +78,7 @@ def predict(
     json_path: Path | None = None,
     table: bool = True,
     precision: str = "fp32",
+    explain: ExplainConfig | None = None,
     cuda: bool = False,
     force: bool = False,
     progress: Progress = silent,
@@ -83,6 +96,7 @@ def predict(
     json_path : where to write the same as JSON; None for nowhere
     table : write `predictions.csv`, beside one file a record
     precision : of the arithmetic, see `pipeline.predict_precision`
+    explain : what to explain of each prediction, into the folder `explained` below `output`; None for nothing
     force : write into a folder that holds predictions already
 
     Raises
@@ -92,8 +106,12 @@ def predict(
     RunFolderError
         If the model cannot be loaded.
     ConfigError
-        If a store's leads or sampling frequency are not the model's, or several stores or models do not go together.
+        If nothing but stores is given, and the leads or sampling frequency of none are the model's (beside others, such
+        a store's records are skipped); several stores or models do not go together; or a class that is to be explained
+        is none of the model's.
     """
+    if explain is not None and gain != 1:
+        raise ConfigError(f"explain: samples are multiplied by {gain:g}; expected recordings as they are")
     told = told or InputConfig()
     check_output(output, force=force)
     keep_freed_memory()
@@ -102,10 +120,10 @@ def predict(
     predictor = make_predictor(models, average=average)
     predictor.network.to(device)
     set_precision(predictor, precision, device)
+    explainer = None if explain is None else _make_explainer(predictor, explain, output, device, name_models(models))
     paths = [path for path in inputs if (path / "zarr.json").exists()]
-    store = open_stores(paths) if paths else None
-    for member in members_of(store) if store else ():
-        predictor.check_store(member)
+    rejects: list[Reject] = []
+    store = open_fitting(paths, predictor, rejects, alone=len(paths) == len(inputs))
     with (
         brought([path for path in inputs if path not in paths], output) as local,
         unpacked(local, output) as folders,
@@ -113,14 +131,18 @@ def predict(
         named = dict(name_inputs(find_inputs(folders, told))) if folders else {}
         _check_names(store, named)
         output.mkdir(parents=True, exist_ok=True)
-        rejects: list[Reject] = []
         doubts: list[str] = []
+        only: Prediction | None = None
         n_records = (store.n_records if store else 0) + len(named)
         writer = PredictionFiles(output, predictor.thresholds, json_path, model=name_models(models), table=table)
         with writer, progress("predict", n_records, "records") as task:
             made = _all(store, named, predictor, told, device, rejects, task, gain)
             for predicted in run_ahead(made, ahead=WRITTEN_BEHIND):
                 writer.write(*predicted)
+                only = predicted[0] if n_records == 1 else None
+                if explainer is not None:
+                    name = predicted[0].record_name
+                    explainer.explain(predicted[0], partial(explainer.read, name, store, named, told))
                 if "expected" in predicted[1].quality:
                     doubts.append(f"{predicted[1].record}: {predicted[1].quality}")
             writer.finish(rejects)
@@ -130,7 +152,18 @@ def predict(
         n_records=writer.n_written,
         rejects=tuple(rejects),
         doubts=tuple(doubts),
+        n_explained=0 if explainer is None else explainer.n_explained,
+        n_unexplained=0 if explainer is None else explainer.n_without,
+        only=only,
     )
+
+
+def _make_explainer(
+    predictor: Predictor, config: ExplainConfig, output: Path, device: torch.device, model: str
+) -> "Explainer":
+    from pipeline.explain import Explainer  # only here: matplotlib takes a while to import
+
+    return Explainer(predictor, config, output, device, model)
 
 
 def make_predictor(models: Path | Sequence[Path], *, average: str | None = None) -> Predictor:

@@ -1,6 +1,6 @@
 """What prediction needs of a model, whoever trained it: its windows of a record, and its answer to them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,8 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from cache.location import Location
 from cache.reader import Store
-from cache.schema import SEX_CODES
+from cache.schema import SEX_CODES, Reject
+from cache.union import open_stores
 from ecg.decisions import AugustRule, Decided
 from ecg.errors import ConfigError
 from ecg.filters import filter_zero_phase
@@ -17,7 +19,7 @@ from ecg.models.build import ModelConfig
 from ecg.patient import make_patient_features
 from ecg.quality import compute_scale
 from ecg.recording import Recording
-from ecg.resample import resample
+from ecg.resample import resample, resampled_length
 from ecg.snomed import representative
 from ecg.threshold_rule import ThresholdRule
 from ecg.window import WindowConfig, plan_windows
@@ -77,6 +79,10 @@ class OwnPredictor:
         """Raise ConfigError if the store has other leads or another rate."""
         check_fit(store, self.config)
 
+    def length_of(self, n_samples: int, fs: float) -> int:
+        """Samples at the model's rate that are cut into windows, of a recording with so many at so many Hz."""
+        return resampled_length(n_samples, fs, self.config.fs)
+
     def cut_recording(self, recording: Recording, row: int) -> Batch:
         """All windows of one recording, as the store would give them but for the rounding to whole microvolts."""
         recording = recording.complete(self.leads)
@@ -124,3 +130,32 @@ def check_fit(store: Store, config: ModelConfig) -> None:
             f"{store.path}: high-pass and notch filter at {stored[0]} and {stored[1]} Hz; the model expects "
             f"{expected[0]} and {expected[1]}: build such a store, or predict on the records themselves"
         )
+
+
+def open_fitting(
+    paths: Sequence[Location], predictor: Predictor, rejects: list[Reject], *, alone: bool
+) -> Store | None:
+    """The stores that are made for a model, as one; the records of others go to `rejects`.
+
+    Parameters
+    ----------
+    alone : whether these stores are all there is to predict on
+
+    Raises
+    ------
+    ConfigError
+        If none of them is made for the model, and they are all there is.
+    """
+    fitting: list[Location] = []
+    for path in paths:
+        store = open_stores([path])
+        try:
+            predictor.check_store(store)
+        except ConfigError as error:
+            if alone and path == paths[-1] and not fitting:
+                raise
+            for dataset, name in zip(store.datasets, store.ids, strict=True):
+                rejects.append(Reject(dataset=str(dataset), record=str(name), stage="read", reason=str(error)))
+        else:
+            fitting.append(path)
+    return open_stores(fitting) if fitting else None

@@ -12,6 +12,7 @@ from ecg.decisions import APRIL_OUTPUTS, AprilRule, Decided
 from ecg.errors import ConfigError
 from ecg.recording import Recording
 from ecg.reference_input import MIN_PIECE, is_decimated, resample_as_reference, samples_from_header
+from ecg.resample import resampled_length
 from ecg.window import WindowConfig, plan_windows
 from pipeline.batch import Batch, cut_record
 from pipeline.batches import WindowBatches
@@ -47,6 +48,10 @@ class ReferencePredictor:
                 f"of {self.config.fs:g} Hz, which the reference system does with another filter than the store; "
                 "predict on the records themselves"
             )
+
+    def length_of(self, n_samples: int, fs: float) -> int:
+        """Samples at the model's rate that are cut into windows, of a recording with so many at so many Hz."""
+        return self._length(resampled_length(n_samples, fs, self.config.fs), n_samples, fs)
 
     def cut_recording(self, recording: Recording, row: int) -> Batch:
         """All windows of one recording."""

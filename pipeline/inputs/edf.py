@@ -59,7 +59,7 @@ def _check_length(path: Path, content: bytes) -> None:
     at = 256 + 216 * n_signals
     per_record = sum(int(content[at + 8 * signal : at + 8 * signal + 8]) for signal in range(n_signals))
     width = 3 if content[:1] == b"\xff" else 2
-    expected, found = n_records * per_record * width, len(content) - header_bytes
+    expected, found = n_records * per_record * width, max(len(content) - header_bytes, 0)
     if n_records > 0 and found < expected:
         raise SignalError(
             f"{path.stem}: {found:,} bytes of samples; expected {expected:,}: the file is cut short, fetch it again"

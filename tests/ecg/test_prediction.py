@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg.errors import PredictionError
-from ecg.prediction import Prediction, format_prediction, parse_prediction, to_scored_matrices
+from ecg.prediction import Prediction, format_prediction, parse_prediction, sort_scores, to_scored_matrices
 from ecg.snomed import SCORED_CLASSES, SCORED_CODES
 
 AF, NSR, RBBB, CRBBB = "164889003", "426783006", "59118001", "713427006"
@@ -14,6 +14,12 @@ EXAMPLE_TEXT = f"#A0001\n{AF},{NSR}\n1,0\n0.9,0.125\n"
 
 float32s = st.floats(width=32, allow_nan=False, allow_infinity=False)
 visible = st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters=",#")
+
+
+def test_scores_are_told_in_words_highest_first_and_equivalent_ones_once():
+    found = sort_scores(Prediction("A1", (AF, CRBBB, NSR, RBBB), (0, 1, 1, 1), (0.2, 0.4, 0.9, 0.4)))
+    assert [(score, label) for _, score, label in found] == [(0.9, True), (0.4, True), (0.2, False)]
+    assert found[0][0] == "sinus rhythm"
 
 
 @st.composite

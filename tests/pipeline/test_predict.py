@@ -1,5 +1,7 @@
 """Prediction: the same from store and files, invariant to gain, everything readable predicted, the rest named."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from pipeline.predict import predict
 from pipeline.prediction_files import TABLE
 from pipeline.run_folder import load_model
 from pipeline.train import train
-from tests.conftest import TINY
+from tests.conftest import REPOSITORY, TINY
 from tests.records import pulses_uv, write_record
 
 
@@ -135,6 +137,29 @@ def test_a_store_of_another_rate_is_refused(run: Path, tmp_path: Path) -> None:
     build_cache([tmp_path / "in"], tmp_path / "ecg.zarr", StoreConfig(fs=250))
     with pytest.raises(ConfigError, match=r"at 250 Hz; the model expects .* at 400 Hz: build such a store"):
         predict([tmp_path / "ecg.zarr"], tmp_path / "out", run)
+
+
+def test_a_store_that_does_not_fit_is_skipped_by_name_beside_others(run: Path, tmp_path: Path) -> None:
+    write_record(tmp_path / "a", "A0001")
+    write_record(tmp_path / "a", "A0002", pulses_uv(5000, seed=3))
+    write_record(tmp_path / "b", "fine")
+    build_cache([tmp_path / "a"], tmp_path / "slow.zarr", StoreConfig(fs=250))
+    build_cache([tmp_path / "b"], tmp_path / "right.zarr", StoreConfig())
+    for others in ([tmp_path / "b"], [tmp_path / "right.zarr"]):
+        out = tmp_path / f"out-{others[0].name}"
+        summary = predict([tmp_path / "slow.zarr", *others], out, run)
+        assert summary.n_records == 1
+        assert {reject.record for reject in summary.rejects} == {"A0001", "A0002"}
+        assert all("at 250 Hz; the model expects" in reject.reason for reject in summary.rejects)
+        assert set(read(out)) == {"fine"}
+
+
+def test_predicting_a_record_imports_nothing_that_is_slow_and_not_needed() -> None:
+    """A second of a start of three goes to each of these, and few predictions want them."""
+    slow = ("scipy.signal", "scipy.stats", "matplotlib", "pandas", "wfdb", "dask", "distributed", "pydicom", "edfio")
+    code = f"import sys, pipeline.predict, pipeline.wfdb_io; print([name for name in {slow} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 @pytest.mark.shared

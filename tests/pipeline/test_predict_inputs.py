@@ -133,6 +133,49 @@ def test_units_a_thousand_times_off_are_doubted(run: Path, tmp_path: Path) -> No
     assert all("is the unit or gain right?" in text for text in summary.doubts)
 
 
+def test_every_kind_of_bad_file_is_named_and_the_others_are_predicted(run: Path, tmp_path: Path) -> None:
+    """Empty, cut short, without a number, of another shape or unit: a line each, and no traceback."""
+    folder = tmp_path / "in"
+    write_record(folder, "fine", SIGNAL)
+    write_record(folder, "nothing", np.full((12, 5000), -32768, np.int16))
+    write_record(folder, "gone", SIGNAL)
+    (folder / "gone.mat").unlink()
+    write_record(folder, "hollow", SIGNAL)
+    (folder / "hollow.mat").write_bytes(b"")
+    for name in ("void.hea", "void.csv", "void.edf", "void.dcm", "void.npy"):
+        (folder / name).write_bytes(b"")
+    write_edf(folder / "stump.edf", SIGNAL)
+    (folder / "stump.edf").write_bytes((folder / "stump.edf").read_bytes()[:3000])
+    np.save(folder / "nan.npy", np.full((12, 5000), np.nan))
+    np.save(folder / "cube.npy", np.zeros((3, 4, 5)))
+    np.save(folder / "pickled.npy", np.array([{}], object))
+    write_table(folder / "furlongs.csv", SIGNAL, head="# fs: 500\n# units: furlongs\n")
+    (folder / "names.csv").write_text("# fs: 500\n# units: mV\nI,II,V1\n")
+    told = InputConfig(fs=500, units="mV", leads=("standard",))
+    summary = predict([folder], tmp_path / "out", run, told=told, json_path=tmp_path / "all.json")
+    reasons = {reject.record: reject.reason for reject in summary.rejects}
+    for name, reason in {
+        "nothing": "no deflection in any lead",
+        "gone": "gone.mat: No such file",
+        "hollow": "hollow.mat has 0 bytes; expected 120,024",
+        "void.hea": "no record line found",
+        "void.csv": "empty; expected a line of lead names",
+        "void.edf": "begins unlike an EDF or BDF file",
+        "void.dcm": "cannot be read as a DICOM file",
+        "void.npy": "cannot be read as a NumPy array",
+        "stump": "0 bytes of samples; expected 120,000: the file is cut short",
+        "nan": "no valid sample in any lead",
+        "cube": "of shape (3, 4, 5); expected numbers in two dimensions",
+        "pickled": "cannot be read as a NumPy array",
+        "furlongs": "units 'furlongs' not understood; expected mV",
+        "names": "no line of samples below the names",
+    }.items():
+        assert reason in reasons.pop(name), name
+    assert not reasons
+    assert set(read(tmp_path / "out")) == {"fine"}
+    assert len(json.loads((tmp_path / "all.json").read_text())["skipped"]) == 14
+
+
 def test_a_record_cannot_take_the_tables_name(run: Path, tmp_path: Path) -> None:
     write_record(tmp_path / "in", "predictions", SIGNAL)
     with pytest.raises(InputError, match="a record called predictions, whose file would be the table of all"):
