@@ -54,7 +54,7 @@ class EvaluateConfig(Config):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Answers:
+class Answers:
     """Predictions over the 24 scored classes: 0/1 and scores, shape (record, class)."""
 
     binary: NDArray[np.uint8]
@@ -100,10 +100,10 @@ def evaluate(
         _check_complete(truth, folder)
     with progress("evaluate", len(folders) * len(truth.names), "records") as task:
         answers = {folder: _read_answers(truth, folder, task) for folder in folders}
-    summary = _judge(truth, answers[found.folder], config, from_stores=all(map(is_store, places)))
+    summary = judge_answers(truth, answers[found.folder], config, from_stores=all(map(is_store, places)))
     summary = replace(
         summary,
-        held_out=_of_parts(truth, answers[found.folder], held_out or {}),
+        held_out=score_parts(truth, answers[found.folder], held_out or {}),
         gains=_of_gains(truth, answers, found),
     )
     return replace(summary, written=_write(summary, scores_path, json_path))
@@ -118,16 +118,16 @@ def _check_complete(truth: Truth, folder: Path) -> None:
         )
 
 
-def _read_answers(truth: Truth, folder: Path, task: Task) -> _Answers:
+def _read_answers(truth: Truth, folder: Path, task: Task) -> Answers:
     predictions = []
     for name in truth.names:
         text = (folder / f"{name}.csv").read_text(encoding="utf-8", errors="replace")
         predictions.append(parse_prediction(text, where=f"{name}.csv"))
         task.advance()
-    return _Answers(*to_scored_matrices(predictions))
+    return Answers(*to_scored_matrices(predictions))
 
 
-def _judge(truth: Truth, answers: _Answers, config: EvaluateConfig, *, from_stores: bool) -> EvaluateSummary:
+def judge_answers(truth: Truth, answers: Answers, config: EvaluateConfig, *, from_stores: bool) -> EvaluateSummary:
     """All figures of one folder."""
     whole = _score_part("all", truth, answers, np.arange(len(truth.names)))
     intervals = None
@@ -159,7 +159,7 @@ def _judge(truth: Truth, answers: _Answers, config: EvaluateConfig, *, from_stor
     )
 
 
-def _score_part(name: str, truth: Truth, answers: _Answers, rows: NDArray[np.integer]) -> PartScores:
+def _score_part(name: str, truth: Truth, answers: Answers, rows: NDArray[np.integer]) -> PartScores:
     labels = truth.labels[rows]
     return PartScores(
         name=name,
@@ -169,7 +169,7 @@ def _score_part(name: str, truth: Truth, answers: _Answers, rows: NDArray[np.int
     )
 
 
-def _of_parts(truth: Truth, answers: _Answers, parts: Mapping[str, tuple[str, ...]]) -> tuple[PartScores, ...]:
+def score_parts(truth: Truth, answers: Answers, parts: Mapping[str, tuple[str, ...]]) -> tuple[PartScores, ...]:
     """Scores of each part of a cross-validation."""
     row = {name: number for number, name in enumerate(truth.names)}
     return tuple(
@@ -177,7 +177,7 @@ def _of_parts(truth: Truth, answers: _Answers, parts: Mapping[str, tuple[str, ..
     )
 
 
-def _of_gains(truth: Truth, answers: dict[Path, _Answers], found: Outputs) -> tuple[GainScores, ...]:
+def _of_gains(truth: Truth, answers: dict[Path, Answers], found: Outputs) -> tuple[GainScores, ...]:
     """Scores at each gain of a sweep, and how far they are from those at gain 1."""
     plain = answers[found.folder]
     everyone = np.arange(len(truth.names))

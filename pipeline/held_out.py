@@ -62,7 +62,7 @@ def predict_held_out(store: Store, folder: Path, *, cuda: bool, progress: Progre
         raise RunFolderError(f"{folder / TEST_IDS}: missing; expected a run that holds records out: give --folds")
     rows = rows_of(store, folder / TEST_IDS)
     predictor = load_ensemble([folder])
-    digest = hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()
+    digest = _digest(folder / MODEL)
     files = [folder / PREDICTIONS / f"{name}.csv" for name in store.ids[rows]]
     if not _is_tested(folder, digest) or not all(file.is_file() for file in files):
         (folder / TESTED).unlink(missing_ok=True)
@@ -70,6 +70,15 @@ def predict_held_out(store: Store, folder: Path, *, cuda: bool, progress: Progre
         write_json(folder / TESTED, {"model_digest": digest, "n_records": len(rows)})
     found = [parse_prediction(file.read_text(encoding="utf-8"), where=str(file), strict=True) for file in files]
     return HeldOut(name=folder.name, predictions=tuple(found), thresholds=_thresholds_of(predictor))
+
+
+def is_tested(folder: Path) -> bool:
+    """Whether the predictions that lie in a run folder are of the model that lies there."""
+    return (folder / MODEL).is_file() and _is_tested(folder, _digest(folder / MODEL))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _is_tested(folder: Path, digest: str) -> bool:

@@ -16,6 +16,7 @@ from cache.reader import Store
 from cache.union import open_stores
 from ecg.decisions import AugustRule
 from ecg.errors import ConfigError, RunFolderError
+from ecg.models.output_layers import OutputLayer
 from ecg.threshold_rule import ThresholdRule
 from ecg.window import plan_windows
 from pipeline import run_folder as files
@@ -32,7 +33,7 @@ from pipeline.progress import Progress, Task, silent
 from pipeline.reference_folder import ReferenceModel, translate_training
 from pipeline.reference_predictor import ReferencePredictor
 from pipeline.run_folder import TrainedModel, load_model
-from pipeline.targets import make_targets
+from pipeline.targets import Targets, make_targets
 from pipeline.train_config import TrainConfig
 from pipeline.train_rows import choose_rows
 from pipeline.validation import judge, no_judgement
@@ -56,6 +57,26 @@ class TestSummary:
     folder: Path
     n_records: int
     figures: Mapping[str, float]
+    from_logits: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Answered:
+    """What a model said of its validation records, before it is judged.
+
+    Attributes
+    ----------
+    rows : of the store, int64, ascending
+    logits : of every window, each record's together and in order
+    from_logits : whether logits.csv stood for the network
+    """
+
+    store: Store
+    rows: NDArray[np.int64]
+    targets: Targets
+    rule: ThresholdRule | AugustRule
+    output_layer: OutputLayer
+    logits: WindowLogits
     from_logits: bool
 
 
@@ -84,9 +105,25 @@ def only_test(
     StoreError
         If a store cannot be read, or lacks a record.
     """
+    answered = answer(open_stores(stores), folder=folder, preset=preset, options=options, cuda=cuda, progress=progress)
+    judged = judge(answered.logits, answered.store, answered.targets, answered.rule, answered.output_layer)
+    return TestSummary(
+        folder=folder, n_records=len(answered.rows), figures=judged.figures, from_logits=answered.from_logits
+    )
+
+
+def answer(
+    store: Store,
+    *,
+    folder: Path,
+    preset: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    cuda: bool = False,
+    progress: Progress = silent,
+) -> Answered:
+    """What the model in a run folder says of its validation records; arguments and errors as of `only_test`."""
     keep_freed_memory()
     device = choose_device(cuda=cuda)
-    store = open_stores(stores)
     asked = dict(options or {})
     unknown = sorted(set(asked) - MAY_BE_ASKED)
     if unknown:
@@ -119,9 +156,15 @@ def only_test(
         if config.save_logits:
             write_logits(path, found, store.ids)
     middle = no_judgement(targets).thresholds
-    rule = files.make_rule(folder, config, targets.mapping, targets.correction, targets.columns, middle)
-    judged = judge(found, store, targets, rule, model.output_layer)
-    return TestSummary(folder=folder, n_records=len(rows), figures=judged.figures, from_logits=from_logits)
+    return Answered(
+        store=store,
+        rows=rows,
+        targets=targets,
+        rule=files.make_rule(folder, config, targets.mapping, targets.correction, targets.columns, middle),
+        output_layer=model.output_layer,
+        logits=found,
+        from_logits=from_logits,
+    )
 
 
 def _shown(batches: Iterable[Batch], task: Task) -> Iterator[Batch]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from playwright.sync_api import Browser
 
 from cache import location
 from cache.location import RemotePath
@@ -15,6 +16,7 @@ from cache.schema import StoreConfig
 from pipeline.ingest import build_cache
 from pipeline.simulate import PATIENTS, simulate
 from pipeline.train import train
+from tests.browser import NAMES, find_chromium, run_chromium
 from tests.pipeline.http_server import Server
 from tests.pipeline.published import Published, publish
 from tests.s3_server import S3Server
@@ -139,3 +141,17 @@ def in_memory() -> Iterator[RemotePath]:
     fsspec.filesystem("memory").store.clear()
     yield RemotePath("memory://place")
     fsspec.filesystem("memory").store.clear()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; a test that wants it is skipped where there is none.
+
+    Unless ECG_REQUIRE_BROWSER is set, as the project's own CI does: there it fails.
+    """
+    program = find_chromium()
+    if program is None:
+        missing = pytest.fail if os.environ.get("ECG_REQUIRE_BROWSER") else pytest.skip
+        missing(f"needs a browser: none of {', '.join(NAMES)} is installed")
+    with run_chromium(program) as chromium:
+        yield chromium

@@ -112,3 +112,48 @@ def test_a_build_says_which_table_of_patients_it_used(tmp_path: Path) -> None:
         "2 records of ptb-xl have no known patient: a split may have one on both sides; --patients names PTB-XL's table"
         in off.output
     )
+
+
+def test_report_hands_on_stores_and_options() -> None:
+    target = "pipeline.report.making.make_report"
+    args, kwargs = kwargs_of(target, "report", "b.zarr", "a.zarr")
+    assert args == ((Path("b.zarr"), Path("a.zarr")), None)
+    expected = {
+        "stores": (),
+        "n_examples": None,
+        "n_sample": 50,
+        "cuda": False,
+        "force": False,
+        "progress": cli.Bar,
+    }
+    assert kwargs == expected
+    line = "report a.zarr --output r.html --examples 4 --sample 7 --force"
+    args, kwargs = kwargs_of(target, *line.split())
+    assert args == ((Path("a.zarr"),), Path("r.html"))
+    assert kwargs == expected | {"n_examples": 4, "n_sample": 7, "force": True}
+
+
+def test_report_writes_one_page_for_several_stores(stores: tuple[Path, Path], tmp_path: Path) -> None:
+    page = tmp_path / "a.zarr.html"
+    written = invoke("report", *stores, "--sample", 0, "--examples", 1)
+    assert written.exit_code == 0, written.output
+    assert f"{page}: 10 sections" in written.output
+    assert "not shown: heart rates: none were asked for" in written.output
+    html = page.read_text()
+    assert "cpsc/A0002 = cpsc/A0004" in html
+    assert "2 stores as one" in html
+    again = invoke("report", *stores)
+    assert again.exit_code == 1
+    assert f"Error: {page}: is there already; choose another --output, or --force to replace it" in again.output
+    assert page.read_text() == html
+    assert invoke("report", *stores, "--force", "--sample", 1).exit_code == 0
+    assert "Heart rates" in page.read_text()
+
+
+def test_report_does_not_mix_stores_with_what_is_none(stores: tuple[Path, Path], tmp_path: Path) -> None:
+    mixed = invoke("report", stores[0], tmp_path)
+    assert mixed.exit_code == 1
+    assert f"Error: {tmp_path}: not a store, but {stores[0]} is one" in mixed.output
+    told = invoke("report", stores[0], "--store", stores[1])
+    assert told.exit_code == 1
+    assert "--store is for the report of a run" in told.output

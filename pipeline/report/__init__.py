@@ -1,0 +1,1 @@
+"""Reports: what a run or a store is worth looking at, as one HTML file that needs nothing else."""
