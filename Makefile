@@ -1,13 +1,14 @@
 # make demo: set everything up and run the whole job on simulated records
 # make test: set everything up and run all tests
 # make lint: style and types
+# make docs: write docs/commands.md from every command's help
 
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTEST_ARGS ?=
 DEMO ?= demo
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format docs clean
 
 demo: $(VENV)/.run
 	$(VENV)/bin/python cli.py demo --output $(DEMO) --force
@@ -23,6 +24,9 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+docs: $(VENV)/.run
+	$(VENV)/bin/python docs/write_commands.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -11,12 +11,14 @@ from commands.build_cache import build_cache
 from commands.demo import demo, simulate
 from commands.download import download
 from commands.evaluate import evaluate
+from commands.export import export
 from commands.inspect_store import inspect_store
 from commands.options import DEFAULT_STORE, available_cores
 from commands.plot import plot
 from commands.predict import predict
 from commands.pretrain import pretrain
 from commands.progress import Bar
+from commands.report import report
 from commands.train import train
 from commands.train_options import TRAIN_OPTIONS
 from commands.verify import verify
@@ -27,7 +29,7 @@ __all__ = ["DEFAULT_STORE", "TRAIN_OPTIONS", "Bar", "PlainWarnings", "__version_
 
 IN_PIPELINE_ORDER = [
     *(download, simulate, build_cache, inspect_store, verify),
-    *(pretrain, train, predict, evaluate, plot, bench, demo),
+    *(pretrain, train, predict, evaluate, plot, report, export, bench, demo),
 ]
 
 

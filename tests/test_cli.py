@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,6 +28,7 @@ from pipeline.cluster import Cluster
 from pipeline.crossvalidate import TrainOptions
 from pipeline.demo import run_demo
 from pipeline.evaluate import EvaluateConfig
+from pipeline.explain_config import ExplainConfig
 from pipeline.inputs.told import InputConfig
 from pipeline.presets import PRESETS
 from pipeline.residency import RESIDENCIES
@@ -321,6 +323,29 @@ def test_bench_loader_arguments() -> None:
     assert (args, kwargs) == ((Path("s"),), {})
 
 
+def test_bench_train_arguments() -> None:
+    args, kwargs = kwargs_of("pipeline.bench.train.run", "bench", "train")
+    defaults = {"pairs": 5, "steps": 1, "epochs": 0, "figure": "auroc", "target": 0.7, "cuda": False}
+    assert args == ((Path("data/ecg.zarr"),),)
+    assert kwargs == defaults | {"options": {}, "model_options": {}, "progress": cli.Bar}
+    line = "bench train s t --pairs 3 --steps 2 --epochs 4 --figure auprc --target 0.8 --cuda --precision bf16"
+    args, kwargs = kwargs_of("pipeline.bench.train.run", *line.split(), "--pooling", "flatten")
+    given = {"pairs": 3, "steps": 2, "epochs": 4, "figure": "auprc", "target": 0.8, "cuda": True}
+    assert args == ((Path("s"), Path("t")),)
+    assert kwargs == given | {
+        "options": {"precision": "bf16"},
+        "model_options": {"pooling": "flatten"},
+        "progress": cli.Bar,
+    }
+
+
+@pytest.mark.parametrize("line", ["--folds 3", "--folds 3 --fold 1", "--leave-out ptb"])
+def test_event_files_are_for_one_run(line: str) -> None:
+    result = invoke("train", "s", "--tensorboard", *line.split())
+    assert result.exit_code == 2
+    assert "--tensorboard is for one run; leave it out with --folds and --leave-out" in " ".join(result.output.split())
+
+
 def test_benchmarks_of_the_loader_in_words(simulated_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = LoaderRow(what=loader.CEILING, gives="float32", rates=[40_000.0], processor_us=[25.0])
     base = LoaderRow(what=loader.BASELINE, gives="float32", rates=[800.0], processor_us=[1200.0])
@@ -352,6 +377,7 @@ def test_predict_takes_the_newest_run(tmp_path: Path, monkeypatch: pytest.Monkey
         "told": InputConfig(),
         "json_path": None,
         "precision": "fp32",
+        "explain": None,
         "cuda": False,
         "force": False,
         "progress": cli.Bar,
@@ -361,6 +387,7 @@ def test_predict_takes_the_newest_run(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_predict_with_every_option() -> None:
     line = "predict x y --output o --model m --model n --average scores --force --cuda --json j.json"
     line += " --fs 250 --units uV --leads I,II --precision bf16"
+    line += " --explain AF,PVC --explain-steps 9 --explain-windows 3 --explain-format pdf"
     args, kwargs = kwargs_of("pipeline.predict.predict", *line.split(), "--missing-leads", "zero", "--keep-flat")
     assert args == ((Path("x"), Path("y")), Path("o"), (Path("m"), Path("n")))
     assert kwargs == {
@@ -368,10 +395,20 @@ def test_predict_with_every_option() -> None:
         "told": InputConfig(fs=250, units="uV", leads=("I", "II"), missing_leads="zero", keep_flat=True),
         "json_path": Path("j.json"),
         "precision": "bf16",
+        "explain": ExplainConfig(classes=("AF", "PVC"), n_steps=9, max_windows=3, form="pdf"),
         "cuda": True,
         "force": True,
         "progress": cli.Bar,
     }
+
+
+def test_predict_explains_what_was_decided_for_where_no_class_is_named() -> None:
+    for line in ("predict x --model m --explain", "predict x --explain --model m"):
+        args, kwargs = kwargs_of("pipeline.predict.predict", *line.split())
+        assert args[0] == (Path("x"),)
+        assert kwargs["explain"] == ExplainConfig()
+    _, kwargs = kwargs_of("pipeline.predict.predict", *"predict x --model m --explain top".split())
+    assert kwargs["explain"] == ExplainConfig(classes=("top",))
 
 
 def test_predict_at_several_gains() -> None:
@@ -382,6 +419,9 @@ def test_predict_at_several_gains() -> None:
     refused = invoke("predict", "x", "--model", "m", "--gain-sweep", "--json", "j.json")
     assert refused.exit_code == 2
     assert "--gain-sweep predicts three times; leave out --json" in refused.output
+    refused = invoke("predict", "x", "--model", "m", "--gain-sweep", "--explain")
+    assert refused.exit_code == 2
+    assert "--gain-sweep predicts three times; leave out --explain" in refused.output
 
 
 def test_plot_arguments() -> None:
@@ -533,7 +573,7 @@ def test_commands_are_listed_in_pipeline_order() -> None:
     lines = invoke("--help").output.split("Commands:")[1].splitlines()
     names = [line.split()[0] for line in lines if line.startswith("  ") and not line.startswith("   ")]
     order = ["download", "simulate", "build-cache", "inspect", "verify", "pretrain", "train", "predict", "evaluate"]
-    order += ["plot", "bench", "demo"]
+    order += ["plot", "report", "export", "bench", "demo"]
     assert names == order == list(cli.main.commands)
     assert invoke("--version").output.strip() == cli.__version__
 
@@ -633,6 +673,12 @@ def test_train_predict_evaluate_in_words(simulated: Path, simulated_store: Path,
     assert f"run folder: {run}" in trained.output
     predicted = invoke("predict", simulated, "--model", run, "--output", tmp_path / "out")
     assert f"80 predictions in {tmp_path / 'out'}, by {run}" in predicted.output
+    one = next(iter(sorted(simulated.rglob("*.hea"))))
+    alone = invoke("predict", one, "--model", run, "--output", tmp_path / "one")
+    assert f"1 prediction in {tmp_path / 'one'}" in alone.output
+    assert re.search(rf"^{one.stem}: (none of the classes|[a-z0-9 ]+ \d\.\d\d)", alone.output, re.MULTILINE), (
+        alone.output
+    )
     scored = invoke("evaluate", simulated, tmp_path / "out", tmp_path / "scores.csv")
     assert scored.exit_code == 0, scored.output
     for text in ("Challenge metric", "AUROC", "80 records", f"written: {tmp_path / 'scores.csv'}"):
@@ -643,6 +689,18 @@ def test_train_predict_evaluate_in_words(simulated: Path, simulated_store: Path,
     assert result.exit_code == 1
     assert "skipped broken: broken: lead V1, V2" in result.output
     assert (tmp_path / "out2" / "fine.csv").exists()
+
+
+def test_an_explained_prediction_in_words(run: Path, tmp_path: Path) -> None:
+    write_record(tmp_path / "in", "ecg")
+    line = ["--model", run, "--output", tmp_path / "out", "--explain-steps", 2, "--explain-format", "none"]
+    explained = invoke("predict", tmp_path / "in", *line, "--explain", "top")
+    assert explained.exit_code == 0, explained.output
+    assert f"1 explained in {tmp_path / 'out' / 'explained'}" in explained.output
+    # an input behind --explain is taken for a class
+    mistaken = invoke("predict", *line, "--force", "--explain", tmp_path / "in")
+    assert mistaken.exit_code == 1
+    assert "paths of recordings stand before --explain" in mistaken.output
 
 
 def test_a_model_is_judged_in_words(run: Path, simulated_store: Path) -> None:

@@ -55,6 +55,12 @@ def test_readme_names_every_command() -> None:
         assert f"python cli.py {name}" in readme, name
 
 
+def test_the_page_of_commands_says_what_help_says() -> None:
+    from docs.write_commands import PAGE, commands_page
+
+    assert PAGE.read_text(encoding="utf-8") == commands_page(), "run make docs"
+
+
 def test_every_option_has_help() -> None:
     for name, command in cli.main.commands.items():
         for parameter in command.params:
