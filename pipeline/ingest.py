@@ -171,7 +171,7 @@ def build_cache(
                 number, n_records = result
                 parts[number] = _read_part(work, number)
                 task.advance(n_records)
-        ended = time.perf_counter()
+            ended = time.perf_counter()  # what follows is the workers' end
         rows = [row for number in sorted(parts) for row in parts[number].rows]
         rejects = [*plan.rejects, *(reject for part in parts.values() for reject in part.rejects)]
         if not rows:
