@@ -143,11 +143,12 @@ def in_memory() -> Iterator[RemotePath]:
     fsspec.filesystem("memory").store.clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Headless Chromium; a test that wants it is skipped where there is none.
 
-    Unless ECG_REQUIRE_BROWSER is set, as the project's own CI does: there it fails.
+    Unless ECG_REQUIRE_BROWSER is set, as the project's own CI does: there it fails. While it is open, playwright's
+    event loop runs in this thread, and nothing else can run one: so no longer than a module's tests.
     """
     program = find_chromium()
     if program is None:
