@@ -328,10 +328,12 @@ def test_the_manifest_is_written_now_and_then(
 
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from pipeline.download import DownloadConfig, download
 from tests.pipeline.published import FAST, publish
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what they start with & ignore it
 summary = download(
     Path(sys.argv[1]), DownloadConfig(mirrors=(sys.argv[2],)), transfer=FAST, sources=publish().sources, table=None
 )
