@@ -212,7 +212,13 @@ def test_ctrl_c_ends_with_a_word_and_no_traceback(published: Published, tmp_path
     """The real program against the real table: what it fetched stays, and it says how to go on."""
     with Server(dict(published.release), pace_s=0.02) as server:
         line = [sys.executable, str(ROOT / "cli.py"), "download", "--mirror", server.url, "--output", str(tmp_path)]
-        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
+        heard = signal.signal(signal.SIGINT, signal.SIG_DFL)  # shells have what they start with & ignore it
+        try:
+            process = subprocess.Popen(
+                line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
+            )
+        finally:
+            signal.signal(signal.SIGINT, heard)
         deadline = time.monotonic() + 60
         while not any(tmp_path.rglob("*.mat")):
             assert process.poll() is None
