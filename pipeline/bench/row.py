@@ -1,19 +1,20 @@
 """One line of a benchmark's table."""
 
 import statistics
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 
-class Rounds:
+class Rounds(ABC):
     """What was measured round after round: the best counts, for other work on the machine only ever slows."""
 
     __slots__ = ()
 
     @property
+    @abstractmethod
     def rates(self) -> Sequence[float]:
         """Pieces of work a second, of each round."""
-        raise NotImplementedError
 
     @property
     def best(self) -> float:

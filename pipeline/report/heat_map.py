@@ -74,25 +74,11 @@ def heat_map(
 def _cell(value: float, shade: float, form: str, place: tuple[float, float], side: float) -> Markup:
     x, y = place
     shade = 0.0 if np.isnan(shade) else min(max(shade, 0.0), 1.0)
-    box = element(
-        "rect",
-        x=at(x),
-        y=at(y),
-        width=at(side - 1),
-        height=at(side - 1),
-        class_="cell",
-        fill_opacity=at(shade),
-    )
-    empty = element(
-        "rect",
-        x=at(x),
-        y=at(y),
-        width=at(side - 1),
-        height=at(side - 1),
-        class_="empty",
-    )
+    square = {"x": at(x), "y": at(y), "width": at(side - 1), "height": at(side - 1)}
+    empty = element("rect", **square, class_="empty")
     if np.isnan(value) or value == 0:
         return empty
+    box = element("rect", **square, class_="cell", fill_opacity=at(shade))
     number = format(value, form).removeprefix("0") if abs(value) < 1 else format(value, form)
     is_large = side >= 28
     written = element(
