@@ -2,6 +2,7 @@
 
 Scores in bfloat16 differ in the third digit, and so do a few labels whose score lies at its threshold. That is the
 user's choice, never the machine's: only "auto" times both ways, and takes bfloat16 where it is clearly faster.
+On a CPU the network is first brought into its fastest form, which changes the last digits only.
 """
 
 from functools import cache
@@ -9,6 +10,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from ecg.models.fused import fuse_for_inference
 from ecg.quality import LeadFlag
 from ecg.recording import Recording
 from pipeline.feeds import Windows, join_windows
@@ -21,7 +23,7 @@ def set_precision(predictor: Predictor, precision: str, device: torch.device) ->
 
     Parameters
     ----------
-    predictor : its network is on `device`
+    predictor : its network is on `device`; on a CPU it can only predict from now on, see `ecg.models.fused`
 
     Returns
     -------
@@ -32,6 +34,9 @@ def set_precision(predictor: Predictor, precision: str, device: torch.device) ->
     ConfigError
         If there is no such precision, or the device has not got it.
     """
+
+    if device.type == "cpu":
+        fuse_for_inference(predictor.network)
 
     @cache
     def windows() -> Windows:
