@@ -137,7 +137,7 @@ def _or_nothing(value: float | None) -> str:
 
 @click.command("predict")
 @click.option(
-    "--records", "n_records", type=click.IntRange(min=8), default=256, show_default=True, help="Simulated, of 10 s."
+    "--records", "n_records", type=click.IntRange(min=8), default=512, show_default=True, help="Simulated, of 10 s."
 )
 @rounds_option(3)
 @click.option("--model", type=click.Path(path_type=Path), help="Run folder.  [default: an untrained one of full size]")

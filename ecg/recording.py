@@ -200,8 +200,8 @@ def describe_lead_flags(leads: Sequence[str], lead_flags: NDArray[np.uint16]) ->
     The remark that no checksum was there to hold the samples against is left out: most formats have none.
     """
     leads_of: dict[str, list[str]] = {}
-    for lead, flags in zip(leads, lead_flags, strict=True):
-        for name in describe_flags(int(flags) & ~LeadFlag.UNVERIFIED).split(", "):
-            leads_of.setdefault(name, []).append(lead)
-    leads_of.pop("none", None)
+    told = lead_flags & ~np.uint16(LeadFlag.UNVERIFIED)
+    for row in np.flatnonzero(told).tolist():
+        for name in describe_flags(int(told[row])).split(", "):
+            leads_of.setdefault(name, []).append(leads[row])
     return "; ".join(f"{name}: {' '.join(having)}" for name, having in sorted(leads_of.items()))

@@ -45,6 +45,7 @@ from pipeline.predictor import OwnPredictor
 from pipeline.reference_folder import ReferenceModel
 from pipeline.reference_predictor import ReferencePredictor
 from pipeline.run_folder import THRESHOLDS, TrainedModel, load_model
+from pipeline.workers import Workers
 
 AVERAGES = ("logits", "scores")
 
@@ -126,7 +127,7 @@ class EnsemblePredictor:
         """The windows as each member wants them."""
         return [join_batches(list(_of_feed([windows], number))) for number in self._feed_number]
 
-    def predict(self, batches: Iterable[Windows], device: torch.device) -> Decided:
+    def predict(self, batches: Iterable[Windows], device: torch.device, workers: Workers | None = None) -> Decided:
         """Labels and scores of the records whose windows these are, all windows of each.
 
         Where scores are averaged they are a record's, and so are the decisions, even of models that alone would decide
@@ -134,7 +135,7 @@ class EnsemblePredictor:
         """
         held = list(batches)  # every member goes over them
         found = [
-            member.compute_logits(_of_feed(held, number), device)
+            member.compute_logits(_of_feed(held, number), device, workers)
             for member, number in zip(self.members, self._feed_number, strict=True)
         ]
         if self.rule is None:

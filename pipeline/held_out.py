@@ -25,12 +25,13 @@ from ecg.thresholds import DEFAULT_THRESHOLD
 from pipeline.device import choose_device
 from pipeline.ensemble import load_ensemble
 from pipeline.outputs import PREDICTIONS, TEST_IDS
-from pipeline.predict import predict_rows
+from pipeline.predicted import predict_rows
 from pipeline.prediction_files import PredictionFiles, replace_text
 from pipeline.predictor import OwnPredictor, Predictor
 from pipeline.progress import Progress
 from pipeline.run_folder import MODEL, write_json, write_thresholds
 from pipeline.train_rows import rows_of
+from pipeline.workers import workers_for
 
 TESTED = "tested.json"
 
@@ -94,8 +95,12 @@ def _predict(
     device = choose_device(cuda=cuda)
     predictor.network.to(device)
     output.mkdir(exist_ok=True)
-    with PredictionFiles(output, predictor.thresholds) as writer, progress("test", len(rows), "records") as task:
-        for predicted in predict_rows(store, rows, predictor, device):
+    with (
+        PredictionFiles(output, predictor.thresholds) as writer,
+        progress("test", len(rows), "records") as task,
+        workers_for(device) as workers,
+    ):
+        for predicted in predict_rows(store, rows, predictor, device, workers=workers):
             writer.write(*predicted)
             task.advance()
         writer.finish([])

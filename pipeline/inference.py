@@ -1,7 +1,9 @@
 """Logits of windows, in whatever order they come."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +13,13 @@ from ecg.models.heads import RecurrentHead
 from ecg.models.normalise import to_network_input
 from ecg.models.resnet import ResNet1d
 from pipeline.batch import Batch
+from pipeline.workers import Workers
 
-FORWARD_WINDOWS = 32
+FORWARD_WINDOWS = 16
 """Windows that go through the network at once where no gradient is kept."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +65,6 @@ def takes_patient(network: nn.Module) -> bool:
     return any(module.n_patient > 0 for module in network.children() if isinstance(module, ResNet1d))
 
 
-@torch.inference_mode()
 def compute_window_logits(
     network: nn.Module,
     batches: Iterable[Batch],
@@ -67,6 +72,7 @@ def compute_window_logits(
     normalisation: str,
     device: torch.device,
     known: Callable[[Batch], Tensor] | None = None,
+    workers: Workers | None = None,
 ) -> WindowLogits:
     """Logits of every window that counts.
 
@@ -78,6 +84,7 @@ def compute_window_logits(
     Parameters
     ----------
     known : gives what the network's first module makes of a batch's windows, where that is known already
+    workers : what to run pieces of the batches side by side with, but those of a stage that remembers
     """
     network.eval()
     head = network[-1] if isinstance(network, nn.Sequential) and isinstance(network[-1], RecurrentHead) else None
@@ -85,8 +92,9 @@ def compute_window_logits(
     patient = takes_patient(network)
     stage = remembering_stage(network)
     memory = None if stage is None else RecordMemory(stage)
-    outputs, records, numbers = [], [], []
-    for batch in batches:
+
+    @torch.inference_mode()
+    def run(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         counted = batch.counted.to(device)
         record, number = batch.record.to(device)[counted], batch.number.to(device)[counted]
         if known is not None:
@@ -98,15 +106,30 @@ def compute_window_logits(
             x = to_input(batch, device, normalisation, patient)
             # in pieces: all at once would take gigabytes, and be slower for it
             output = torch.cat([body(piece).float() for piece in x.split(FORWARD_WINDOWS)])[counted]
-        outputs.append(output)
-        records.append(record)
-        numbers.append(number)
-    output, record, number = torch.cat(outputs), torch.cat(records), torch.cat(numbers)
+        return output, record, number
+
+    if workers is None or memory is not None:
+        found = list(map(run, batches))
+    else:
+        found = _side_by_side(run, batches, workers)
+    output, record, number = map(torch.cat, zip(*found, strict=True))
     if head is None:
         return WindowLogits(output, record, number)
     order = _record_order(record, number)
-    logits = head.over_records(output[order], record[order])
+    with torch.inference_mode():
+        logits = head.over_records(output[order], record[order])
     return WindowLogits(logits.float(), record[order], number[order])
+
+
+def _side_by_side(run: Callable[[Batch], T], batches: Iterable[Batch], workers: Workers) -> list[T]:
+    """What `run` gives for each piece of the batches."""
+    return list(workers.map(run, chain.from_iterable(_split(batch, workers.n_workers) for batch in batches)))
+
+
+def _split(batch: Batch, n_workers: int) -> Iterator[Batch]:
+    """Pieces for the network, at least as many as there are workers if there are as many windows."""
+    size = min(FORWARD_WINDOWS, -(-len(batch) // n_workers))
+    return (batch[slice(first, first + size)] for first in range(0, len(batch), size))
 
 
 def _read_on(rest: nn.Module, memory: RecordMemory, x: Tensor, record: Tensor, number: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Predictions in the Challenge's form, from a store or straight from recordings of any kind of file."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,40 +13,26 @@ from numpy.typing import NDArray
 from cache.location import Location
 from cache.reader import Store
 from cache.schema import Reject
-from ecg.decisions import Decided
 from ecg.errors import ConfigError, InputError
 from ecg.prediction import Prediction
 from ecg.quality import LeadFlag
-from ecg.recording import describe_lead_flags, doubt_amplitude
 from pipeline.allocator import keep_freed_memory
 from pipeline.device import choose_device
 from pipeline.ensemble import load_ensemble
 from pipeline.explain_config import ExplainConfig
-from pipeline.feeds import scale_windows
 from pipeline.inputs.finding import FoundInput, find_inputs, name_inputs
 from pipeline.inputs.remote import brought
 from pipeline.inputs.tarballs import unpacked
 from pipeline.inputs.told import InputConfig
 from pipeline.predict_precision import set_precision
-from pipeline.prediction_files import TABLE, PredictionFiles, RecordFacts, check_output
+from pipeline.predicted import Predicted, predict_files, predict_rows
+from pipeline.prediction_files import TABLE, PredictionFiles, check_output
 from pipeline.predictor import Predictor, open_fitting
-from pipeline.prefetch import run_ahead
 from pipeline.progress import Progress, Task, silent
-from pipeline.read_ahead import read_groups
+from pipeline.workers import Workers, workers_for
 
 if TYPE_CHECKING:
     from pipeline.explain import Explainer
-
-BATCH_WINDOWS = 64
-
-WRITTEN_BEHIND = 256
-"""Predictions that may wait to be written while the network goes on."""
-
-GROUP_SAMPLES = {"cpu": 1_000_000, "cuda": 8_000_000}
-"""Records of a store are predicted in groups of about so many samples: some seconds' work, which is what the bar and
-Ctrl-C have to wait for, and enough for the first batch of a group, which nothing overlaps, not to matter."""
-
-Predicted = tuple[Prediction, RecordFacts]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,16 +121,16 @@ def predict(
         only: Prediction | None = None
         n_records = (store.n_records if store else 0) + len(named)
         writer = PredictionFiles(output, predictor.thresholds, json_path, model=name_models(models), table=table)
-        with writer, progress("predict", n_records, "records") as task:
-            made = _all(store, named, predictor, told, device, rejects, task, gain)
-            for predicted in run_ahead(made, ahead=WRITTEN_BEHIND):
-                writer.write(*predicted)
-                only = predicted[0] if n_records == 1 else None
+        with writer, progress("predict", n_records, "records") as task, workers_for(device) as workers:
+            for prediction, facts in _all(store, named, predictor, told, device, rejects, task, gain, workers):
+                writer.write(prediction, facts)
+                task.advance()
+                only = prediction if n_records == 1 else None
                 if explainer is not None:
-                    name = predicted[0].record_name
-                    explainer.explain(predicted[0], partial(explainer.read, name, store, named, told))
-                if "expected" in predicted[1].quality:
-                    doubts.append(f"{predicted[1].record}: {predicted[1].quality}")
+                    name = prediction.record_name
+                    explainer.explain(prediction, partial(explainer.read, name, store, named, told))
+                if "expected" in facts.quality:
+                    doubts.append(f"{facts.record}: {facts.quality}")
             writer.finish(rejects)
     return PredictSummary(
         output=output,
@@ -206,62 +192,19 @@ def _all(
     rejects: list[Reject],
     task: Task,
     gain: float,
+    workers: Workers | None,
 ) -> Iterator[Predicted]:
     """Predictions of a store's records, then of files; what has none goes to `rejects`."""
     if store:
-        yield from _predict_store(store, predictor, told, device, rejects, task, gain)
+        flat = _flat_rows(store) if not told.keep_flat else np.zeros(store.n_records, bool)
+        rejects.extend(_reject_flat(store, int(row)) for row in np.flatnonzero(flat))
+        task.advance(int(flat.sum()))
+        yield from predict_rows(store, np.flatnonzero(~flat), predictor, device, gain=gain, workers=workers)
     change = None if gain == 1 else lambda recording: recording.with_gain(gain)
-    for group in read_groups(named.items(), predictor, told, batch_size=BATCH_WINDOWS, change=change):
-        rejects.extend(group.rejects)
-        task.advance(len(group.rejects))
-        if group.facts:
-            decided = predictor.predict(group.split(BATCH_WINDOWS), device)
-            names = [facts.record for facts in group.facts]
-            yield from _advancing(zip(_to_predictions(decided, names, predictor), group.facts, strict=True), task)
-
-
-def _predict_store(
-    store: Store,
-    predictor: Predictor,
-    told: InputConfig,
-    device: torch.device,
-    rejects: list[Reject],
-    task: Task,
-    gain: float,
-) -> Iterator[Predicted]:
-    """Predictions of a store's records but those without any deflection."""
-    flat = _flat_rows(store) if not told.keep_flat else np.zeros(store.n_records, bool)
-    for row in np.flatnonzero(flat):
-        reason = f"{store.ids[row]}: no deflection in any lead; there is nothing to tell from it (--keep-flat predicts)"
-        rejects.append(
-            Reject(dataset=str(store.datasets[row]), record=str(store.ids[row]), stage="read", reason=reason)
-        )
-        task.advance()
-    yield from _advancing(predict_rows(store, np.flatnonzero(~flat), predictor, device, gain=gain), task)
-
-
-def predict_rows(
-    store: Store,
-    rows: NDArray[np.integer],
-    predictor: Predictor,
-    device: torch.device,
-    *,
-    gain: float = 1.0,
-) -> Iterator[Predicted]:
-    """Predictions of some of a store's records, in the order in which they lie there, a few chunks' worth at a time.
-
-    The predictor's network must be on `device`; `gain` is what samples are multiplied by.
-    """
-    order = rows[np.argsort(store.starts[rows])]
-    # a group ends where the samples before a record pass another multiple of `size`
-    size = GROUP_SAMPLES[device.type]
-    before = np.cumsum(store.lengths[order]) - store.lengths[order]
-    for group in np.split(order, np.flatnonzero(np.diff(before // size)) + 1):
-        if len(group):
-            windows = predictor.cut_windows(store, group, BATCH_WINDOWS)
-            decided = predictor.predict(windows if gain == 1 else (scale_windows(one, gain) for one in windows), device)
-            facts = (_facts_of(store, int(row)) for row in decided.record)
-            yield from zip(_to_predictions(decided, store.ids, predictor), facts, strict=True)
+    for predicted, unread in predict_files(named.items(), predictor, told, device, change=change, workers=workers):
+        rejects.extend(unread)
+        task.advance(len(unread))
+        yield from predicted
 
 
 def _flat_rows(store: Store) -> NDArray[np.bool_]:
@@ -269,36 +212,6 @@ def _flat_rows(store: Store) -> NDArray[np.bool_]:
     return ((store.column("record/lead_flags") & LeadFlag.FLAT) != 0).all(axis=1)
 
 
-def _facts_of(store: Store, row: int) -> RecordFacts:
-    flags = describe_lead_flags(store.leads, store.column("record/lead_flags")[row])
-    age, sex = float(store.column("record/age")[row]), str(store.column("record/sex")[row])
-    doubt = doubt_amplitude(float(store.column("record/scale")[row]))
-    return RecordFacts(
-        record=str(store.ids[row]),
-        source=str(store.path),
-        file=f"{store.datasets[row]}/{store.names[row]}",
-        fs=float(store.column("record/fs_source")[row]),
-        duration_s=round(float(store.lengths[row]) / store.fs, 3),
-        age=None if np.isnan(age) else age,
-        sex=sex or None,
-        quality="; ".join(text for text in (flags, doubt) if text),
-    )
-
-
-def _advancing(predicted: Iterable[Predicted], task: Task) -> Iterator[Predicted]:
-    for one in predicted:
-        yield one
-        task.advance()
-
-
-def _to_predictions(
-    decided: Decided, names: Sequence[str] | NDArray[np.object_], predictor: Predictor
-) -> Iterator[Prediction]:
-    """One prediction for each record that was decided; `names` by its row."""
-    for row, labels, scores in zip(decided.record, decided.labels, decided.scores, strict=True):
-        yield Prediction(
-            record_name=str(names[row]),
-            codes=predictor.classes,
-            labels=tuple(map(int, labels)),
-            scores=tuple(map(float, scores)),
-        )
+def _reject_flat(store: Store, row: int) -> Reject:
+    reason = f"{store.ids[row]}: no deflection in any lead; there is nothing to tell from it (--keep-flat predicts)"
+    return Reject(dataset=str(store.datasets[row]), record=str(store.ids[row]), stage="read", reason=reason)

@@ -29,6 +29,7 @@ from pipeline.convert import lead_offsets
 from pipeline.feeds import Windows
 from pipeline.inference import WindowLogits, compute_window_logits
 from pipeline.run_folder import TrainedModel
+from pipeline.workers import Workers
 
 
 class Predictor(Protocol):
@@ -59,8 +60,8 @@ class Predictor(Protocol):
     def cut_windows(self, store: Store, rows: NDArray[np.integer], batch_size: int) -> Iterable[Windows]:
         """All windows of some of a store's records."""
 
-    def predict(self, batches: Iterable[Any], device: torch.device) -> Decided:
-        """Labels and scores of the records whose windows these are, all windows of each."""
+    def predict(self, batches: Iterable[Any], device: torch.device, workers: Workers | None = None) -> Decided:
+        """Labels and scores of the records whose windows these are, all windows of each, `workers` helping on a CPU."""
 
 
 class OwnPredictor:
@@ -98,14 +99,18 @@ class OwnPredictor:
         """All windows of some of a store's records, in the store's order."""
         return WindowBatches(store, rows, self.windows, batch_size=batch_size)
 
-    def compute_logits(self, batches: Iterable[Batch], device: torch.device) -> WindowLogits:
+    def compute_logits(
+        self, batches: Iterable[Batch], device: torch.device, workers: Workers | None = None
+    ) -> WindowLogits:
         """Logits of every window, each record's in order."""
-        found = compute_window_logits(self.network, batches, normalisation=self.config.normalisation, device=device)
+        found = compute_window_logits(
+            self.network, batches, normalisation=self.config.normalisation, device=device, workers=workers
+        )
         return found.sorted()
 
-    def predict(self, batches: Iterable[Batch], device: torch.device) -> Decided:
+    def predict(self, batches: Iterable[Batch], device: torch.device, workers: Workers | None = None) -> Decided:
         """Labels and scores of records; 0 for a class that the model lacks."""
-        found = self.compute_logits(batches, device)
+        found = self.compute_logits(batches, device, workers)
         scores = self.trained.output_layer.compute_scores(found.logits)
         return self.trained.rule.decide(scores.double().cpu().numpy(), found.record.cpu().numpy())
 

@@ -19,6 +19,7 @@ from pipeline.batches import WindowBatches
 from pipeline.inference import WindowLogits, compute_window_logits
 from pipeline.predictor import check_fit
 from pipeline.reference_folder import ReferenceModel
+from pipeline.workers import Workers
 
 
 class ReferencePredictor:
@@ -82,14 +83,18 @@ class ReferencePredictor:
             return n_resampled
         return min(n_resampled, samples_from_header(n_samples, fs, self.config.fs))
 
-    def compute_logits(self, batches: Iterable[Batch], device: torch.device) -> WindowLogits:
+    def compute_logits(
+        self, batches: Iterable[Batch], device: torch.device, workers: Workers | None = None
+    ) -> WindowLogits:
         """Logits of every window, each record's in order."""
-        found = compute_window_logits(self.network, batches, normalisation=self.config.normalisation, device=device)
+        found = compute_window_logits(
+            self.network, batches, normalisation=self.config.normalisation, device=device, workers=workers
+        )
         return found.sorted()
 
-    def predict(self, batches: Iterable[Batch], device: torch.device) -> Decided:
+    def predict(self, batches: Iterable[Batch], device: torch.device, workers: Workers | None = None) -> Decided:
         """Labels and scores of records, by the model's rule."""
-        found = self.compute_logits(batches, device)
+        found = self.compute_logits(batches, device, workers)
         scores = self.model.output_layer.compute_scores(found.logits)
         return self.model.rule.decide(scores.double().cpu().numpy(), found.record.cpu().numpy())
 

@@ -451,7 +451,7 @@ def test_plot_arguments() -> None:
 def test_bench_predict_arguments_and_words(monkeypatch: pytest.MonkeyPatch) -> None:
     args, kwargs = kwargs_of("pipeline.bench.predict.run", *"bench predict".split())
     assert args == ()
-    assert kwargs == {"n_records": 256, "rounds": 3, "model": None, "folder": None, "progress": cli.Bar}
+    assert kwargs == {"n_records": 512, "rounds": 3, "model": None, "folder": None, "progress": cli.Bar}
     line = "bench predict --records 9 --rounds 2 --model m --folder f"
     _, kwargs = kwargs_of("pipeline.bench.predict.run", *line.split())
     assert kwargs == {

@@ -33,13 +33,15 @@ from pipeline.inputs.finding import FoundInput, find_inputs, name_inputs
 from pipeline.inputs.reading import read_complete
 from pipeline.inputs.told import InputConfig
 from pipeline.precision import Arithmetic
-from pipeline.predict import BATCH_WINDOWS, make_predictor, predict
+from pipeline.predict import make_predictor, predict
 from pipeline.predict_precision import set_precision
+from pipeline.predicted import BATCH_WINDOWS
 from pipeline.prediction_files import TABLE, PredictionFiles, RecordFacts
 from pipeline.predictor import Predictor
 from pipeline.progress import Progress, silent
 from pipeline.simulate import simulate
 from pipeline.train_config import TrainConfig
+from pipeline.workers import workers_for
 
 BASELINE = "one recording at a time"
 FILES, STORE, NETWORK = "from files", "from a store", "the network alone"
@@ -94,7 +96,7 @@ class PredictBench:
 
 def run(
     *,
-    n_records: int = 256,
+    n_records: int = 512,
     rounds: int = 3,
     model: Path | None = None,
     folder: Path | None = None,
@@ -178,19 +180,21 @@ def _ways(records: Path, store: Path, model: Path, out: Path) -> dict[tuple[str,
     named = list(name_inputs(find_inputs([records], told)))
     predictor, opened = make_predictor(model), Store(store)
     batches = list(predictor.cut_windows(opened, np.arange(opened.n_records), BATCH_WINDOWS))
+    alone = make_predictor(model)  # its network takes another form than the baseline's
     ways: dict[tuple[str, str], Callable[[], object]] = {}
     ways[BASELINE, "fp32"] = partial(_one_at_a_time, named, predictor, told, out / f"{BASELINE} fp32")
     for precision in ("fp32", "bf16"):
         for what, given in ((FILES, records), (STORE, store)):
             folder = out / f"{what} {precision}"
             ways[what, precision] = partial(predict, [given], folder, model, told=told, precision=precision)
-        ways[NETWORK, precision] = partial(_alone, predictor, batches, precision)
+        ways[NETWORK, precision] = partial(_alone, alone, batches, precision)
     return ways
 
 
 def _alone(predictor: Predictor, batches: Sequence[Windows], precision: str) -> None:
     set_precision(predictor, precision, CPU)
-    predictor.predict(iter(batches), CPU)
+    with workers_for(CPU) as workers:
+        predictor.predict(iter(batches), CPU, workers)
 
 
 def _one_at_a_time(

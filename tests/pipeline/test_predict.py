@@ -12,7 +12,7 @@ from cache.schema import StoreConfig
 from ecg.errors import ConfigError, InputError, RunFolderError
 from ecg.prediction import Prediction, parse_prediction
 from ecg.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
-from pipeline import predict as prediction
+from pipeline import predicted as prediction
 from pipeline.ingest import build_cache
 from pipeline.predict import predict
 from pipeline.prediction_files import TABLE

@@ -231,7 +231,7 @@ def test_reading_ahead_is_bounded(run: Path, tmp_path: Path, monkeypatch: pytest
             held -= len(group.facts)
     assert seen == names
     # the first, small group aside: groups ahead, one being made, one in use, and recordings ahead
-    assert most <= 4 * (read_ahead.GROUPS_AHEAD + 2) + read_ahead.RECORDS_AHEAD + read_ahead.READERS
+    assert most <= 4 * (read_ahead.GROUPS_AHEAD + 2) + read_ahead.RECORDS_AHEAD + read_ahead.MOST_READERS
 
 
 def test_what_a_reader_did_not_foresee_is_not_hidden(
