@@ -73,7 +73,8 @@ class FusedConvolution(Convolution):
             kernel = self.weight[:, :, None].to(x.dtype)
             return functional.conv2d(x, kernel, self.bias.to(x.dtype), (1, stride), (0, padding))
         if x.dtype not in self._filters:
-            self._filters[x.dtype] = split_filter(self.weight, self.bias, N_SPLITS, x.dtype)
+            with torch.inference_mode(False):  # they outlive it, and an explanation goes back through them
+                self._filters[x.dtype] = split_filter(self.weight, self.bias, N_SPLITS, x.dtype)
         phases = to_phases(x[:, :, 0].transpose(1, 2), 2**N_SPLITS, padding)
         return from_phases(self._filters[x.dtype].run(phases)).transpose(1, 2)[:, :, None]
 

@@ -170,6 +170,8 @@ def test_gradient_of_the_input_is_the_same() -> None:
     fused = copy.deepcopy(network)
     fuse_for_inference(fused)
     x = torch.randn(2, 12, 1024)
+    with torch.inference_mode():  # as a prediction does before it is explained
+        fused(x)
 
     gradients = []
     for each in (network, fused):
