@@ -1,6 +1,7 @@
 """Predictions in the Challenge's form, from a store or straight from recordings of any kind of file."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -121,7 +122,9 @@ def predict(
         only: Prediction | None = None
         n_records = (store.n_records if store else 0) + len(named)
         writer = PredictionFiles(output, predictor.thresholds, json_path, model=name_models(models), table=table)
-        with writer, progress("predict", n_records, "records") as task, workers_for(device) as workers:
+        # explanations take nearly all of the time, and all of torch's threads
+        helping = workers_for(device) if explainer is None else nullcontext()
+        with writer, progress("predict", n_records, "records") as task, helping as workers:
             for prediction, facts in _all(store, named, predictor, told, device, rejects, task, gain, workers):
                 writer.write(prediction, facts)
                 task.advance()

@@ -20,7 +20,7 @@ from pipeline.predictor import Predictor
 from pipeline.prefetch import prefetch, run_ahead
 
 MOST_READERS = 2
-"""Two read 1.2 times as much as one, and cost 1.5 times as much of the processor: they wait for the interpreter."""
+"""Two read 1.2 times as much as one, and cost 1.3 times as much of the processor: they wait for the interpreter."""
 
 RECORDS_AHEAD = 8
 """Recordings that wait to be collected; half an hour of twelve leads is 35 MB."""

@@ -24,7 +24,7 @@ from ecg.models.convolution import BatchNorm, Convolution
 from ecg.models.resnet import ResidualBlock, ResNet1d
 
 N_SPLITS = 2
-"""How often a convolution is split in two; a third time gains nothing (`docs/benchmarks.md`)."""
+"""How often a convolution is split in two; a third time gains next to nothing (`docs/benchmarks.md`)."""
 
 SMALLEST_KERNEL, SMALLEST_LENGTH, SMALLEST_CHANNELS = 9, 256, 16
 """Below these the additions cost more than the multiplications that they save. The number of windows is none of them:

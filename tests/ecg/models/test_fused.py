@@ -33,6 +33,15 @@ def make_trained(**options: object) -> ResNet1d:
     return network
 
 
+def make_pair(form: str = "flat", **options: object) -> tuple[ResNet1d, ResNet1d]:
+    """A trained network, and the same fused."""
+    network = make_trained(**options)
+    network.form = form
+    fused = copy.deepcopy(network)
+    fuse_for_inference(nn.Sequential(fused))
+    return network, fused
+
+
 def move_norm(norm: BatchNorm) -> None:
     """Give a batch norm other values than its first."""
     assert norm.running_mean is not None
@@ -109,10 +118,7 @@ def test_convolution_and_batch_norm_as_one(n_in: int, kernel_size: int, stride: 
 @pytest.mark.parametrize("form", ["plain", "flat"])
 @pytest.mark.parametrize("options", [{}, {"squeeze_excitation": False}, {"net_seq_length": (512, 256, 64)}])
 def test_fused_network_is_the_network(form: str, options: dict[str, object]) -> None:
-    network = make_trained(**options)
-    network.form = form
-    fused = copy.deepcopy(network)
-    fuse_for_inference(nn.Sequential(fused))
+    network, fused = make_pair(form, **options)
     x = torch.randn(5, 12, 1024)
 
     with torch.inference_mode():
@@ -123,10 +129,7 @@ def test_fused_network_is_the_network(form: str, options: dict[str, object]) -> 
 
 
 def test_fused_in_bfloat16_is_as_near_as_not_fused() -> None:
-    network = make_trained()
-    network.form = "flat"
-    fused = copy.deepcopy(network)
-    fuse_for_inference(fused)
+    network, fused = make_pair()
     x = torch.randn(8, 12, 1024)
 
     with torch.inference_mode():
@@ -139,9 +142,7 @@ def test_fused_in_bfloat16_is_as_near_as_not_fused() -> None:
 
 
 def test_precision_can_change_after_fusing() -> None:
-    network = make_trained()
-    network.form = "flat"
-    fuse_for_inference(network)
+    _, network = make_pair()
     x = torch.randn(2, 12, 1024)
     with torch.inference_mode():
         first = network(x)
@@ -165,10 +166,7 @@ def test_fusing_again_changes_nothing() -> None:
 
 
 def test_gradient_of_the_input_is_the_same() -> None:
-    network = make_trained()
-    network.form = "flat"
-    fused = copy.deepcopy(network)
-    fuse_for_inference(fused)
+    network, fused = make_pair()
     x = torch.randn(2, 12, 1024)
     with torch.inference_mode():  # as a prediction does before it is explained
         fused(x)
