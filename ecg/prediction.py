@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -61,10 +62,7 @@ def sort_scores(prediction: Prediction) -> tuple[tuple[str, float, bool], ...]:
 
 
 def format_prediction(prediction: Prediction) -> str:
-    """The four lines, comma-separated and newline-terminated.
-
-    A score is written with the fewest digits that read back as the same float32, the precision models work
-    in: 0.9 and not 0.8999999761581421.
+    """The four lines, comma-separated and newline-terminated; scores as `format_scores` writes them.
 
     Raises
     ------
@@ -76,28 +74,50 @@ def format_prediction(prediction: Prediction) -> str:
     name = prediction.record_name
     if not _survives(name, forbidden="\r\n"):
         raise PredictionError(f"record name {name!r} cannot be written; expected one line of visible text")
-    if not prediction.codes:
-        raise PredictionError(f"{name}: no classes; expected at least one to write a prediction")
-    _check_codes(prediction.codes, name)
-    for code in prediction.codes:
-        if not _survives(code, forbidden="\r\n,") or code.startswith("#"):
-            raise PredictionError(f"{name}: class {code!r} cannot be written; expected a SNOMED CT code")
-    scores = [_format_score(name, *pair) for pair in zip(prediction.codes, prediction.scores, strict=True)]
+    if problem := _find_unwritable(prediction.codes):
+        raise PredictionError(f"{name}: {problem}")
     labels = [str(int(label)) for label in prediction.labels]
-    return "".join(f"{line}\n" for line in (f"#{name}", *map(",".join, (prediction.codes, labels, scores))))
+    lines = map(",".join, (prediction.codes, labels, format_scores(prediction)))
+    return "".join(f"{line}\n" for line in (f"#{name}", *lines))
+
+
+def format_scores(prediction: Prediction) -> list[str]:
+    """Each score with the fewest digits that read back as the same float32, the precision models work in.
+
+    So 0.9 and not 0.8999999761581421.
+
+    Raises
+    ------
+    PredictionError
+        If a score is no finite float32, naming the class.
+    """
+    with np.errstate(over="ignore"):
+        rounded = np.array(prediction.scores, np.float32)
+    finite = np.isfinite(rounded)
+    if not finite.all():
+        place = int(finite.argmin())
+        raise PredictionError(
+            f"{prediction.record_name} class {prediction.codes[place]}: score {prediction.scores[place]} cannot be "
+            "written; expected a finite float32"
+        )
+    written: list[str] = rounded.astype(str).tolist()
+    return written
+
+
+@lru_cache(maxsize=16)
+def _find_unwritable(codes: tuple[str, ...]) -> str | None:
+    """Why codes cannot be written; None if they can. Remembered: all records of a model have the same."""
+    if not codes:
+        return "no classes; expected at least one to write a prediction"
+    unwritable = (code for code in codes if not _survives(code, forbidden="\r\n,") or code.startswith("#"))
+    return _find_misfit(codes) or next(
+        (f"class {code!r} cannot be written; expected a SNOMED CT code" for code in unwritable), None
+    )
 
 
 def _survives(text: str, *, forbidden: str) -> bool:
     """Whether `text` reads back as itself once it is written between commas or at the end of a line."""
     return bool(text) and text == text.strip() and not set(text) & set(forbidden)
-
-
-def _format_score(name: str, code: str, score: float) -> str:
-    with np.errstate(over="ignore"):
-        rounded = np.float32(score)
-    if not np.isfinite(rounded):
-        raise PredictionError(f"{name} class {code}: score {score} cannot be written; expected a finite float32")
-    return str(rounded)
 
 
 def parse_prediction(text: str, *, where: str = "", strict: bool = False) -> Prediction:
@@ -171,17 +191,20 @@ def _check_lines(lines: list[tuple[int, str]], where: str) -> None:
             raise PredictionError(
                 f"{where} line {number}: {len(_fields(line))} fields; expected {len(codes)}, one per code"
             )
-    _check_codes(codes, f"{where} line {lines[1][0]}")
+    if misfit := _find_misfit(codes):
+        raise PredictionError(f"{where} line {lines[1][0]}: {misfit}")
     for number, line in lines[2:]:
         _check_values(codes, _fields(line), f"{where} line {number}", is_labels=number == lines[2][0])
 
 
-def _check_codes(codes: Sequence[str], where: str) -> None:
+def _find_misfit(codes: Sequence[str]) -> str | None:
+    """What no list of codes may have; None if it has not."""
     for code in codes:
         if not code:
-            raise PredictionError(f"{where}: an empty code; expected SNOMED CT codes between commas")
+            return "an empty code; expected SNOMED CT codes between commas"
         if codes.count(code) > 1:
-            raise PredictionError(f"{where}: code {code} occurs {codes.count(code)} times; expected once")
+            return f"code {code} occurs {codes.count(code)} times; expected once"
+    return None
 
 
 def _check_values(codes: Sequence[str], values: Sequence[str], where: str, *, is_labels: bool) -> None:

@@ -7,6 +7,7 @@ each flag, and were set by looking at the 486 public Challenge records.
 import math
 from collections.abc import Sequence
 from enum import IntFlag
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +161,7 @@ def _scale_of_whole(signal_uv: NDArray) -> np.float32:
     return np.float32(np.sqrt(energy / (4 * (high - low + 1))))
 
 
+@cache
 def describe_flags(flags: int) -> str:
     """Flag names in lower case, comma-separated; "none" for 0."""
     names = [flag.name.lower() for flag in LeadFlag if flags & flag and flag.name]
