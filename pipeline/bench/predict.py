@@ -115,20 +115,23 @@ def run(
         records, store = _make_records(scratch, n_records)
         run_folder = model or write_untrained(scratch / "untrained")
         out = scratch / "out"
-        ways = _ways(records, store, run_folder, out)
+        shutil.rmtree(out, ignore_errors=True)
+        ways = _ways(records, store, run_folder)
         with progress("bench predict", rounds * len(ways), "ways") as task:
             rows = [PredictRow(what, precision, n_records) for what, precision in ways]
-            for _ in range(rounds):
+            for number in range(rounds):
                 for row, way in zip(rows, ways.values(), strict=True):
-                    shutil.rmtree(out / f"{row.what} {row.precision}", ignore_errors=True)
+                    # not where files were just deleted: ext4 takes three times as long to make new ones there
+                    folder = _output_of(out, number, row.what, row.precision)
                     processor, begun = time.process_time(), time.perf_counter()
-                    way()
+                    way(folder)
                     row.seconds.append(time.perf_counter() - begun)
                     row.processor_s.append(time.process_time() - processor)
                     task.advance()
         single = next(iter(sorted(records.rglob("*.hea"))))
         cold = tuple(_cold_start(single, run_folder, scratch / f"cold{number}") for number in range(rounds))
-        change, n_changed, n_labels = _compare(out / f"{BASELINE} fp32", out / f"{FILES} bf16")
+        compared = (_output_of(out, 0, BASELINE, "fp32"), _output_of(out, 0, FILES, "bf16"))
+        change, n_changed, n_labels = _compare(*compared)
     return PredictBench(
         rows=tuple(rows),
         largest_change=change,
@@ -137,6 +140,11 @@ def run(
         cold_start_s=cold,
         trained=model is not None,
     )
+
+
+def _output_of(out: Path, number: int, what: str, precision: str) -> Path:
+    """Where one way predicts to, in one round."""
+    return out / f"round{number}" / f"{what} {precision}"
 
 
 def write_untrained(folder: Path, model: ModelConfig | None = None) -> Path:
@@ -174,24 +182,27 @@ def _make_records(scratch: Path, n_records: int) -> tuple[Path, Path]:
     return records, store
 
 
-def _ways(records: Path, store: Path, model: Path, out: Path) -> dict[tuple[str, str], Callable[[], object]]:
-    """What to call for each way, by what it is and its precision."""
+def _ways(records: Path, store: Path, model: Path) -> dict[tuple[str, str], Callable[[Path], object]]:
+    """What to call with an output folder for each way, by what it is and its precision."""
     told = InputConfig(keep_flat=True)
     named = list(name_inputs(find_inputs([records], told)))
     predictor, opened = make_predictor(model), Store(store)
     batches = list(predictor.cut_windows(opened, np.arange(opened.n_records), BATCH_WINDOWS))
     alone = make_predictor(model)  # its network takes another form than the baseline's
-    ways: dict[tuple[str, str], Callable[[], object]] = {}
-    ways[BASELINE, "fp32"] = partial(_one_at_a_time, named, predictor, told, out / f"{BASELINE} fp32")
+    ways: dict[tuple[str, str], Callable[[Path], object]] = {}
+    ways[BASELINE, "fp32"] = partial(_one_at_a_time, named, predictor, told)
     for precision in ("fp32", "bf16"):
         for what, given in ((FILES, records), (STORE, store)):
-            folder = out / f"{what} {precision}"
-            ways[what, precision] = partial(predict, [given], folder, model, told=told, precision=precision)
+            ways[what, precision] = partial(_predict, given, model, told, precision)
         ways[NETWORK, precision] = partial(_alone, alone, batches, precision)
     return ways
 
 
-def _alone(predictor: Predictor, batches: Sequence[Windows], precision: str) -> None:
+def _predict(given: Path, model: Path, told: InputConfig, precision: str, output: Path) -> None:
+    predict([given], output, model, told=told, precision=precision)
+
+
+def _alone(predictor: Predictor, batches: Sequence[Windows], precision: str, _output: Path) -> None:
     set_precision(predictor, precision, CPU)
     with workers_for(CPU) as workers:
         predictor.predict(iter(batches), CPU, workers)

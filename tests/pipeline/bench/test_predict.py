@@ -21,10 +21,11 @@ def test_every_way_predicts_every_record(tmp_path: Path, monkeypatch: pytest.Mon
     for row in result.rows:
         assert (len(row.seconds), row.n_records) == (2, 12)
         if row.what != benchmark.NETWORK:
-            folder = tmp_path / "kept" / "out" / f"{row.what} {row.precision}"
-            written = [path for path in folder.rglob("*.csv") if path.name != "predictions.csv"]
-            assert len(written) == 12
-            assert len(parse_prediction(written[0].read_text(), strict=True).codes) == 27
+            for number in range(2):
+                folder = tmp_path / "kept" / "out" / f"round{number}" / f"{row.what} {row.precision}"
+                written = [path for path in folder.rglob("*.csv") if path.name != "predictions.csv"]
+                assert len(written) == 12
+                assert len(parse_prediction(written[0].read_text(), strict=True).codes) == 27
     assert result.n_labels == 12 * 27
     assert 0 <= result.largest_change < 0.01
     assert result.cold_start_s == (1.5, 1.5)
