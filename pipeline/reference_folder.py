@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ecg.decisions import APRIL_OUTPUTS, AprilRule, AugustRule, Rule
 from ecg.errors import ConfigError, RunFolderError
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import ModelConfig, build_for_weights
 from ecg.models.output_layers import OutputLayer, build_output_layer
 from ecg.models.stages import StageConfig, build_pretraining_net
 from ecg.named_mappings import CPSC_LAYER
@@ -128,7 +128,7 @@ def load_reference_folder(folder: Path) -> ReferenceModel:
         n_outputs, parts = mapping.n_outputs, mapping.parts
         finetuning = bool(values.get("finetuning", False))
     try:
-        network = build_model(config, n_outputs)
+        network = build_for_weights(config, n_outputs)
     except ConfigError as error:
         raise RunFolderError(f"{folder / CONFIG}: {error}") from error
     fit_weights(network, weights, path)

@@ -22,7 +22,7 @@ from cache.writer import write_text_atomically
 from ecg.class_columns import merged_classes
 from ecg.decisions import AugustRule
 from ecg.errors import ConfigError, RunFolderError
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import ModelConfig, build_for_weights
 from ecg.models.output_layers import OutputLayer, build_output_layer
 from ecg.output_mapping import OutputMapping, format_mapping
 from ecg.snomed import abbreviation_of, name_of
@@ -190,7 +190,7 @@ def load_model(folder: Path) -> TrainedModel | ReferenceModel:
             f"{folder / CLASSES}: {type(error).__name__} {error}; expected a list of classes"
         ) from error
     rule = make_rule(folder, training, mapping, read_correction(folder), columns)
-    network = build_model(config, mapping.n_outputs)
+    network = build_for_weights(config, mapping.n_outputs)
     state = load_weights(network, folder / MODEL)
     return TrainedModel(
         folder=folder,

@@ -1,9 +1,12 @@
 """A model from its configuration."""
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ecg.config import Config
 from ecg.errors import ConfigError
@@ -181,6 +184,27 @@ def build_model(config: ModelConfig, n_outputs: int) -> nn.Sequential:
         squeeze_excitation=config.squeeze_excitation,
     )
     return nn.Sequential(*modules, network, _build_head(config, network, n_outputs))
+
+
+def build_for_weights(config: ModelConfig, n_outputs: int) -> nn.Sequential:
+    """As `build_model`, for weights that are at hand: without drawing first ones, which takes longer than all else."""
+    with _Undrawn():
+        return build_model(config, n_outputs)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves what is asked of `torch.nn.init` undone."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever `func` returns
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def _build_head(config: ModelConfig, network: ResNet1d, n_outputs: int) -> nn.Module:

@@ -11,7 +11,7 @@ from torch import nn
 
 from ecg.errors import ConfigError
 from ecg.leads import LEADS
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import ModelConfig, build_for_weights, build_model
 from ecg.models.normalise import to_network_input
 from ecg.models.stages import StageConfig
 from ecg.resample import resample
@@ -75,6 +75,39 @@ class TestBuildModel:
         assert model(torch.zeros(2, 16, config.window_length)).shape == (2, 3)
         assert model[1].lin.in_features == config.net_filter_size[-1]
         assert any("squeeze_excitation" in name for name in model.state_dict())
+
+
+STAGE = {"num_heads": 2, "num_trans_layers": 1, "dim_model": 8, "dim_inner": 8, "hidden_size_rnn": 6}
+
+
+class TestBuildForWeights:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"squeeze_excitation": True},
+            {"pooling": "flatten", "patient": True},
+            {"pred_stage_type": "lstm", "pred_stage_hidd": 5},
+            {"model": "s4d", "s4d_features": 8, "s4d_layers": 1},
+            *(
+                {"stage": StageConfig(pretrain_model=name, **STAGE), "pretrain_output_size": 3}
+                for name in ("gru", "transformer", "transformerxl")
+            ),
+        ],
+        ids=str,
+    )
+    def test_with_weights_it_is_the_network_that_they_are_of(self, options):
+        config = ModelConfig(**SMALL | options)
+        torch.manual_seed(3)
+        trained = build_model(config, 3).eval()
+        made = build_for_weights(config, 3).eval()
+        made.load_state_dict(trained.state_dict(), strict=True)
+        x = torch.randn(2, 16 if config.patient else 12, config.window_length)
+        torch.testing.assert_close(made(x), trained(x), rtol=0, atol=0)
+
+    def test_nothing_is_drawn(self):
+        before = torch.get_rng_state()
+        build_for_weights(ModelConfig(**SMALL), 3)
+        assert torch.equal(torch.get_rng_state(), before)
 
 
 class TestModelConfig:
