@@ -131,7 +131,9 @@ class WindowBatches:
         self.waited_s = 0.0
         self._labels = np.zeros((store.n_records, 0), np.float32) if labels is None else labels
         self._scales = store.column("record/scale")
-        self._patients = make_patient_features(store.column("record/age"), store.column("record/sex"))
+        # of these records alone: prediction takes a few at a time, of a store that may have a million
+        age, sex = (store.column(f"record/{name}")[self.rows] for name in ("age", "sex"))
+        self._patients = make_patient_features(age, sex)
         self._memory = WindowMemory(batch_size, self.stored.shape, pinned=device.type == "cuda")
         self._resident: Tensor | None = None
         self._position = 0
@@ -275,14 +277,15 @@ class WindowBatches:
     def _batch(self, order: EpochOrder, number: int, signal: Tensor) -> Batch:
         places = slice(number * self.batch_size, number * self.batch_size + len(signal))
         windows = order.windows[places]
-        record = self.rows[self.plan.record[windows]]
+        place = self.plan.record[windows]
+        record = self.rows[place]
         columns = {
             "valid": self.plan.valid[windows],
             "pad": self.plan.pad[windows],
             "scale": self._scales[record],
             "record": record,
             "number": self.plan.number[windows],
-            "patient": self._patients[record],
+            "patient": self._patients[place],
             "label": self._labels[record],
             "counted": order.counted[places],
             "reset": np.ones(len(windows), bool) if order.reset is None else order.reset[places],

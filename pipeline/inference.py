@@ -16,7 +16,7 @@ from pipeline.batch import Batch
 from pipeline.workers import Workers
 
 FORWARD_WINDOWS = 16
-"""Windows that go through the network at once where no gradient is kept."""
+"""About so many windows go through the network at once where no gradient is kept."""
 
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ def compute_window_logits(
         else:
             x = to_input(batch, device, normalisation, patient)
             # in pieces: all at once would take gigabytes, and be slower for it
-            output = torch.cat([body(piece).float() for piece in x.split(FORWARD_WINDOWS)])[counted]
+            output = torch.cat([body(piece).float() for piece in x.split(_piece_sizes(len(x)))])[counted]
         return output, record, number
 
     if workers is None or memory is not None:
@@ -127,9 +127,18 @@ def _side_by_side(run: Callable[[Batch], T], batches: Iterable[Batch], workers: 
 
 
 def _split(batch: Batch, n_workers: int) -> Iterator[Batch]:
-    """Pieces for the network, at least as many as there are workers if there are as many windows."""
-    size = min(FORWARD_WINDOWS, -(-len(batch) // n_workers))
-    return (batch[slice(first, first + size)] for first in range(0, len(batch), size))
+    """Pieces for the network, as many for one worker as for another, so that all end together."""
+    first = 0
+    for size in _piece_sizes(len(batch), n_workers):
+        yield batch[slice(first, first + size)]
+        first += size
+
+
+def _piece_sizes(n_windows: int, n_workers: int = 1) -> list[int]:
+    """Windows of each piece, the same number but for one more in the first of them."""
+    n_pieces = n_workers * max(1, round(n_windows / (FORWARD_WINDOWS * n_workers)))
+    sizes = (n_windows // n_pieces + (number < n_windows % n_pieces) for number in range(n_pieces))
+    return [size for size in sizes if size > 0]
 
 
 def _read_on(rest: nn.Module, memory: RecordMemory, x: Tensor, record: Tensor, number: Tensor) -> Tensor:

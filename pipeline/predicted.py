@@ -27,10 +27,12 @@ from pipeline.read_ahead import MOST_READERS, Group, read_groups
 from pipeline.workers import Workers
 
 BATCH_WINDOWS = 64
+STORED_BATCH_WINDOWS = 128
+"""More than a chunk has of ten seconds each, so that they are one batch."""
 
-GROUP_SAMPLES = {"cpu": 250_000, "cuda": 8_000_000}
-"""Records of a store are predicted in groups of about so many samples: a second's work, which is what the bar and
-Ctrl-C have to wait for."""
+GROUP_SAMPLES = {"cpu": 200_000, "cuda": 8_000_000}
+"""Records of a store are predicted in groups of chunks with so many samples of them: a second's work, which is what the
+bar and Ctrl-C have to wait for."""
 
 FEW_WORKERS = 4
 
@@ -53,12 +55,8 @@ def predict_rows(
 
     The predictor's network must be on `device`; `gain` is what samples are multiplied by, and `workers` help on a CPU.
     """
-    order = rows[np.argsort(store.starts[rows])]
-    # a group ends where the samples before a record pass another multiple of `size`
-    size = GROUP_SAMPLES[device.type]
-    before = np.cumsum(store.lengths[order]) - store.lengths[order]
-    groups = (group for group in np.split(order, np.flatnonzero(np.diff(before // size)) + 1) if len(group))
-    cut = (list(predictor.cut_windows(store, group, BATCH_WINDOWS)) for group in groups)
+    groups = group_by_chunks(store, rows, GROUP_SAMPLES[device.type])
+    cut = (list(predictor.cut_windows(store, group, STORED_BATCH_WINDOWS)) for group in groups)
 
     def predict(windows: Sequence[Windows]) -> list[Predicted]:
         scaled = windows if gain == 1 else [scale_windows(one, gain) for one in windows]
@@ -69,6 +67,19 @@ def predict_rows(
     with closing(_in_turn(predict, run_ahead(cut, ahead=1), workers)) as found:
         for predicted in found:
             yield from predicted
+
+
+def group_by_chunks(store: Store, rows: NDArray[np.integer], size: int) -> list[NDArray[np.integer]]:
+    """Records in groups of whole chunks, about `size` samples of them in each.
+
+    So a chunk is decoded for one group alone; but where a record goes on in the next one.
+    """
+    order = rows[np.argsort(store.starts[rows])]
+    chunk = store.starts[order] // store.chunk_length
+    samples = np.bincount(chunk, store.lengths[order])
+    # a group ends with the chunk after which another multiple of `size` is behind
+    number = (np.cumsum(samples) - samples)[chunk] // size
+    return [group for group in np.split(order, np.flatnonzero(np.diff(number)) + 1) if len(group)]
 
 
 def predict_files(

@@ -70,3 +70,28 @@ def test_fewer_samples_than_the_store_has_can_be_taken(simulated_store):
     for row in range(20):
         windows = batches.plan.record == row
         assert (batches.plan.start[windows] + batches.plan.valid[windows]).max() <= lengths[row]
+
+
+class Noting(torch.nn.Module):
+    """Says nothing of windows, and keeps how many came at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.sizes.append(len(x))
+        return x[:, :2, 0]
+
+
+@pytest.mark.parametrize(
+    ("n_windows", "sizes"),
+    [(1, [1]), (16, [16]), (17, [17]), (31, [16, 15]), (40, [20, 20]), (65, [17, 16, 16, 16])],
+)
+def test_no_few_windows_are_left_to_go_alone(simulated_store, n_windows, sizes):
+    (batch,) = batches_of(Store(simulated_store), batch_size=10_000)
+    network = Noting()
+    compute_window_logits(
+        network, [batch.take(torch.arange(n_windows) % len(batch))], normalisation="record", device=CPU
+    )
+    assert network.sizes == sizes
