@@ -24,6 +24,7 @@ from commands.train_options import TRAIN_OPTIONS
 from commands.verify import verify
 from ecg import __version__
 from ecg.errors import EcgError
+from pipeline.allocator import share_heap
 
 __all__ = ["DEFAULT_STORE", "TRAIN_OPTIONS", "Bar", "PlainWarnings", "__version__", "available_cores", "main"]
 
@@ -78,6 +79,7 @@ class PlainWarnings(logging.Filter):
 @click.version_option(__version__, message="%(version)s")
 def main() -> None:
     """12-lead ECG: WFDB records → one verified zarr store → trained classifiers → Challenge predictions."""
+    share_heap()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").filters[:] = [PlainWarnings()]

@@ -20,7 +20,7 @@ from ecg.models.output_layers import OutputLayer
 from ecg.threshold_rule import ThresholdRule
 from ecg.window import plan_windows
 from pipeline import run_folder as files
-from pipeline.allocator import keep_freed_memory
+from pipeline.allocator import keep_features
 from pipeline.batch import Batch
 from pipeline.checkpoint import CONFIG, read_json
 from pipeline.configure import DECIDING, configure
@@ -122,7 +122,7 @@ def answer(
     progress: Progress = silent,
 ) -> Answered:
     """What the model in a run folder says of its validation records; arguments and errors as of `only_test`."""
-    keep_freed_memory()
+    keep_features()
     device = choose_device(cuda=cuda)
     asked = dict(options or {})
     unknown = sorted(set(asked) - MAY_BE_ASKED)

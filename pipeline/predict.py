@@ -17,7 +17,7 @@ from cache.schema import Reject
 from ecg.errors import ConfigError, InputError
 from ecg.prediction import Prediction
 from ecg.quality import LeadFlag
-from pipeline.allocator import keep_freed_memory
+from pipeline.allocator import keep_features
 from pipeline.device import choose_device
 from pipeline.ensemble import load_ensemble
 from pipeline.explain_config import ExplainConfig
@@ -101,7 +101,7 @@ def predict(
         raise ConfigError(f"explain: samples are multiplied by {gain:g}; expected recordings as they are")
     told = told or InputConfig()
     check_output(output, force=force)
-    keep_freed_memory()
+    keep_features()
     device = choose_device(cuda=cuda)
     models = [model] if isinstance(model, Path) else list(model)
     predictor = make_predictor(models, average=average)

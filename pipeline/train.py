@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cache.union import Locations, open_stores
 from ecg.errors import TrainingError
 from pipeline import run_folder as files
-from pipeline.allocator import keep_freed_memory
+from pipeline.allocator import keep_features
 from pipeline.batch import Batch
 from pipeline.beginning import Run, begin_or_resume, prepare_run
 from pipeline.configure import configure
@@ -95,7 +95,7 @@ def train(
     TrainingError
         If the loss is not a number any more.
     """
-    keep_freed_memory()
+    keep_features()
     store = open_stores(stores)
     device = choose_device(cuda=cuda)
     with joined(find_ranks(), cuda=cuda) as ranks:

@@ -782,3 +782,10 @@ def test_the_demo_default_is_the_pipelines() -> None:
     defaults = run_demo.__kwdefaults__
     options = {option.name: option.default for option in cli.main.commands["demo"].params}
     assert (options["records"], options["seed"]) == (defaults["n_records"], defaults["seed"])
+
+
+def test_every_command_begins_with_one_heap_for_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(cli, "share_heap", lambda: asked.append("heap"))
+    kwargs_of("pipeline.ingest.build_cache", *"build-cache data --output o.zarr".split())
+    assert asked == ["heap"]
