@@ -17,6 +17,7 @@ from commands.options import DEFAULT_STORE, available_cores
 from commands.plot import plot
 from commands.predict import predict
 from commands.pretrain import pretrain
+from commands.process import begin_process
 from commands.progress import Bar
 from commands.report import report
 from commands.train import train
@@ -24,7 +25,6 @@ from commands.train_options import TRAIN_OPTIONS
 from commands.verify import verify
 from ecg import __version__
 from ecg.errors import EcgError
-from pipeline.allocator import share_heap
 
 __all__ = ["DEFAULT_STORE", "TRAIN_OPTIONS", "Bar", "PlainWarnings", "__version__", "available_cores", "main"]
 
@@ -79,7 +79,7 @@ class PlainWarnings(logging.Filter):
 @click.version_option(__version__, message="%(version)s")
 def main() -> None:
     """12-lead ECG: WFDB records → one verified zarr store → trained classifiers → Challenge predictions."""
-    share_heap()
+    begin_process()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").filters[:] = [PlainWarnings()]

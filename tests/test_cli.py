@@ -786,6 +786,6 @@ def test_the_demo_default_is_the_pipelines() -> None:
 
 def test_every_command_begins_with_one_heap_for_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(cli, "share_heap", lambda: asked.append("heap"))
+    monkeypatch.setattr("pipeline.allocator.share_heap", lambda: asked.append("heap"))
     kwargs_of("pipeline.ingest.build_cache", *"build-cache data --output o.zarr".split())
     assert asked == ["heap"]
