@@ -23,7 +23,7 @@ from ecg.models.objectives import Objective, make_objective
 from ecg.models.stages import build_pretraining_net
 from ecg.window import WindowConfig
 from pipeline import run_folder as files
-from pipeline.allocator import keep_features
+from pipeline.allocator import keep_freed_memory
 from pipeline.batches import WindowBatches
 from pipeline.device import choose_device
 from pipeline.distributed_run import ALONE, Ranks, find_ranks, joined
@@ -114,7 +114,7 @@ def pretrain(
     TrainingError
         If the loss is not a number any more.
     """
-    keep_features()
+    keep_freed_memory()
     store = open_stores(stores)
     device = choose_device(cuda=cuda)
     with joined(find_ranks(), cuda=cuda) as ranks:
