@@ -79,6 +79,7 @@ def plot(
         click.echo(path)
     if len(summary.written) > 20:
         click.echo(f"… and {len(summary.written) - 20:,} more")
+    echo_some([f"note {text}" for text in summary.notes])
     echo_some([f"skipped {reject.record}: {reject.reason}" for reject in summary.rejects])
     if summary.rejects:
         raise click.ClickException(f"{len(summary.rejects)} recording(s) could not be drawn")

@@ -123,6 +123,7 @@ def predict(
             click.echo(f"{summary.n_unexplained:,} without a positive label are not; --explain top explains all")
         summaries = [summary]
     # what cannot be read cannot be read at any gain
+    echo_some([f"note {text}" for text in summaries[0].notes])
     echo_some([f"doubtful {text}" for text in summaries[len(summaries) // 2].doubts])
     echo_some([f"skipped {reject.record}: {reject.reason}" for reject in summaries[0].rejects])
     if summaries[0].rejects:

@@ -36,6 +36,7 @@ class Recording:
     dx_codes : diagnosis codes, empty where there are none
     derived : leads that were calculated from others
     zeroed : leads that were missing, and are zeros
+    notes : what the reader took otherwise than the file says it, in words, for the user to see
     """
 
     name: str
@@ -48,6 +49,7 @@ class Recording:
     dx_codes: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
     zeroed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.signal_uv.ndim != 2 or self.signal_uv.shape[0] != len(self.leads) or not self.signal_uv.size:
@@ -133,6 +135,7 @@ def make_recording(
     age: float | None = None,
     sex: str | None = None,
     dx_codes: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Recording:
     """A recording from samples in physical units, some of which may be missing.
 
@@ -160,7 +163,15 @@ def make_recording(
     flags[signal.min(axis=1) == signal.max(axis=1)] |= np.uint16(LeadFlag.FLAT)
     flags[_against_einthoven(names, signal)] |= np.uint16(LeadFlag.EINTHOVEN)
     return Recording(
-        name=name, signal_uv=signal, leads=names, fs=fs, lead_flags=flags, age=age, sex=sex, dx_codes=dx_codes
+        name=name,
+        signal_uv=signal,
+        leads=names,
+        fs=fs,
+        lead_flags=flags,
+        age=age,
+        sex=sex,
+        dx_codes=dx_codes,
+        notes=notes,
     )
 
 

@@ -41,10 +41,11 @@ _STYLE = {"svg.hashsalt": "ecg12", "pdf.fonttype": 42}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlotSummary:
-    """The pictures that were made, and the recordings that could not be read."""
+    """The pictures that were made, the recordings that could not be read, and what was taken otherwise than said."""
 
     written: tuple[Path, ...]
     rejects: tuple[Reject, ...]
+    notes: tuple[str, ...] = ()
 
 
 def plot(
@@ -83,7 +84,7 @@ def plot(
         raise ConfigError(f"form is {form!r}; expected {', '.join(FORMATS)}")
     if not 20 <= dpi <= 2400:
         raise ConfigError(f"dpi is {dpi:g}; expected 20 to 2,400")
-    told, written, rejects = told or InputConfig(), [], list[Reject]()
+    told, written, rejects, notes = told or InputConfig(), [], list[Reject](), list[str]()
     with ExitStack() as stack:
         sources = list(_sources(records, place, told, output, stack))
         paths = {name: output / f"{name}.{form}" for name, *_ in sources}
@@ -101,8 +102,9 @@ def plot(
                 else:
                     _write(paths[name], content)
                     written.append(paths[name])
+                    notes.extend(f"{name}: {note}" for note in recording.notes)
                 task.advance()
-    return PlotSummary(written=tuple(written), rejects=tuple(rejects))
+    return PlotSummary(written=tuple(written), rejects=tuple(rejects), notes=tuple(notes))
 
 
 def render(

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 class PredictSummary:
     """What was predicted: `rejects` names every record that was not, `doubts` those that were, but look wrong.
 
+    `notes` names those that were taken otherwise than their files say, and how.
+
     `n_explained` records were explained, and `n_unexplained` had no class to be explained. `only` is the prediction of
     a single record.
     """
@@ -49,6 +51,7 @@ class PredictSummary:
     n_records: int
     rejects: tuple[Reject, ...]
     doubts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     n_explained: int = 0
     n_unexplained: int = 0
     only: Prediction | None = None
@@ -119,6 +122,7 @@ def predict(
         _check_names(store, named)
         output.mkdir(parents=True, exist_ok=True)
         doubts: list[str] = []
+        notes: list[str] = []
         only: Prediction | None = None
         n_records = (store.n_records if store else 0) + len(named)
         writer = PredictionFiles(output, predictor.thresholds, json_path, model=name_models(models), table=table)
@@ -134,6 +138,7 @@ def predict(
                     explainer.explain(prediction, partial(explainer.read, name, store, named, told))
                 if "expected" in facts.quality:
                     doubts.append(f"{facts.record}: {facts.quality}")
+                notes.extend(f"{facts.record}: {note}" for note in facts.notes)
             writer.finish(rejects)
     return PredictSummary(
         output=output,
@@ -141,6 +146,7 @@ def predict(
         n_records=writer.n_written,
         rejects=tuple(rejects),
         doubts=tuple(doubts),
+        notes=tuple(notes),
         n_explained=0 if explainer is None else explainer.n_explained,
         n_unexplained=0 if explainer is None else explainer.n_without,
         only=only,

@@ -34,6 +34,7 @@ class RecordFacts:
     fs : sampling frequency of the source, Hz
     derived, zeroed : leads that were calculated from others, and leads that were missing and are zeros
     quality : what is not as it should be, in words; "" for nothing
+    notes : what the reader took otherwise than the file says it
     """
 
     record: str
@@ -46,6 +47,7 @@ class RecordFacts:
     derived: tuple[str, ...] = ()
     zeroed: tuple[str, ...] = ()
     quality: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class PredictionFiles:

@@ -125,4 +125,5 @@ def _facts_of(recording: Recording, found: FoundInput) -> RecordFacts:
         derived=recording.derived,
         zeroed=recording.zeroed,
         quality="; ".join(text for text in (describe_quality(recording), doubt) if text),
+        notes=recording.notes,
     )
