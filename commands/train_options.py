@@ -108,7 +108,7 @@ class TrainCommand(FieldCommand):
 
 def split_options(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was asked for, as fields of `TrainConfig` and as fields of `ModelConfig`."""
-    from ecg.models.build import ModelConfig
+    from ecg.models.model_config import ModelConfig
 
     names = set(ModelConfig.__dataclass_fields__)
     own = {key: value for key, value in given.items() if key not in names}

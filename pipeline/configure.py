@@ -9,7 +9,7 @@ from typing import Any
 
 from cache.reader import Store
 from ecg.errors import ConfigError, RunFolderError
-from ecg.models.build import ModelConfig
+from ecg.models.model_config import ModelConfig
 from pipeline import run_folder as files
 from pipeline.checkpoint import CONFIG, read_json
 from pipeline.presets import preset_values

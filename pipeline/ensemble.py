@@ -30,7 +30,7 @@ from ecg.joint_rules import (
     pooling_of,
 )
 from ecg.leads import LEADS
-from ecg.models.build import ModelConfig
+from ecg.models.model_config import ModelConfig
 from ecg.models.output_layers import OutputLayer
 from ecg.named_mappings import CPSC_LAYER
 from ecg.output_parts import LayerPart, parse_layer

@@ -9,7 +9,7 @@ from cache.reader import Store
 from cache.union import members_of, open_stores
 from cache.writer import write_text_atomically
 from ecg.errors import ConfigError, EcgError, InputError, RunFolderError
-from ecg.models.build import ModelConfig
+from ecg.models.model_config import ModelConfig
 from ecg.models.portable import PortableModel
 from pipeline.ensemble import Member, find_run_folders, load_member
 from pipeline.exporting.card import format_card, is_card_of

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ecg.joint_rules import AnyRule, corrections_of
-from ecg.models.build import ModelConfig
+from ecg.models.model_config import ModelConfig
 from ecg.models.output_layers import OutputLayer
 from ecg.window import WindowConfig
 from pipeline.batch import Batch

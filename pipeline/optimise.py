@@ -14,9 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ecg.errors import ConfigError
-
-OPTIMIZERS = ("adamw", "adam")
-SCHEDULES = ("one_cycle", "steps")
+from pipeline.choices import OPTIMIZERS
 
 
 def make_optimizer(

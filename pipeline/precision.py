@@ -8,7 +8,7 @@ device alone, not from the clock: two runs must not differ in their last digits 
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -19,12 +19,9 @@ from ecg.models.convolution import FORMS, Convolution
 from ecg.models.half_stage import HalfStage
 from ecg.models.resnet import ResNet1d
 from ecg.models.s4d import S4dNet
+from pipeline.choices import KERNELS, PRECISIONS, check_choice
 
 DTYPES: Mapping[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-PRECISIONS = ("auto", *DTYPES)
-KERNELS = ("auto", "plain", "flat", "folded")
-"""How convolutions run: in one of the two forms of `ecg.models.convolution`, or flat with folded gradients."""
-
 LARGEST_SHARE = 0.8
 """Bfloat16 is chosen if a step takes at most this share of the float32 step's time; close calls go to float32."""
 
@@ -61,12 +58,6 @@ class Arithmetic:
                 module.dtype = DTYPES[self.precision]
             elif isinstance(module, Convolution):
                 module.folds = self.kernels == "folded"
-
-
-def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
-    """Raise ConfigError if `value` is none of those allowed."""
-    if value not in allowed:
-        raise ConfigError(f"{name} is {value!r}; expected {', '.join(allowed)}")
 
 
 def choose_arithmetic(

@@ -15,7 +15,7 @@ from cache.union import open_stores
 from ecg.decisions import AugustRule, Decided
 from ecg.errors import ConfigError
 from ecg.filters import filter_zero_phase
-from ecg.models.build import ModelConfig
+from ecg.models.model_config import ModelConfig
 from ecg.patient import make_patient_features
 from ecg.quality import compute_scale
 from ecg.recording import Recording

@@ -25,13 +25,14 @@ from ecg.window import WindowConfig
 from pipeline import run_folder as files
 from pipeline.allocator import keep_freed_memory
 from pipeline.batches import WindowBatches
+from pipeline.configure_pretraining import LAST_STATE, configure_pretraining
 from pipeline.device import choose_device
 from pipeline.distributed_run import ALONE, Ranks, find_ranks, joined
 from pipeline.environment import describe_environment
 from pipeline.loop import TrainState, run_epochs, train_pass
 from pipeline.optimise import Schedule, make_optimizer
 from pipeline.parameter_groups import group_parameters
-from pipeline.pretrain_config import LAST_STATE, PretrainConfig, configure_pretraining
+from pipeline.pretrain_config import PretrainConfig
 from pipeline.pretrain_step import PretrainStep, compute_valid_loss
 from pipeline.probe import settle_pretraining
 from pipeline.progress import Progress, silent

@@ -3,24 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from cache.reader import Store
 from ecg.config import Config
-from ecg.errors import ConfigError, RunFolderError
+from ecg.errors import ConfigError
 from ecg.leads import LEADS
-from ecg.models.masks import MASKING_OPTIONS, ObjectiveConfig
-from ecg.models.masks import OPTIONS_OF as OBJECTIVE_OPTIONS_OF
-from ecg.models.normalise import NORMALISATIONS
-from ecg.models.stages import OPTIONS_OF, StageConfig
-from pipeline.checkpoint import read_json
-from pipeline.optimise import OPTIMIZERS, SCHEDULES
-from pipeline.precision import PRECISIONS
-from pipeline.reference_folder import MODEL, PRETRAIN_CONFIG
-from pipeline.residency import check_residency
-
-LAST_STATE = "pretrain_last_state.pth"
+from ecg.models.choices import NORMALISATIONS
+from ecg.models.objective_config import OPTIONS_OF as OBJECTIVE_OPTIONS_OF
+from ecg.models.objective_config import ObjectiveConfig
+from ecg.models.stage_config import OPTIONS_OF, StageConfig
+from pipeline.choices import OPTIMIZERS, PRECISIONS, SCHEDULES, check_residency
 
 _OURS = {"epochs": 50, "optimizer": "adamw", "schedule": "one_cycle", "precision": "auto"}
 
@@ -30,11 +22,8 @@ DEFAULTS_OF: Mapping[str, Mapping[str, Any]] = {
 }
 """Where the nets that the reference system has not differ from the defaults, which are the reference's."""
 
-_FILE_NAMES = {"window_length": "seq_length", "fs": "sample_freq"}
+FILE_NAMES = {"window_length": "seq_length", "fs": "sample_freq"}
 """What the reference system calls two of the fields."""
-
-_MAY_CHANGE = {"epochs", "check"}
-"""Options that a pretraining may be gone on with otherwise: they change no number of the epochs before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +108,7 @@ class PretrainConfig(Config):
     def to_file(self) -> dict[str, Any]:
         """What pretrain_config.json holds: flat, with the reference system's names and its word for no limit."""
         flat = self.to_flat() | {"n_total": -1 if self.n_total is None else self.n_total}
-        return {_FILE_NAMES.get(name, name): value for name, value in flat.items()}
+        return {FILE_NAMES.get(name, name): value for name, value in flat.items()}
 
     @classmethod
     def from_flat(cls, values: Mapping[str, Any]) -> "PretrainConfig":
@@ -132,7 +121,7 @@ class PretrainConfig(Config):
         ConfigError
             If an option is unknown or out of range.
         """
-        own = {theirs: own for own, theirs in _FILE_NAMES.items()}
+        own = {theirs: own for own, theirs in FILE_NAMES.items()}
         named = {own.get(name, name): value for name, value in values.items()}
         if named.get("n_total") == -1:
             named["n_total"] = None
@@ -145,7 +134,8 @@ class PretrainConfig(Config):
         return cls.from_dict(rest | parts)
 
 
-_NETS_OF = {**OPTIONS_OF, **OBJECTIVE_OPTIONS_OF}
+NETS_OF = {**OPTIONS_OF, **OBJECTIVE_OPTIONS_OF}
+"""Which nets an option means something to."""
 
 _PARTS = {"stage": set(StageConfig.__dataclass_fields__), "objective": set(ObjectiveConfig.__dataclass_fields__)}
 
@@ -156,77 +146,3 @@ OPTIONS = tuple(
     if name not in {"stage", "objective", "fs", "leads", "highpass", "notch"}
 )
 """What may be asked for: every field but those that the store gives."""
-
-
-def configure_pretraining(folder: Path, store: Store, options: Mapping[str, Any]) -> PretrainConfig:
-    """The configuration of a new pretraining, or that of the one that the folder holds.
-
-    Raises
-    ------
-    ConfigError
-        If an option is unknown, out of range, or of another net.
-    RunFolderError
-        If the folder's pretraining was begun otherwise or on another store.
-    """
-    if (folder / LAST_STATE).exists():
-        return _of_folder(folder, store, options)
-    if (folder / PRETRAIN_CONFIG).exists():
-        raise RunFolderError(f"{folder}: holds a {PRETRAIN_CONFIG} but no {LAST_STATE}; choose another --folder")
-    if (folder / MODEL).exists():
-        raise RunFolderError(f"{folder}: holds a classifier, which no pretraining came before; choose another --folder")
-    _refuse_options_of_others(options)
-    return PretrainConfig.from_flat(store.signal_form | dict(options))
-
-
-def _refuse_options_of_others(options: Mapping[str, Any]) -> None:
-    """What would do nothing to the net that is asked for is a mistake."""
-    model = options.get("pretrain_model", StageConfig().pretrain_model)
-    for name in options:
-        nets = _NETS_OF.get(name)
-        if nets is not None and model not in nets:
-            raise ConfigError(f"{name} means nothing to pretrain_model {model}; it is an option of {_list(nets)}")
-        if name in MASKING_OPTIONS and model == "transformer" and options.get("trans_train_type") != "masking":
-            raise ConfigError(f"{name} means nothing to trans_train_type flipping; it is an option of masking")
-
-
-def _list(names: frozenset[str]) -> str:
-    *before, last = sorted(names)
-    return f"{', '.join(before)} and {last}" if before else last
-
-
-def _of_folder(folder: Path, store: Store, options: Mapping[str, Any]) -> PretrainConfig:
-    path = folder / PRETRAIN_CONFIG
-    stored = dict(read_json(path))
-    digest = stored.pop("store_digest", None)
-    try:
-        config = PretrainConfig.from_flat(stored)
-        # options that were not known when it was begun would have had their defaults
-        current = config.to_file()
-        asked = {_FILE_NAMES.get(name, name): value for name, value in options.items()}
-        unknown = [name for name in asked if name not in current]
-        if unknown:
-            raise ConfigError(f"unknown option {', '.join(unknown)}; expected {', '.join(OPTIONS)}")
-    except (TypeError, ConfigError) as error:
-        raise RunFolderError(f"{path}: cannot be continued ({error})") from error
-    changed = [
-        f"{name} {current[name]} there, {value} asked for"
-        for name, value in asked.items()
-        # whatever was chosen then is what "auto" means now
-        if name not in _MAY_CHANGE and not _is_auto(name, value) and not _same(current[name], value)
-    ]
-    if changed:
-        raise RunFolderError(
-            f"{folder}: the pretraining was begun otherwise ({'; '.join(changed)}); leave these out to continue it, "
-            "or choose another --folder"
-        )
-    if digest != store.attributes["digest"]:
-        raise RunFolderError(f"{folder}: was pretrained on another store than {store.path}; continue it with its own")
-    return PretrainConfig.from_flat(current | {name: asked[name] for name in _MAY_CHANGE & asked.keys()})
-
-
-def _is_auto(name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    return name in {"residency", "precision"} and value == "auto"
-
-
-def _same(stored: Any, asked: Any) -> bool:  # noqa: ANN401 - any JSON value
-    return stored == (list(asked) if isinstance(asked, tuple) else asked)

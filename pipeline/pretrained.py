@@ -9,7 +9,7 @@ from torch import nn
 from cache.reader import Store
 from ecg.errors import ConfigError, RunFolderError
 from ecg.leads import LEADS
-from ecg.models.build import ModelConfig
+from ecg.models.model_config import ModelConfig
 from ecg.models.stages import transfer
 from pipeline.checkpoint import read_json
 from pipeline.reference_folder import PRETRAIN_CONFIG, PRETRAIN_MODEL, load_pretrained_net

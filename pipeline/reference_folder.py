@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from ecg.decisions import APRIL_OUTPUTS, AprilRule, AugustRule, Rule
 from ecg.errors import ConfigError, RunFolderError
-from ecg.models.build import ModelConfig, build_for_weights
+from ecg.models.build import build_for_weights
+from ecg.models.model_config import ModelConfig
 from ecg.models.output_layers import OutputLayer, build_output_layer
-from ecg.models.stages import StageConfig, build_pretraining_net
+from ecg.models.stage_config import StageConfig
+from ecg.models.stages import build_pretraining_net
 from ecg.named_mappings import CPSC_LAYER
 from ecg.output_mapping import OutputMapping, parse_mapping
 from ecg.output_parts import parse_layer

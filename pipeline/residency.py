@@ -2,19 +2,11 @@
 
 import torch
 
-from ecg.errors import ConfigError
+from pipeline.choices import check_residency
 from pipeline.memory import available_bytes
-
-RESIDENCIES = ("auto", "stream", "memory", "device")
 
 SHARE_OF_FREE = 0.5
 """Of the free memory that resident windows may take where the choice is ours; the rest is the training's."""
-
-
-def check_residency(wanted: str) -> None:
-    """Raise ConfigError if there is no such residency."""
-    if wanted not in RESIDENCIES:
-        raise ConfigError(f"residency is {wanted!r}; expected {', '.join(RESIDENCIES)}")
 
 
 def choose_residency(wanted: str, n_bytes: int, device: torch.device) -> str:

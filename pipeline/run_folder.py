@@ -22,7 +22,8 @@ from cache.writer import write_text_atomically
 from ecg.class_columns import merged_classes
 from ecg.decisions import AugustRule
 from ecg.errors import ConfigError, RunFolderError
-from ecg.models.build import ModelConfig, build_for_weights
+from ecg.models.build import build_for_weights
+from ecg.models.model_config import ModelConfig
 from ecg.models.output_layers import OutputLayer, build_output_layer
 from ecg.output_mapping import OutputMapping, format_mapping
 from ecg.snomed import abbreviation_of, name_of

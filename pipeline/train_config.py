@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 from ecg.config import Config
 from ecg.decisions import CORRECTIONS, LARGEST_CORRECTION, RANK_FACTORS, STRATEGIES
 from ecg.errors import ConfigError
-from ecg.models.augment import check_names
-from ecg.models.build import ModelConfig
-from ecg.models.loss import CLASS_WEIGHTS
-from pipeline.optimise import OPTIMIZERS, SCHEDULES
-from pipeline.precision import KERNELS, PRECISIONS
-from pipeline.residency import check_residency
+from ecg.models.choices import CLASS_WEIGHTS, check_names
+from ecg.models.model_config import ModelConfig
+from pipeline.choices import KERNELS, OPTIMIZERS, PRECISIONS, SCHEDULES, check_residency
 from pipeline.split import HoldOut
 
 CLASS_SETS = ("scored", "dset")

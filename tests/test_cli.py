@@ -17,13 +17,14 @@ import cli
 from cache.schema import StoreConfig
 from commands.train import echo_epoch
 from ecg.errors import ConfigError, StoreError
-from ecg.models.build import ModelConfig
+from ecg.models.model_config import ModelConfig
 from ecg.paper import PaperConfig
 from pipeline.bench import loader, training
 from pipeline.bench import predict as prediction_bench
 from pipeline.bench.loader import LoaderRow
 from pipeline.bench.predict import PredictBench, PredictRow
 from pipeline.bench.training import TrainingRow
+from pipeline.choices import RESIDENCIES
 from pipeline.cluster import Cluster
 from pipeline.crossvalidate import TrainOptions
 from pipeline.demo import run_demo
@@ -31,7 +32,6 @@ from pipeline.evaluate import EvaluateConfig
 from pipeline.explain_config import ExplainConfig
 from pipeline.inputs.told import InputConfig
 from pipeline.presets import PRESETS
-from pipeline.residency import RESIDENCIES
 from pipeline.run_folder import newest_run_folder
 from pipeline.train_config import TrainConfig
 from tests.records import write_record

@@ -78,3 +78,29 @@ def test_the_door_opens_without_what_is_slow_to_import() -> None:
     code = "import cli, sys; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert not {name.split(".")[0] for name in modules.split()} & (WORK - {"numpy"} | {"pipeline"})
+
+
+def test_the_help_of_every_command_needs_nothing_that_is_slow_to_import() -> None:
+    """Torch alone takes two seconds; the defaults that the help shows stand in modules that do without it."""
+    code = """
+import sys
+import click
+from click.testing import CliRunner
+import cli
+
+def commands(group, path=()):
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+for path in commands(cli.main):
+    result = CliRunner().invoke(cli.main, [*path, "--help"])
+    assert result.exit_code == 0, (path, result.output)
+    print("called", *path)
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    *called, modules = done.stdout.splitlines()
+    assert {"called train", "called pretrain", "called bench train"} <= set(called)
+    assert not {name.split(".")[0] for name in modules.split()} & (WORK - {"numpy"})

@@ -13,10 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ecg.errors import ConfigError
-
-AUGMENTATIONS = ("gain", "wander", "noise", "shift", "leads")
-"""What there is to choose from; a shift in time is done first, then the others in this order."""
+from ecg.models.choices import check_names
 
 GAIN_SD, LEAD_GAIN_SD = 0.2, 0.05
 """Standard deviations of the logarithm of a window's gain, and of each lead's beside it: electrodes and skin differ."""
@@ -126,12 +123,6 @@ class Augmentation:
         position = torch.arange(signal.shape[2], device=signal.device)
         recorded = (position >= begin[:, None]) & (position < end[:, None])
         return signal.mul_(recorded[:, None, :])
-
-
-def check_names(names: tuple[str, ...]) -> None:
-    """Raise ConfigError if an augmentation is not known, or stands there twice."""
-    if not set(names) <= set(AUGMENTATIONS) or len(set(names)) != len(names):
-        raise ConfigError(f"augment is {', '.join(names)}; expected each once, from {', '.join(AUGMENTATIONS)}")
 
 
 def shift_in_time(signal: Tensor, shift: NDArray[np.int64]) -> Tensor:

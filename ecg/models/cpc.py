@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from ecg.errors import ConfigError
+from ecg.models.choices import CONTEXTS
 from ecg.models.half_stage import HalfStage, in_half
 from ecg.models.s4d import ChannelNorm, S4dBlock
-
-CONTEXTS = ("lstm", "s4d")
+from ecg.models.stage_config import count_positions
 
 CONTEXT_LAYERS = {"lstm": 2, "s4d": 4}
 """Layers of a context where none are asked for: about four million parameters with the default sizes."""
@@ -170,23 +170,6 @@ class CpcNet(CpcEncoder):
         latent = self.encode(x)
         predicted = self.predictor(self.context(latent).transpose(1, 2))
         return latent.transpose(1, 2), predicted.unflatten(2, (self.n_steps, -1)).transpose(1, 2)
-
-
-def count_positions(n_samples: int, strides: tuple[int, ...]) -> int:
-    """Positions of the encoder's output.
-
-    Raises
-    ------
-    ConfigError
-        If they are no whole number.
-    """
-    n, rest = divmod(n_samples, math.prod(strides))
-    if rest or not n:
-        raise ConfigError(
-            f"window of {n_samples} samples in positions of {math.prod(strides)} (strides "
-            f"{', '.join(map(str, strides))}); expected a whole number of positions"
-        )
-    return n
 
 
 def sample_negatives(n_windows: int, n_positions: int, n_negatives: int, generator: torch.Generator) -> Tensor:

@@ -12,11 +12,6 @@ from torch import Tensor, nn
 
 from ecg.errors import ConfigError
 
-RECURRENT_KINDS = ("rnn", "lstm", "gru")
-HEADS = ("linear", *RECURRENT_KINDS)
-
-POOLINGS = ("flatten", "average")
-
 State = tuple[Tensor, ...]
 """What a recurrent head remembers: (h,) or (h, c), each (layer, row, hidden)."""
 

@@ -15,8 +15,6 @@ from torch.nn import functional
 from ecg.models.output_layers import SigmoidLayer
 from ecg.snomed import NORMAL_INDEX, SCORED_CLASSES, WEIGHTS, representative
 
-CLASS_WEIGHTS = ("none", "metric")
-
 
 class WeightedSigmoid(SigmoidLayer):
     """A sigmoid layer with another loss.

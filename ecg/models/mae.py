@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ecg.errors import ConfigError
 from ecg.models.half_stage import HalfStage, in_half
+from ecg.models.stage_config import count_columns
 from ecg.models.transformer import compute_positions
 
 
@@ -238,22 +239,6 @@ def to_patches(x: Tensor, patch_length: int) -> Tensor:
     """
     count_columns(x.shape[2], patch_length)
     return x.unflatten(2, (-1, patch_length))
-
-
-def count_columns(n_samples: int, patch_length: int) -> int:
-    """Patches of a lead.
-
-    Raises
-    ------
-    ConfigError
-        If they are no whole number.
-    """
-    n, rest = divmod(n_samples, patch_length)
-    if rest or not n:
-        raise ConfigError(
-            f"window of {n_samples} samples in patches of {patch_length}; expected a whole number of patches"
-        )
-    return n
 
 
 def take(values: Tensor, places: Tensor) -> Tensor:

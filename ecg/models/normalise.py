@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from ecg.errors import ConfigError
-
-NORMALISATIONS = ("record", "none")
+from ecg.models.choices import NORMALISATIONS
 
 SMALLEST_SCALE_UV = 1.0
 """A flat record has scale 0; dividing by a microvolt instead leaves it flat."""

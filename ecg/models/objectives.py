@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ecg.errors import ConfigError
+from ecg.models.choices import RECURRENT_KINDS
 from ecg.models.cpc import CpcNet, sample_negatives
-from ecg.models.heads import RECURRENT_KINDS
-from ecg.models.mae import MaeNet, PatchMask, count_columns, draw_patch_mask
-from ecg.models.masks import ObjectiveConfig, count_blocks, draw_attention_mask, draw_input_mask
-from ecg.models.stages import StageConfig, check_window
-from ecg.models.transformer import count_tokens
+from ecg.models.mae import MaeNet, PatchMask, draw_patch_mask
+from ecg.models.masks import count_blocks, draw_attention_mask, draw_input_mask
+from ecg.models.objective_config import ObjectiveConfig
+from ecg.models.stage_config import StageConfig, check_window, count_columns, count_tokens
 from ecg.models.transformer_xl import Memory, TransformerXlStage
 
 

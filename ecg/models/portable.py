@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ecg.decisions import Rule
 from ecg.models.amplitude import compute_amplitude, normalise, patient_channels, split_recorded
-from ecg.models.build import ModelConfig
 from ecg.models.deciding import build_decision
 from ecg.models.heads import RecurrentHead
+from ecg.models.model_config import ModelConfig
 from ecg.models.output_layers import OutputLayer
 
 OUTPUTS = ("scores", "labels")

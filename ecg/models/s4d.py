@@ -6,15 +6,13 @@ between samples it is a convolution with a kernel as long as the window, which a
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from ecg.config import Config
 from ecg.errors import ConfigError
-
-INITIALISATIONS = ("lin", "inv")
+from ecg.models.choices import INITIALISATIONS
+from ecg.models.model_config import S4dConfig
 
 DT_MIN, DT_MAX = 1e-3, 1e-1
 """Range of the step sizes that a layer starts with, on a scale of logarithms."""
@@ -125,37 +123,6 @@ class S4dBlock(nn.Module):
         """x: (window, feature, position)."""
         y = self.dropout(nn.functional.gelu(self.space(self.norm(x))))
         return x + self.dropout(nn.functional.glu(self.mix(y), dim=1))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class S4dConfig(Config):
-    """The supervised state-space classifier; defaults after Mehari and Strodthoff 2023, who read 100 Hz.
-
-    Attributes
-    ----------
-    n_features, n_layers, n_state : of the blocks; n_state is the size of each feature's system
-    stride : samples that the first convolution makes one position of
-    dropout : of the blocks
-    initialisation : "lin" or "inv", see `initial_frequencies`
-    """
-
-    n_features: int = 512
-    n_layers: int = 4
-    n_state: int = 8
-    stride: int = 4
-    dropout: float = 0.2
-    initialisation: str = "lin"
-
-    def __post_init__(self) -> None:
-        for name in ("n_features", "n_layers", "stride"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if self.n_state < 2 or self.n_state % 2:
-            raise ConfigError(f"n_state is {self.n_state}; expected an even number of at least 2")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout is {self.dropout}; expected 0 or more and below 1")
-        if self.initialisation not in INITIALISATIONS:
-            raise ConfigError(f"initialisation is {self.initialisation!r}; expected {' or '.join(INITIALISATIONS)}")
 
 
 class S4dNet(nn.Module):

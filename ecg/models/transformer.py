@@ -17,9 +17,7 @@ from torch.nn import functional
 
 from ecg.errors import ConfigError
 from ecg.models.half_stage import HalfStage, in_half
-
-MAX_TOKENS = 10_000
-"""Positions in the table of a checkpoint, which has it among its weights."""
+from ecg.models.stage_config import MAX_TOKENS, count_tokens
 
 
 class PositionalEncoding(nn.Module):
@@ -159,23 +157,6 @@ class TokenEncoder(nn.Module):
     def blocks(self) -> list[nn.Module]:
         """Its parts from the input up."""
         return [self.encoder, *self.transformer_encoder.layers]
-
-
-def count_tokens(n_samples: int, steps_concat: int) -> int:
-    """Tokens of a window.
-
-    Raises
-    ------
-    ConfigError
-        If they are no whole number, or more than positions are known for.
-    """
-    n_tokens, rest = divmod(n_samples, steps_concat)
-    if rest or n_tokens > MAX_TOKENS:
-        raise ConfigError(
-            f"window of {n_samples} samples in tokens of {steps_concat}; expected a whole number of tokens, "
-            f"at most {MAX_TOKENS:,}"
-        )
-    return n_tokens
 
 
 class TransformerStage(HalfStage, TokenEncoder):

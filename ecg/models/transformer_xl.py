@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ecg.models.half_stage import HalfStage, in_half
-from ecg.models.transformer import EncoderSize, count_tokens
+from ecg.models.stage_config import count_tokens
+from ecg.models.transformer import EncoderSize
 
 Memory = tuple[Tensor, Tensor]
 """What is carried from a window to the next: hidden states (layer, row, token, feature), detached, and how many of a

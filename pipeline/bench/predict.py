@@ -21,7 +21,8 @@ import torch
 
 from cache.reader import Store
 from cache.schema import StoreConfig
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import build_model
+from ecg.models.model_config import ModelConfig
 from ecg.named_mappings import named_mapping
 from ecg.prediction import Prediction, parse_prediction
 from ecg.snomed import SCORED_CLASSES, SCORED_CODES

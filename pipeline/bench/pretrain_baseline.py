@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ecg.models.heads import RECURRENT_KINDS
-from ecg.models.stages import StageConfig
+from ecg.models.choices import RECURRENT_KINDS
+from ecg.models.stage_config import StageConfig
 from ecg.models.transformer import compute_positions
 
 Step = Callable[[Tensor], None]

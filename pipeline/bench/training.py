@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from cache.reader import Store
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import build_model
+from ecg.models.model_config import ModelConfig
 from ecg.models.output_layers import SigmoidLayer
 from ecg.snomed import SCORED_CLASSES
 from ecg.window import WindowConfig

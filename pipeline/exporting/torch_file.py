@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from ecg.errors import ConfigError
-from ecg.models.build import ModelConfig
-from ecg.models.heads import RECURRENT_KINDS
+from ecg.models.choices import RECURRENT_KINDS
+from ecg.models.model_config import ModelConfig
 from ecg.models.portable import PortableModel
 from pipeline.exporting.program import Answer, Runner, dynamic_axes, example_inputs, quietly
 

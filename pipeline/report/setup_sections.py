@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ecg.models.build import ModelConfig
+from ecg.models.model_config import ModelConfig
 from pipeline.report.markup import Markup, element, join
 from pipeline.report.tables import make_facts, make_table
 from pipeline.train_config import TrainConfig

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecg.models.build import ModelConfig, build_model
-from ecg.models.stages import StageConfig, build_pretraining_net
+from ecg.models.build import build_model
+from ecg.models.model_config import ModelConfig
+from ecg.models.stage_config import StageConfig
+from ecg.models.stages import build_pretraining_net
 from ecg.output_mapping import parse_mapping
 from ecg.snomed import SCORED_CODES
 

@@ -8,7 +8,7 @@ import pytest
 
 from cache.reader import Store
 from ecg.errors import ConfigError, RunFolderError
-from ecg.models.build import ModelConfig
+from ecg.models.model_config import ModelConfig
 from pipeline import run_folder as files
 from pipeline.configure import configure
 from pipeline.presets import PRESETS, REFERENCE_MODEL, REFERENCE_TRAIN, preset_values

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from cache.reader import Store
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import build_model
 from ecg.models.carried import Carried, of_counted
+from ecg.models.model_config import ModelConfig
 from ecg.models.output_layers import SigmoidLayer
-from ecg.models.stages import StageConfig
+from ecg.models.stage_config import StageConfig
 from ecg.window import WindowConfig
 from pipeline.batch import Batch
 from pipeline.batches import WindowBatches

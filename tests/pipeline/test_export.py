@@ -12,9 +12,10 @@ import torch
 
 from cache.union import open_stores
 from ecg.errors import ConfigError, InputError, RunFolderError
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import build_model
+from ecg.models.model_config import ModelConfig
 from ecg.models.portable import PortableModel
-from ecg.models.stages import StageConfig
+from ecg.models.stage_config import StageConfig
 from ecg.prediction import parse_prediction
 from pipeline import export as exporting
 from pipeline.export import ExportSummary, check_recordings, export, find_store, load_run, plan_targets

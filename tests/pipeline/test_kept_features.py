@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from cache.reader import Store
-from ecg.models.build import ModelConfig
-from ecg.models.stages import StageConfig
+from ecg.models.model_config import ModelConfig
+from ecg.models.stage_config import StageConfig
 from ecg.window import WindowConfig
 from pipeline import kept_features
 from pipeline import run_folder as files

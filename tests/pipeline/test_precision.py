@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from ecg.errors import ConfigError, RunFolderError
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import build_model
 from ecg.models.convolution import Convolution
+from ecg.models.model_config import ModelConfig
 from ecg.models.objectives import make_objective
-from ecg.models.stages import PRETRAIN_MODELS, StageConfig
+from ecg.models.stage_config import PRETRAIN_MODELS, StageConfig
 from pipeline import precision, probe
 from pipeline.precision import Arithmetic, choose_arithmetic, choose_kernels, compile_network
 from pipeline.pretrain import pretrain

@@ -12,7 +12,8 @@ import torch
 from cache.reader import Store
 from cache.schema import StoreConfig
 from ecg.errors import ChecksumError, ConfigError, RunFolderError, StoreError, TrainingError
-from ecg.models.stages import PRETRAIN_MODELS, build_stage, transfer
+from ecg.models.stage_config import PRETRAIN_MODELS
+from ecg.models.stages import build_stage, transfer
 from pipeline import pretrain_step
 from pipeline import run_folder as files
 from pipeline.ingest import build_cache

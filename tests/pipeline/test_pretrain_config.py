@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ecg.errors import ConfigError
-from ecg.models.masks import ObjectiveConfig
-from ecg.models.stages import StageConfig
+from ecg.models.objective_config import ObjectiveConfig
+from ecg.models.stage_config import StageConfig
 from pipeline.pretrain_config import DEFAULTS_OF, OPTIONS, PretrainConfig
 
 

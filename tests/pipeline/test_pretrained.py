@@ -11,8 +11,9 @@ import torch
 from cache.reader import Store
 from cache.schema import StoreConfig
 from ecg.errors import ConfigError, RunFolderError
-from ecg.models.build import ModelConfig, build_model
-from ecg.models.stages import StageConfig
+from ecg.models.build import build_model
+from ecg.models.model_config import ModelConfig
+from ecg.models.stage_config import StageConfig
 from pipeline import run_folder as files
 from pipeline.ingest import build_cache
 from pipeline.parameter_groups import group_parameters, stage_depths

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from cache.reader import Store
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import build_model
+from ecg.models.model_config import ModelConfig
 from ecg.window import WindowConfig
 from pipeline.batches import WindowBatches
 from pipeline.inference import compute_window_logits, to_input

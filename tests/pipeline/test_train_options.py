@@ -10,8 +10,9 @@ import torch
 
 from cache.reader import Store
 from ecg.errors import ConfigError
-from ecg.models.augment import AUGMENTATIONS
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import build_model
+from ecg.models.choices import AUGMENTATIONS
+from ecg.models.model_config import ModelConfig
 from ecg.models.output_layers import SigmoidLayer, SoftmaxLayer
 from ecg.patient import make_patient_features
 from ecg.window import WindowConfig

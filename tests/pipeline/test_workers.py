@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from cache.reader import Store
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import build_model
 from ecg.models.fused import fuse_for_inference
+from ecg.models.model_config import ModelConfig
 from pipeline.inference import compute_window_logits
 from pipeline.precision import Arithmetic
 from pipeline.workers import Workers, workers_for

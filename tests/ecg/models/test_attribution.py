@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ecg.models.attribution import integrate_gradients
-from ecg.models.build import ModelConfig, build_model
-from ecg.models.stages import StageConfig
+from ecg.models.build import build_model
+from ecg.models.model_config import ModelConfig
+from ecg.models.stage_config import StageConfig
 
 TINY = {"net_filter_size": (4, 6), "net_seq_length": (64, 16), "window_length": 256, "kernel_size": 5}
 TINY |= {"s4d_features": 6, "s4d_layers": 1, "s4d_state": 4}

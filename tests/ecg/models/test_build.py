@@ -11,9 +11,10 @@ from torch import nn
 
 from ecg.errors import ConfigError
 from ecg.leads import LEADS
-from ecg.models.build import ModelConfig, build_for_weights, build_model
+from ecg.models.build import build_for_weights, build_model
+from ecg.models.model_config import ModelConfig
 from ecg.models.normalise import to_network_input
-from ecg.models.stages import StageConfig
+from ecg.models.stage_config import StageConfig
 from ecg.resample import resample
 from ecg.window import WindowConfig, cut_window, plan_windows
 from pipeline.convert import to_clean_microvolts

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from ecg.models import carried
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import build_model
 from ecg.models.carried import Carried, RecordMemory, carries, of_counted, remembering_stage, step_rows
-from ecg.models.stages import StageConfig
+from ecg.models.model_config import ModelConfig
+from ecg.models.stage_config import StageConfig
 
 SIZE = {"num_heads": 2, "num_trans_layers": 2, "dim_model": 8, "dim_inner": 12, "dropout": 0.0, "steps_concat": 4}
 SMALL = {"window_length": 32, "net_filter_size": (4,), "net_seq_length": (8,), "pred_stage_hidd": 5}

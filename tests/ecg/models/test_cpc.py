@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from ecg.errors import ConfigError
-from ecg.models.cpc import CpcEncoder, CpcNet, CpcSize, CpcStage, count_positions, sample_negatives
-from ecg.models.stages import StageConfig, build_pretraining_net
+from ecg.models.cpc import CpcEncoder, CpcNet, CpcSize, CpcStage, sample_negatives
+from ecg.models.stage_config import StageConfig, count_positions
+from ecg.models.stages import build_pretraining_net
 
 SIZE = {"n_leads": 12, "dim_encoder": 6, "strides": (4, 2), "dim_context": 8, "n_layers": 2, "n_state": 4}
 

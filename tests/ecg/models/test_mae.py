@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg.errors import ConfigError
-from ecg.models.mae import MaeNet, MaeSize, MaeStage, PatchMask, count_columns, draw_patch_mask
+from ecg.models.mae import MaeNet, MaeSize, MaeStage, PatchMask, draw_patch_mask
+from ecg.models.stage_config import count_columns
 
 SIZE = {"patch_length": 8, "dim_model": 8, "dim_inner": 12, "num_heads": 2, "n_layers": 2, "dim_decoder": 4}
 

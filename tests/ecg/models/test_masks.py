@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from ecg.errors import ConfigError
-from ecg.models.masks import ObjectiveConfig, count_blocks, draw_attention_mask, draw_input_mask
+from ecg.models.masks import count_blocks, draw_attention_mask, draw_input_mask
+from ecg.models.objective_config import ObjectiveConfig
 
 
 def generator(seed=1) -> torch.Generator:

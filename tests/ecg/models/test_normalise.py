@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from ecg.errors import ConfigError
-from ecg.models.normalise import NORMALISATIONS, to_network_input
+from ecg.models.choices import NORMALISATIONS
+from ecg.models.normalise import to_network_input
 
 LENGTH = 256
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ecg.errors import ConfigError
-from ecg.models.masks import ObjectiveConfig, draw_input_mask
+from ecg.models.masks import draw_input_mask
+from ecg.models.objective_config import ObjectiveConfig
 from ecg.models.objectives import (
     Contrast,
     Flipping,
@@ -17,7 +18,8 @@ from ecg.models.objectives import (
     flip_leads,
     make_objective,
 )
-from ecg.models.stages import PRETRAIN_MODELS, StageConfig, build_pretraining_net
+from ecg.models.stage_config import PRETRAIN_MODELS, StageConfig
+from ecg.models.stages import build_pretraining_net
 
 SMALL = {"dim_model": 8, "dim_inner": 12, "num_heads": 2, "num_trans_layers": 1, "hidden_size_rnn": 6, "mem_len": 8}
 SMALL |= {"dim_encoder": 6, "dim_context": 8, "context_layers": 1, "cpc_steps": 2, "patch_length": 16, "dim_decoder": 4}

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from ecg.models.model_config import S4dConfig
 from ecg.models.onnx_parts import KernelSpace, RecurrentOperator, to_onnx_parts
-from ecg.models.s4d import DiagonalStateSpace, S4dConfig, S4dNet
+from ecg.models.s4d import DiagonalStateSpace, S4dNet
 from pipeline.exporting.program import quietly
 
 onnxruntime = pytest.importorskip("onnxruntime")

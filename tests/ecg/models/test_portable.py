@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import build_model
 from ecg.models.heads import RecurrentHead
+from ecg.models.model_config import ModelConfig
 from ecg.models.output_layers import build_output_layer
 from ecg.models.portable import PortableModel, plan_inputs
-from ecg.models.stages import StageConfig
+from ecg.models.stage_config import StageConfig
 from ecg.output_mapping import parse_mapping
 from ecg.patient import make_patient_features
 from ecg.quality import compute_scale

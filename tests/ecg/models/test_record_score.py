@@ -6,11 +6,12 @@ import torch
 
 from ecg.decisions import AugustRule
 from ecg.models import record_score
-from ecg.models.build import ModelConfig, build_model
+from ecg.models.build import build_model
 from ecg.models.carried import RecordMemory
+from ecg.models.model_config import ModelConfig
 from ecg.models.output_layers import build_output_layer
 from ecg.models.record_score import RecordScore
-from ecg.models.stages import StageConfig
+from ecg.models.stage_config import StageConfig
 from ecg.output_mapping import parse_mapping
 from ecg.score_terms import terms_of
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from ecg.errors import ConfigError
-from ecg.models.build import ModelConfig, build_model
-from ecg.models.s4d import ChannelNorm, DiagonalStateSpace, S4dBlock, S4dConfig, S4dNet, initial_frequencies
+from ecg.models.build import build_model
+from ecg.models.model_config import ModelConfig, S4dConfig
+from ecg.models.s4d import ChannelNorm, DiagonalStateSpace, S4dBlock, S4dNet, initial_frequencies
 from pipeline.precision import Arithmetic
 
 SMALL = {"n_features": 6, "n_layers": 2, "n_state": 4, "dropout": 0.0}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecg.models.build import ModelConfig
+from ecg.models.model_config import ModelConfig
 from ecg.prediction import parse_prediction
 from pipeline.bench import predict as benchmark
 from tests.conftest import TINY

@@ -7,7 +7,8 @@ import torch
 from ecg.errors import ConfigError
 from ecg.models.masks import draw_attention_mask
 from ecg.models.objectives import make_objective
-from ecg.models.stages import StageConfig, build_pretraining_net
+from ecg.models.stage_config import StageConfig
+from ecg.models.stages import build_pretraining_net
 from pipeline.bench import pretrain as benchmark
 from pipeline.bench import pretrain_baseline as baseline
 from pipeline.bench.pretrain import BASELINE, NETS, PretrainResult, PretrainRow
