@@ -5,10 +5,11 @@ in the run's configuration from then on, so that a continued run does the same. 
 device alone, not from the clock: two runs must not differ in their last digits because the machine was busy.
 """
 
+import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,9 +18,12 @@ from torch import nn
 from ecg.errors import ConfigError
 from ecg.models.convolution import FORMS, Convolution
 from ecg.models.half_stage import HalfStage
+from ecg.models.recurrent import keeps_float32
 from ecg.models.resnet import ResNet1d
 from ecg.models.s4d import S4dNet
 from pipeline.choices import KERNELS, PRECISIONS, check_choice
+
+logger = logging.getLogger(__name__)
 
 DTYPES: Mapping[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 LARGEST_SHARE = 0.8
@@ -85,12 +89,30 @@ def choose_arithmetic(
     if wanted.precision == "fp16" and device.type == "cpu":
         raise ConfigError("precision is 'fp16' on the CPU; expected fp32 or bf16, or --cuda with it")
     if wanted.precision != "auto":
+        tell_what_keeps_float32(_half_stages(network), device, wanted.precision)
         return _with_kernels(wanted, wanted.precision, device), {}
     if not has_bf16 or not _is_large(network):
         return _with_kernels(wanted, "fp32", device), {}
     ways = {name: _with_kernels(wanted, name, device) for name in ("fp32", "bf16")}
     best, seconds = choose_faster(lambda name: time_step(ways[name]))
+    tell_what_keeps_float32(_half_stages(network), device, best)
     return ways[best], seconds
+
+
+def _half_stages(network: nn.Module) -> list[nn.Module]:
+    """The parts that run under autocast."""
+    return [module for module in network.modules() if isinstance(module, HalfStage) and isinstance(module, nn.Module)]
+
+
+def tell_what_keeps_float32(nets: Sequence[nn.Module], device: torch.device, precision: str) -> None:
+    """Say so, in a line, if a layer of some nets that run under autocast cannot run in `precision` here."""
+    dtype = DTYPES[precision]
+    if dtype is not None and any(keeps_float32(net, device.type, dtype) for net in nets):
+        logger.warning(
+            "precision is %r, which this processor's LSTM has not got: LSTM layers run in float32, all else in %r",
+            precision,
+            precision,
+        )
 
 
 def choose_faster(time_step: Callable[[str], float]) -> tuple[str, dict[str, float]]:
@@ -99,7 +121,13 @@ def choose_faster(time_step: Callable[[str], float]) -> tuple[str, dict[str, flo
     # in turn, so that a busy moment falls on both, and the best of each; the first is never the best
     for _ in range(PROBE_ROUNDS):
         for name, least in seconds.items():
-            seconds[name] = min(least, time_step(name))
+            try:
+                seconds[name] = min(least, time_step(name))
+            except RuntimeError as error:
+                if name == "fp32":
+                    raise
+                logger.warning("bfloat16 does not run here (%s); float32 is taken", str(error).partition("\n")[0])
+                return "fp32", {"fp32": round(seconds["fp32"], 5)}
     best = "bf16" if seconds["bf16"] <= LARGEST_SHARE * seconds["fp32"] else "fp32"
     return best, {name: round(value, 5) for name, value in seconds.items()}
 
@@ -107,8 +135,8 @@ def choose_faster(time_step: Callable[[str], float]) -> tuple[str, dict[str, flo
 def _is_large(network: nn.Module) -> bool:
     """Whether so much of a network's time goes into products that their precision may matter."""
     n_products = sum(module.n_products for module in network.modules() if isinstance(module, ResNet1d))
-    stages = (module for module in network.modules() if isinstance(module, HalfStage) and isinstance(module, nn.Module))
-    return n_products >= SMALLEST_PRODUCTS or any(count_parameters(stage) >= SMALLEST_PARAMETERS for stage in stages)
+    largest = max(map(count_parameters, _half_stages(network)), default=0)
+    return n_products >= SMALLEST_PRODUCTS or largest >= SMALLEST_PARAMETERS
 
 
 def count_parameters(network: nn.Module) -> int:

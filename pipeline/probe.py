@@ -19,6 +19,7 @@ from pipeline.precision import (
     choose_faster,
     count_parameters,
     seconds_of,
+    tell_what_keeps_float32,
 )
 from pipeline.pretrain_config import PretrainConfig
 from pipeline.train_config import TrainConfig
@@ -65,11 +66,15 @@ def settle_pretraining(
     ConfigError
         If what is asked for is nothing that the device can do.
     """
+    if config.precision == "fp32":
+        return config, {}
     if config.precision != "auto":
         _ = Autocast(config.precision, device)
-        return config, {}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         network = build_pretraining_net(config.stage, len(config.leads), config.window_length).to(device).train()
+        if config.precision != "auto":
+            tell_what_keeps_float32([network], device, config.precision)
+            return config, {}
         has_bf16 = device.type == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
         if not has_bf16 or count_parameters(network) < SMALLEST_PARAMETERS:
             return replace(config, precision="fp32"), {}
@@ -90,6 +95,7 @@ def settle_pretraining(
             return seconds_of(step, device)
 
         chosen, seconds = choose_faster(time_step)
+        tell_what_keeps_float32([network], device, chosen)
     return replace(config, precision=chosen), seconds
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ecg.errors import ConfigError
 from ecg.models.choices import CONTEXTS
 from ecg.models.half_stage import HalfStage, in_half
+from ecg.models.recurrent import recurrent_net
 from ecg.models.s4d import ChannelNorm, S4dBlock
 from ecg.models.stage_config import count_positions
 
@@ -58,8 +59,7 @@ class LstmContext(nn.Module):
 
     def __init__(self, n_in: int, size: CpcSize) -> None:
         super().__init__()
-        dropout = size.dropout if size.n_layers > 1 else 0.0
-        self.rnn = nn.LSTM(n_in, size.dim_context, size.n_layers, batch_first=True, dropout=dropout)
+        self.rnn = recurrent_net("lstm", n_in, size.dim_context, size.n_layers, size.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (window, feature in, position)."""

@@ -5,12 +5,10 @@ its state from each to the next, so whoever calls it says where a record begins.
 the reference system's checkpoints.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
-from ecg.errors import ConfigError
+from ecg.models.recurrent import recurrent_net
 
 State = tuple[Tensor, ...]
 """What a recurrent head remembers: (h,) or (h, c), each (layer, row, hidden)."""
@@ -131,17 +129,3 @@ class Mlp(nn.Module):
         """x: (window, features, sample)."""
         x = torch.relu(self.fc1(x.flatten(1)))
         return self.fc3(torch.relu(self.fc2(x)))
-
-
-def recurrent_net(kind: str, n_inputs: int, hidden_size: int, n_layers: int, dropout: float = 0.0) -> nn.RNNBase:
-    """A recurrent net over (row, time, input); dropout lies between its layers, so one layer has none.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such kind.
-    """
-    nets: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-    if kind not in nets:
-        raise ConfigError(f"recurrent net {kind!r}; expected {', '.join(nets)}")
-    return nets[kind](n_inputs, hidden_size, n_layers, batch_first=True, dropout=dropout if n_layers > 1 else 0.0)

@@ -7,7 +7,7 @@ there, the features that the ResNet sees here. Each window starts from a zero st
 from torch import Tensor, nn
 
 from ecg.models.half_stage import HalfStage, in_half
-from ecg.models.heads import recurrent_net
+from ecg.models.recurrent import recurrent_net
 
 
 class RnnStage(HalfStage, nn.Module):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ecg.errors import ConfigError, RunFolderError
+from ecg.models import recurrent
 from ecg.models.build import build_model
 from ecg.models.convolution import Convolution
 from ecg.models.model_config import ModelConfig
@@ -176,6 +177,61 @@ class TestStages:
             seen: list[str] = []
             choose_arithmetic(Arithmetic(), model, CPU, lambda way, seen=seen: seen.append(way.precision) or 1.0)
             assert seen == timed
+
+
+class TestProcessorsWithoutHalfPrecision:
+    """Such as those without AVX-512, where oneDNN has no LSTM in bfloat16."""
+
+    LINE = "precision is 'bf16', which this processor's LSTM has not got: LSTM layers run in float32"
+
+    @pytest.mark.parametrize("lacking", [True, False])
+    def test_a_stage_that_stays_in_float32_is_told(
+        self, lacking: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(recurrent, "has_half_lstm", lambda device, dtype: not lacking)
+        stage = StageConfig(pretrain_model="lstm", **STAGES["lstm"])
+        model = build_model(ModelConfig(stage=stage, probe=True), 3)
+        choose_arithmetic(Arithmetic(precision="fp32"), model, CPU, lambda way: 1.0)
+        assert not caplog.messages
+        choose_arithmetic(Arithmetic(precision="bf16"), model, CPU, lambda way: 1.0)
+        assert [self.LINE in text for text in caplog.messages] == [True] * lacking
+
+    def test_a_head_is_in_float32_anyway(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(recurrent, "has_half_lstm", lambda device, dtype: False)
+        model = build_model(ModelConfig(pred_stage_type="lstm", pred_stage_hidd=4), 3)
+        choose_arithmetic(Arithmetic(precision="bf16"), model, CPU, lambda way: 1.0)
+        assert not caplog.messages
+
+    @pytest.mark.parametrize("wanted", ["bf16", "auto"])
+    def test_a_pretraining_tells_it_too(
+        self, wanted: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(recurrent, "has_half_lstm", lambda device, dtype: False)
+        monkeypatch.setattr(probe, "SMALLEST_PARAMETERS", 1)
+        monkeypatch.setattr(probe, "choose_faster", lambda time_step: ("bf16", {"bf16": time_step("bf16")}))
+        options = {"pretrain_model": "cpc", "context": "lstm", "window_length": 512, "batch_size": 2}
+        config = PretrainConfig.from_flat(options | STAGES["cpc"] | {"precision": wanted})
+        objective = make_objective(config.stage, config.objective, n_leads=12, window_length=512)
+        assert settle_pretraining(config, objective, CPU)[0].precision == "bf16"
+        assert len([text for text in caplog.messages if self.LINE in text]) == 1
+
+    def test_a_step_that_does_not_run_in_bfloat16_decides_for_float32(self, caplog: pytest.LogCaptureFixture) -> None:
+        def time_step(name: str) -> float:
+            if name == "bf16":
+                raise RuntimeError("could not create a primitive\nwith a second line")
+            return 0.25
+
+        assert precision.choose_faster(time_step) == ("fp32", {"fp32": 0.25})
+        assert caplog.messages == ["bfloat16 does not run here (could not create a primitive); float32 is taken"]
+
+    def test_what_does_not_run_in_float32_either_is_an_error(self) -> None:
+        def time_step(name: str) -> float:
+            raise RuntimeError("out of memory")
+
+        with pytest.raises(RuntimeError, match="out of memory"):
+            precision.choose_faster(time_step)
 
 
 class TestPretraining:

@@ -63,7 +63,7 @@ def test_its_parts_from_the_input_up():
     assert [type(part).__name__ for part in CpcStage(size("s4d"), 5).blocks()] == [
         *("ConvEncoder", "Conv1d", "S4dBlock", "ModuleList")
     ]
-    assert [type(part).__name__ for part in CpcStage(size("lstm"), 5).blocks()] == ["ConvEncoder", "LSTM"]
+    assert [type(part).__name__ for part in CpcStage(size("lstm"), 5).blocks()] == ["ConvEncoder", "Lstm"]
 
 
 @pytest.mark.parametrize("context", ["lstm", "s4d"])

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from ecg.errors import ConfigError
-from ecg.models.heads import LinearHead, Mlp, RecurrentHead, recurrent_net
+from ecg.models.heads import LinearHead, Mlp, RecurrentHead
+from ecg.models.recurrent import recurrent_net
 
 KINDS = ("rnn", "lstm", "gru")
 RECORD = torch.tensor([7, 7, 7, 2, 5, 5])
