@@ -8,6 +8,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser
 
 from cache import location
@@ -20,6 +21,9 @@ from tests.browser import NAMES, find_chromium, run_chromium
 from tests.pipeline.http_server import Server
 from tests.pipeline.published import Published, publish
 from tests.s3_server import S3Server
+
+settings.register_profile("any machine", deadline=None)  # an example may take long because others are at work
+settings.load_profile("any machine")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

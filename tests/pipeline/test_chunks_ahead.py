@@ -1,5 +1,4 @@
 import threading
-import time
 
 import pytest
 
@@ -25,15 +24,16 @@ def test_chunks_come_in_the_order_of_the_jobs():
 
 def test_as_many_requests_as_connections_and_no_more_than_twice_as_many_jobs_ahead():
     at_once, begun, most = 0, 0, 0
-    lock = threading.Lock()
+    lock, four = threading.Lock(), threading.Barrier(4, timeout=60)
 
     def fetch(chunk):
         nonlocal at_once, begun, most
         with lock:
             at_once += 1
             begun += 1
-            most = max(most, at_once)
-        time.sleep(0.01)
+            most, first = max(most, at_once), begun <= 4
+        if first:
+            four.wait()  # all four are under way at one time, however busy the machine is
         with lock:
             at_once -= 1
         return b""
