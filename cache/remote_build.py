@@ -1,9 +1,9 @@
-"""What a build of a remote store does otherwise: there are no renames and no locks of a kernel.
+"""What a build of a remote store does otherwise: there are no renames and no locks of a system.
 
 The store is built below STORE.build as locally, under the plan's own digest, so that whoever is left over from another
 build writes where nobody reads. When it is whole, the server copies it to its own path: first its metadata with
 `complete` false, then everything else, then its metadata. The lock is an object that only one can create; it says whose
-it is, because no kernel takes it away from a dead one.
+it is, because no system takes it away from a dead one.
 """
 
 import json

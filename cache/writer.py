@@ -5,7 +5,6 @@ renamed into place, so that whatever stands at its own path is whole. What a rem
 locks is in `cache.remote_build`.
 """
 
-import fcntl
 import logging
 import os
 import shutil
@@ -22,6 +21,7 @@ from cache import remote_build
 from cache.checksum import DIGEST_ATTRIBUTE, OPTIONAL_DIGEST_ATTRIBUTE, chunk_digest, tables_digest
 from cache.compression import codecs_beyond_zarr, encode_signal, signal_codecs, table_compressors
 from cache.location import Location, RemotePath, remove_tree
+from cache.lock import hold, is_still_at, locked
 from cache.remote_arrays import open_array, written_group
 from cache.schema import (
     COLUMNS,
@@ -47,7 +47,10 @@ LARGEST_RANK = 255
 """Labels from here on have the same place in `label/rank`."""
 
 PLAN_MARKER = "plan"
-"""File of the build folder that holds the plan's digest; tasks lock it while they write."""
+"""File of the build folder that holds the plan's digest."""
+
+_LOCK, _TASKS = "lock", "tasks"
+"""Files of the build folder that a build holds, and its tasks; they are removed with it, and never replaced."""
 
 
 def build_folder(store: Location) -> Location:
@@ -62,7 +65,7 @@ def work_folder(folder: Location, plan_digest: str) -> Location:
 
 @contextmanager
 def build_lock(store: Location) -> Iterator[Location]:
-    """Hold the build folder of `store` for this process; the kernel lets go when the process dies.
+    """Hold the build folder of `store` for this process; the system lets go when the process dies.
 
     For a remote store see `cache.remote_build.hold_build`.
 
@@ -78,19 +81,29 @@ def build_lock(store: Location) -> Iterator[Location]:
         return
     assert not isinstance(folder, RemotePath)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ours = os.path.samestat(os.fstat(lock.fileno()), os.stat(lock.name))
-        except (BlockingIOError, FileNotFoundError):
-            ours = False
+    with ExitStack() as afterwards, hold(folder / _LOCK) as ours:
         if not ours:  # held by another build, or by one that ended just now and took its folder along
             raise StoreError(f"{store}: another process is building it; wait for it or stop it")
         try:
             yield folder
         finally:
-            if folder.is_dir() and os.listdir(folder) == ["lock"]:
-                shutil.rmtree(folder)
+            if not _leave(folder):
+                afterwards.callback(_leave, folder)
+
+
+def _leave(folder: Path) -> bool:
+    """Remove a build's folder if nothing but its locks is left in it; False where the system removes no open file."""
+    if not folder.is_dir() or not {_LOCK, _TASKS}.issuperset(os.listdir(folder)):
+        return True
+    try:
+        for name in (_TASKS, _LOCK):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+    except PermissionError:
+        return False
+    except OSError:  # another build has come into it by now
+        pass
+    return True
 
 
 @contextmanager
@@ -110,12 +123,12 @@ def task_lock(folder: Location, plan_digest: str) -> Iterator[None]:
         _check_plan(folder, plan_digest)
         yield
         return
-    marker = folder / PLAN_MARKER
+    tasks = folder / _TASKS
     with ExitStack() as held:
         try:
-            file = held.enter_context(marker.open())
-            fcntl.flock(file, fcntl.LOCK_SH)
-            ours = os.path.samestat(os.fstat(file.fileno()), marker.stat()) and file.read() == plan_digest
+            file = held.enter_context(tasks.open("a+b"))
+            held.enter_context(locked(file, shared=True, wait=True))
+            ours = is_still_at(tasks, file) and (folder / PLAN_MARKER).read_text() == plan_digest
         except FileNotFoundError:
             ours = False
         if not ours:
@@ -139,16 +152,13 @@ def _no_longer_ours(folder: Location) -> StoreError:
 @contextmanager
 def no_task_at_work(folder: Location) -> Iterator[None]:
     """Wait until no worker of an earlier build writes into `folder`, and let none begin."""
-    marker = folder / PLAN_MARKER
-    if isinstance(marker, RemotePath) or not marker.exists():
+    if isinstance(folder, RemotePath):
         yield
         return
-    with marker.open("r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with (folder / _TASKS).open("a+b") as file, ExitStack() as held:
+        if not held.enter_context(locked(file)):
             logger.warning("%s: waiting for the workers of an earlier build to finish what they are at", folder)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            held.enter_context(locked(file, wait=True))
         yield
 
 
@@ -367,11 +377,15 @@ def is_settled(store: Location) -> bool:
 
 
 def clear_build(folder: Location) -> None:
-    """Remove a build's folder; a remote one's lock goes when it is let go of."""
+    """Remove all of a build's folder but its locks, with which it goes when they are let go of."""
     if isinstance(folder, RemotePath):
         remote_build.clear(folder)
-    else:
-        shutil.rmtree(folder)
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in (_LOCK, _TASKS):
+            path.unlink()
 
 
 def _replaced(store: Path) -> Path:

@@ -1,6 +1,5 @@
 """One download under way: the folder, its manifest, and what is counted of each dataset."""
 
-import fcntl
 import os
 import shutil
 import time
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cache.lock import hold
 from ecg.errors import DownloadError, InputError
 from pipeline.fetch.manifest import Manifest, write_manifest
 from pipeline.fetch.partial import bad_path
@@ -114,7 +114,7 @@ class Job:
 
 @contextmanager
 def locked(output: Path) -> Iterator[None]:
-    """Make the folder, and hold it for this process; the kernel lets go when the process dies.
+    """Make the folder, and hold it for this process; the system lets go when the process dies.
 
     Raises
     ------
@@ -126,11 +126,9 @@ def locked(output: Path) -> Iterator[None]:
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: is a file; expected a folder for the data")
     output.mkdir(parents=True, exist_ok=True)
-    with (output / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DownloadError(f"{output}: another download is filling it; wait for it or stop it") from error
+    with hold(output / LOCK) as ours:
+        if not ours:
+            raise DownloadError(f"{output}: another download is filling it; wait for it or stop it")
         yield
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import zarr
 
-from cache import writer
+from cache import lock, writer
 from cache.reader import Store
 from cache.schema import COLUMNS, Part, StoreConfig
 from cache.verify import verify_store
@@ -193,13 +193,13 @@ def test_the_lock_of_a_process_that_died_is_free(tmp_path):
 
 def test_a_lock_whose_folder_was_removed_meanwhile_is_not_taken(tmp_path, monkeypatch):
     """The build that held it may have ended between the opening and the locking of the file."""
-    store, flock = tmp_path / "s.zarr", writer.fcntl.flock
+    store, take = tmp_path / "s.zarr", lock._lock
 
-    def remove_then_lock(file, how):
+    def remove_then_lock(*arguments):
         (build_folder(store) / "lock").unlink()
-        flock(file, how)
+        return take(*arguments)
 
-    monkeypatch.setattr(writer.fcntl, "flock", remove_then_lock)
+    monkeypatch.setattr(lock, "_lock", remove_then_lock)
     with pytest.raises(StoreError, match="another process is building it"):
         with build_lock(store):
             pass

@@ -1,6 +1,5 @@
 """The whole download against real sockets: the published tree byte for byte, or the named error."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cache.lock import hold
 from ecg.errors import ConfigError, DownloadError, InputError
 from pipeline.download import DownloadConfig, DownloadSummary, download
 from pipeline.fetch import job as job_module
@@ -280,8 +280,7 @@ def test_a_full_disk_is_known_before(
 
 
 def test_one_download_at_a_time(published: Published, release_server: Server, tmp_path: Path) -> None:
-    with (tmp_path / ".download.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with hold(tmp_path / ".download.lock"):
         with pytest.raises(DownloadError, match="another download is filling it; wait for it or stop it"):
             bring(tmp_path, published, release_server.url)
     assert not release_server.seen

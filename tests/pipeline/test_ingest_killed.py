@@ -221,13 +221,12 @@ class TestTaskLock:
             pass
 
     def test_a_build_waits_for_tasks_left_behind(self, tmp_path, caplog):
-        marker = tmp_path / PLAN_MARKER
-        marker.write_text("mine")
+        (tmp_path / PLAN_MARKER).write_text("mine")
         code = (
-            "import fcntl, sys, time; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_SH); print(flush=True); "
-            "time.sleep(0.5)"
+            "import sys, time; from pathlib import Path; from cache.writer import task_lock\n"
+            "with task_lock(Path(sys.argv[1]), 'mine'):\n print(flush=True)\n time.sleep(0.5)"
         )
-        with subprocess.Popen([sys.executable, "-c", code, marker], stdout=subprocess.PIPE) as left_behind:
+        with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as left_behind:
             left_behind.stdout.readline()
             with no_task_at_work(tmp_path):
                 assert left_behind.wait(10) == 0
