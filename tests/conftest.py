@@ -16,7 +16,6 @@ from cache.location import RemotePath
 from cache.schema import StoreConfig
 from pipeline.ingest import build_cache
 from pipeline.simulate import PATIENTS, simulate
-from pipeline.train import train
 from tests.browser import NAMES, find_chromium, run_chromium
 from tests.pipeline.http_server import Server
 from tests.pipeline.published import Published, publish
@@ -64,6 +63,8 @@ def simulated_store(simulated: Path) -> Path:
 @pytest.fixture(scope="session")
 def run(simulated_store: Path) -> Path:
     """A run folder of three epochs on `simulated_store`; tests only read it."""
+    from pipeline.train import train  # here, for tests without torch are also run where there is none
+
     folder = simulated_store.parent / "run"
     train(simulated_store, folder=folder, options={"epochs": 3, "seed": 5}, model_options=TINY)
     return folder
