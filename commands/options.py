@@ -1,6 +1,5 @@
 """What several commands ask for: kinds of values, the default places, and the options that they share."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +85,9 @@ class Place(click.Path):
 
 def available_cores() -> int:
     """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    from pipeline import machine
+
+    return machine.available_cores()
 
 
 store_argument = click.argument("store", type=Place(), default=DEFAULT_STORE, metavar="[STORE]")

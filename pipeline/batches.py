@@ -23,7 +23,8 @@ from ecg.errors import ConfigError
 from ecg.patient import make_patient_features
 from ecg.window import WindowConfig, plan_windows
 from pipeline.batch import Batch
-from pipeline.memory import WindowMemory, available_threads
+from pipeline.machine import available_cores
+from pipeline.memory import WindowMemory
 from pipeline.order import ORDER_VERSION, EpochOrder, choose_windows, order_resident, order_streamed
 from pipeline.residency import choose_residency
 from pipeline.stored_windows import (
@@ -122,7 +123,7 @@ class WindowBatches:
         self.rank, self.world_size = rank, world_size
         self.buffer_chunks = buffer_chunks
         self.device = device
-        self.threads = threads or min(available_threads(), MAX_THREADS)
+        self.threads = threads or min(available_cores(), MAX_THREADS)
         self.plan = plan_windows(store.lengths[self.rows] if lengths is None else lengths, windows)
         self.stored = StoredWindows.of(reader or ChunkReader(store, check=check), self.rows, self.plan)
         self.residency = choose_residency(residency, self.stored.n_bytes, device)

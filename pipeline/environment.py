@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ecg import __version__
-from pipeline.memory import field_bytes
+from pipeline.machine import processor_name, total_bytes
 
 PACKAGES = ("torch", "numpy", "scipy", "zarr", "numcodecs", "dask", "wfdb")
 SOURCE = Path(__file__).resolve().parent.parent
@@ -24,10 +24,10 @@ def describe_environment() -> dict[str, Any]:
         "commit": git_commit(SOURCE),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "processors": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "memory_bytes": field_bytes(Path("/proc/meminfo"), "MemTotal:"),
+        "memory_bytes": total_bytes(),
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "command": sys.argv,
@@ -52,12 +52,3 @@ def git_commit(folder: Path) -> str | None:
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout.strip()
-
-
-def _processor() -> str | None:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor() or None
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or None)

@@ -1,12 +1,10 @@
-"""Memory for batches that is used again once nobody looks at a batch any more, and how much there is.
+"""Memory for batches that is used again once nobody looks at a batch any more.
 
 Fresh memory costs the time to hand it over page by page, about as much as filling it.
 """
 
 import math
-import os
 import weakref
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -47,42 +45,3 @@ class WindowMemory:
         lent = kept.view()
         weakref.finalize(lent, self._free.append, kept).atexit = False
         return torch.from_numpy(lent)[:n_windows]
-
-
-def available_bytes(meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")) -> int:
-    """Memory that this process may still take: what the system has free, or its control group if that is less.
-
-    0 where the system's cannot be told. The arguments are where Linux tells both.
-    """
-    free = field_bytes(meminfo, "MemAvailable:") or 0
-    limit, used = _number(group / "memory.max"), _number(group / "memory.current")
-    if limit is not None and used is not None:
-        # pages of files are counted as used, but go when they are needed
-        reclaimable = field_bytes(group / "memory.stat", "inactive_file") or 0
-        free = min(free, max(limit - used + reclaimable, 0))
-    return free
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):  # no such file, or "max"
-        return None
-
-
-def field_bytes(path: Path, name: str) -> int | None:
-    """The number after `name` in a table of the kernel's, in bytes; None if there is none."""
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        words = line.split()
-        if words and words[0] == name:
-            return int(words[1]) * (1024 if words[-1] == "kB" else 1)
-    return None
-
-
-def available_threads() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

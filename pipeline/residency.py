@@ -3,7 +3,7 @@
 import torch
 
 from pipeline.choices import check_residency
-from pipeline.memory import available_bytes
+from pipeline.machine import available_bytes
 
 SHARE_OF_FREE = 0.5
 """Of the free memory that resident windows may take where the choice is ours; the rest is the training's."""

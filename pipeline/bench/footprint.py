@@ -13,7 +13,7 @@ import numpy as np
 from cache.reader import Store
 from ecg.window import WindowConfig, plan_windows
 from pipeline.batches import BUFFER_CHUNKS, WINDOWS_OF_A_RECORD, WindowBatches
-from pipeline.memory import field_bytes
+from pipeline.machine import peak_bytes
 from pipeline.order import choose_windows, order_resident, order_streamed
 
 RECORD_SAMPLES, CHUNK_LENGTH = 4000, 262_144
@@ -49,14 +49,9 @@ def _in_a_fresh_process(work: Callable[..., float], *arguments: Any) -> Footprin
 
 
 def _footprint(work: Callable[..., float], arguments: tuple[Any, ...]) -> Footprint:
-    begun = _peak_bytes()
+    begun = peak_bytes() or 0
     seconds = work(*arguments)
-    return Footprint(seconds=seconds, peak_bytes=_peak_bytes(), begun_bytes=begun)
-
-
-def _peak_bytes() -> int:
-    # getrusage would count what this process was forked from
-    return field_bytes(Path("/proc/self/status"), "VmHWM:") or 0
+    return Footprint(seconds=seconds, peak_bytes=peak_bytes() or 0, begun_bytes=begun)
 
 
 def _stream(path: Path, n_batches: int) -> float:

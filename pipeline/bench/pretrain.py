@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from ecg.models.objectives import Windows, make_objective
 from ecg.models.stages import build_pretraining_net
 from pipeline.bench.pretrain_baseline import make_baseline_step
 from pipeline.half_precision import DTYPES
-from pipeline.memory import field_bytes
+from pipeline.machine import peak_bytes
 from pipeline.optimise import make_optimizer
 from pipeline.parameter_groups import group_parameters
 from pipeline.pretrain_config import PretrainConfig
@@ -195,4 +194,4 @@ def measure_peak(net: str, way: str, common: Mapping[str, Any]) -> int | None:
         return None
     config = PretrainConfig.from_flat({**common, **NETS[net]})
     step(torch.randn(config.batch_size, len(LEADS), config.window_length))
-    return field_bytes(Path("/proc/self/status"), "VmHWM:")
+    return peak_bytes()

@@ -1,14 +1,13 @@
 """Memory that is used again, and never while a batch is still looked at."""
 
 import gc
-from pathlib import Path
 
 import pytest
 import torch
 
 from ecg.errors import ConfigError
 from pipeline import residency
-from pipeline.memory import WindowMemory, available_bytes
+from pipeline.memory import WindowMemory
 from pipeline.residency import choose_residency
 
 CPU = torch.device("cpu")
@@ -56,21 +55,6 @@ def test_memory_stays_while_any_part_is_held(keep) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_pinned_memory_is_pinned() -> None:
     assert WindowMemory(4, (2, 8), pinned=True).take(3).is_pinned()
-
-
-def test_free_memory_is_the_systems_or_the_groups(tmp_path: Path) -> None:
-    meminfo = tmp_path / "meminfo"
-    assert available_bytes(meminfo, tmp_path) == 0
-    meminfo.write_text("MemTotal: 100 kB\nMemAvailable:   50 kB\n")
-    assert available_bytes(meminfo, tmp_path) == 50 * 1024
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("30000\n")
-    assert available_bytes(meminfo, tmp_path) == 50 * 1024
-    (tmp_path / "memory.max").write_text("40000\n")
-    assert available_bytes(meminfo, tmp_path) == 10_000
-    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 2000\n")
-    assert available_bytes(meminfo, tmp_path) == 12_000
-    assert available_bytes() > 0
 
 
 def test_auto_takes_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
