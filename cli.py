@@ -17,7 +17,7 @@ from commands.options import DEFAULT_STORE, available_cores
 from commands.plot import plot
 from commands.predict import predict
 from commands.pretrain import pretrain
-from commands.process import begin_process
+from commands.process import begin_process, show_what_can_be_shown
 from commands.progress import Bar
 from commands.report import report
 from commands.train import train
@@ -40,6 +40,11 @@ class Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """As they were given."""
         return list(self.commands)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click's, in whatever encoding the output is."""
+        show_what_can_be_shown()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors of the input in one line, Ctrl-C without a traceback."""

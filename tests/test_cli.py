@@ -789,3 +789,13 @@ def test_every_command_begins_with_one_heap_for_all_threads(monkeypatch: pytest.
     monkeypatch.setattr("pipeline.allocator.share_heap", lambda: asked.append("heap"))
     kwargs_of("pipeline.ingest.build_cache", *"build-cache data --output o.zarr".split())
     assert asked == ["heap"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+def test_an_output_that_lacks_our_signs_gets_question_marks(encoding: str) -> None:
+    """As where Windows writes to a file or a pipe; the first line of the help has arrows."""
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    command = [sys.executable, "cli.py", "--help"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    arrow = "→" if encoding == "utf-8" else "?"
+    assert f"WFDB records {arrow} one verified zarr store" in done.stdout.decode(encoding)
