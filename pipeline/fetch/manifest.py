@@ -14,7 +14,7 @@ from typing import Any
 
 from cache.writer import write_text_atomically
 from ecg.errors import DownloadError
-from pipeline.fetch.paths import check_relative
+from pipeline.fetch.paths import check_name
 
 MANIFEST = "download-manifest.json"
 FORMAT = "ecg12-download"
@@ -135,7 +135,7 @@ def read_manifest(output: Path) -> Manifest:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DownloadError(f"{path}: damaged ({type(error).__name__}: {error}); {_REMEDY}") from error
     for name in manifest.files:
-        check_relative(name, where=str(path))
+        check_name(name, where=str(path))
     return manifest
 
 

@@ -1,6 +1,7 @@
 """Names that others wrote (a list, an archive, a manifest) become paths only here, and only below one folder."""
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -9,21 +10,49 @@ from ecg.errors import DownloadError
 _LONGEST_NAME = 240
 """Of a part of a path: file systems allow 255 bytes, and `.part.json` is put behind it."""
 
+_LONGEST_PATH = 1024
+"""Below the folder: most systems allow 4096 bytes with the folder."""
+
+_USUAL = re.compile(r"(?:\w[\w.-]{0,99}/){0,8}\w[\w.-]{0,99}", re.ASCII)
+"""Names that need no closer look: nearly all that there are."""
+
+_WINDOWS_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]|conin\$|conout\$) *(?:\..*)?", re.IGNORECASE)
+
 
 def check_relative(name: str, *, where: str) -> PurePosixPath:
-    """`name` as a posix path that cannot leave the folder it is put below.
+    """`name` as a posix path that cannot leave the folder it is put below; see `check_name`."""
+    check_name(name, where=where)
+    return PurePosixPath(name)
+
+
+def check_name(name: str, *, where: str, windows: bool = os.name == "nt") -> None:
+    """Refuse a posix path that could leave the folder it is put below.
+
+    Parameters
+    ----------
+    windows : refuse what Windows has no files for, too: devices (`aux.mat`), `<>"|?*`, a dot or blank at the end
 
     Raises
     ------
     DownloadError
         If it is absolute, empty, has `..`, or letters that no file of the data has; `where` says who named it.
     """
+    if _USUAL.fullmatch(name) and not windows:
+        return
     parts = name.split("/")
     if name.startswith("/") or not name or any(part in ("", ".", "..") for part in parts):
         raise DownloadError(f"{where}: the path {name!r} is refused; expected one below the folder, without '..'")
-    if not name.isprintable() or "\\" in name or ":" in name or any(len(p.encode()) > _LONGEST_NAME for p in parts):
+    if not name.isprintable() or "\\" in name or ":" in name:
         raise DownloadError(f"{where}: the path {name!r} is refused; expected plain names of files and folders")
-    return PurePosixPath(name)
+    if any(len(part.encode()) > _LONGEST_NAME for part in parts) or len(name.encode()) > _LONGEST_PATH:
+        raise DownloadError(
+            f"{where}: the path {name!r} is refused; expected plain names of files and folders, of at most "
+            f"{_LONGEST_NAME} bytes each and {_LONGEST_PATH} together"
+        )
+    if windows and any(
+        _WINDOWS_DEVICE.fullmatch(part) or set(part) & set('<>"|?*') or part[-1] in ". " for part in parts
+    ):
+        raise DownloadError(f"{where}: the path {name!r} is refused; expected one that Windows has files for")
 
 
 def check_inside(output: Path, paths: Iterable[Path]) -> None:

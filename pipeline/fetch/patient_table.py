@@ -8,18 +8,18 @@ form, so that it can be proven again without the network.
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from cache.writer import write_text_atomically
 from ecg.errors import DownloadError, InputError
+from pipeline.fetch.checksum_list import read_checksum_list
 from pipeline.fetch.hosts import make_hosts
 from pipeline.fetch.job import Job
 from pipeline.fetch.local import LOCAL, FolderFetcher
 from pipeline.fetch.paths import check_inside
 from pipeline.fetch.proof import hash_file
-from pipeline.fetch.release import parse_list
 from pipeline.fetch.transfer import Fetched, Fetcher, HttpFetcher, TransferConfig, Wanted
 from pipeline.groups import read_patients
 from pipeline.progress import silent
@@ -36,10 +36,10 @@ UNPROVEN: Final = "taken as it is: no list of its release could be had to prove 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """Where the table may be: who brings it, and the list there that has its SHA-256."""
+    """Where the table may be: who brings it, and the list there that has its SHA-256; None = that of the data, here."""
 
     fetcher: Fetcher
-    list_name: str
+    list_name: str | None
 
 
 def sidecar_of(table: PatientTable) -> str:
@@ -58,6 +58,8 @@ def places_of_mirrors(table: PatientTable, mirrors: Sequence[str], transfer: Tra
     siblings = tuple(sibling for url in mirrors if (sibling := _sibling(url, table.release)))
     if siblings:
         places.append(Place(fetcher=HttpFetcher(make_hosts(siblings), transfer), list_name=RELEASE_LIST))
+    # a mirror's own list, which came with the data, may have been made with the table in its root
+    places.append(Place(fetcher=HttpFetcher(make_hosts(tuple(mirrors)), transfer), list_name=None))
     return places
 
 
@@ -130,6 +132,10 @@ def _prove(job: Job, table: PatientTable, digest: str) -> str:
 
 def _fetch_digest(job: Job, table: PatientTable, place: Place) -> str:
     """The table's SHA-256 by the list of that place."""
+    if place.list_name is None:
+        if not job.path(RELEASE_LIST).is_file():
+            raise DownloadError(f"{job.path(RELEASE_LIST)}: not there")
+        return _digest_in(job.path(RELEASE_LIST), table)
     new = job.path(f"{sidecar_of(table)}.new")
     listed = _fetch(place.fetcher, Wanted(path=new, name=place.list_name, refuse_html=True, patient=False))
     try:
@@ -185,11 +191,15 @@ def _check_table(job: Job, table: PatientTable) -> None:
 
 
 def _digest_in(path: Path, table: PatientTable, *, where: str | None = None) -> str:
-    where = where or str(path)
-    listed = parse_list(path.read_text(encoding="utf-8", errors="replace"), where=where)
-    if table.file not in listed:
-        raise DownloadError(f"{where}: names no {table.file}; expected its SHA-256")
-    return listed[table.file]
+    """The table's SHA-256 in a list of its release, or in a `.sha256` file of it alone."""
+    listed = read_checksum_list(path, where=where, bare=table.file).entries
+    digests = {line.sha256 for line in listed if line.name.removeprefix("./") == table.file}
+    if len(listed) == 1 and PurePosixPath(listed[0].name.replace("\\", "/")).name == table.file:
+        digests = {listed[0].sha256}  # whoever made it named a folder of their own
+    if len(digests) != 1:
+        found = "names no" if not digests else "has several digests of"
+        raise DownloadError(f"{where or path}: {found} {table.file}; expected its SHA-256")
+    return digests.pop()
 
 
 def _fetch(fetcher: Fetcher, wanted: Wanted, job: Job | None = None) -> Fetched:

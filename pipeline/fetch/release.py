@@ -4,13 +4,16 @@ Everything is held against the list. The list itself comes over TLS from the sam
 its own digest is recorded, so that it cannot change unnoticed between runs.
 """
 
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from ecg.errors import DownloadError
+from pipeline.fetch.checksum_list import read_checksum_list
 from pipeline.fetch.job import DatasetReport, Job, check_space
+from pipeline.fetch.names import Namespace, is_own
 from pipeline.fetch.partial import bad_path
-from pipeline.fetch.paths import check_inside, check_relative
+from pipeline.fetch.paths import check_inside, check_name
 from pipeline.fetch.proof import hash_file
 from pipeline.fetch.survey import Survey, check_headers, count_survey, survey_files
 from pipeline.fetch.transfer import Fetched, Fetcher, Wanted
@@ -23,26 +26,58 @@ OTHER = "release"
 _HEADER_BYTES = 700
 """A header's usual size; only for progress and room."""
 
+_MOST_REFUSED = 20
+"""Lines of a list that are told one by one."""
 
-def parse_list(text: str, *, where: str) -> dict[str, str]:
-    """Posix path → SHA-256 in hex, of a list as sha256sum writes it.
+
+@dataclass(kw_only=True, slots=True)
+class ReleaseList:
+    """The release's list, as far as it can be followed.
+
+    Attributes
+    ----------
+    digests : posix path below the release → SHA-256 in hex
+    refused : a text on each line that is none, or whose path cannot be taken
+    own : listed names of this program's own files, as in a list made of a folder that it had filled
+    """
+
+    digests: dict[str, str] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
+
+
+def read_list(path: Path, *, where: str | None = None) -> ReleaseList:
+    """The files of the list at `path` (see `pipeline.fetch.checksum_list`); what cannot be taken stops no other.
 
     Raises
     ------
     DownloadError
-        If a line is not understood, a path is refused or comes twice, or there is none.
+        If no line at all can be taken, with the reason of the first.
     """
-    listed: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
-        if match is None:
-            raise DownloadError(f"{where} line {number}: {line[:80]!r}; expected a SHA-256 and a path")
-        name = str(check_relative(match[2].removeprefix("./"), where=f"{where} line {number}"))
-        if name in listed:
-            raise DownloadError(f"{where} line {number}: {name} is listed twice; expected each file once")
-        listed[name] = match[1].lower()
-    if not listed:
-        raise DownloadError(f"{where}: is empty; expected a SHA-256 and a path on each line")
+    where = where or str(path)
+    lines = read_checksum_list(path, where=where)
+    listed, names, differing = ReleaseList(refused=list(lines.refused)), Namespace(), set()
+    for line in lines.entries:
+        name, place = line.name.removeprefix("./"), f"{where} line {line.line}"
+        if is_own(name):
+            listed.own.append(name)
+            continue
+        known = listed.digests.get(name)
+        if known == line.sha256:
+            continue
+        try:
+            if known is not None or name in differing:
+                listed.digests.pop(name, None)
+                differing.add(name)
+                raise DownloadError(f"{place}: {name} is listed with another digest before; expected one a file")
+            check_name(name, where=place)
+            names.add(name, where=place)
+        except DownloadError as error:
+            listed.refused.append(str(error))
+            continue
+        listed.digests[name] = line.sha256
+    if not listed.digests:
+        raise DownloadError((listed.refused or [f"{where}: names no file of a release; expected all of them"])[0])
     return listed
 
 
@@ -59,8 +94,9 @@ def bring_release(job: Job, sources: Sequence[Source], everything: Sequence[Sour
         If the list cannot be had or understood, names nothing of a dataset, or there is no room.
     """
     listed = _obtain_list(job, fetcher)
-    dataset_of = _assign(listed, sources, everything)
-    expected = {name: listed[name] for name in dataset_of}
+    _tell_left_out(job, listed)
+    dataset_of = _assign(listed.digests, sources, everything)
+    expected = {name: listed.digests[name] for name in dataset_of}
     check_inside(job.output, [job.path(name) for name in expected])
     for source in sources:
         _add_report(job, source, n_files=sum(dataset == source.dataset.name for dataset in dataset_of.values()))
@@ -88,13 +124,13 @@ def bring_release(job: Job, sources: Sequence[Source], everything: Sequence[Sour
     count_survey(job, Survey(records=found.records), dataset_of)
 
 
-def _obtain_list(job: Job, fetcher: Fetcher) -> dict[str, str]:
+def _obtain_list(job: Job, fetcher: Fetcher) -> ReleaseList:
     path = job.path(RELEASE_LIST)
     if path.exists():
         digest = hash_file(path, "sha256")
         if job.manifest.list_sha256 in (None, digest):
             job.manifest.list_sha256 = digest
-            return parse_list(_read_text(job), where=str(path))
+            return read_list(path)
         bad = bad_path(path)
         path.rename(bad)
         job.notes.append(f"{path}: changed since it came; kept as {bad.name}, and fetched again")
@@ -113,7 +149,7 @@ def _obtain_list(job: Job, fetcher: Fetcher) -> dict[str, str]:
             "its proxy, or name another place with --mirror or --from"
         )
     try:
-        listed = parse_list(new.read_text(encoding="utf-8", errors="replace"), where=f"{done[0].origin} {RELEASE_LIST}")
+        listed = read_list(new, where=f"{done[0].origin} {RELEASE_LIST}")
     except DownloadError:
         new.unlink()
         raise
@@ -124,8 +160,13 @@ def _obtain_list(job: Job, fetcher: Fetcher) -> dict[str, str]:
     return listed
 
 
-def _read_text(job: Job) -> str:
-    return job.path(RELEASE_LIST).read_text(encoding="utf-8", errors="replace")
+def _tell_left_out(job: Job, listed: ReleaseList) -> None:
+    job.problems += [f"{text}; the line is left out" for text in listed.refused[:_MOST_REFUSED]]
+    if len(listed.refused) > _MOST_REFUSED:
+        job.problems.append(f"{RELEASE_LIST}: {len(listed.refused) - _MOST_REFUSED:,} more lines are left out")
+    if listed.own:
+        names = ", ".join(listed.own[:5]) + (", …" if len(listed.own) > 5 else "")
+        job.notes.append(f"{RELEASE_LIST} names files that this program writes itself ({names}); they are left out")
 
 
 def _assign(listed: Mapping[str, str], sources: Sequence[Source], everything: Sequence[Source]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The whole download against real sockets: the published tree byte for byte, or the named error."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -241,6 +242,62 @@ def test_a_list_that_is_none_stops_the_download(
         bring(tmp_path / "data", published, server.url)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert not (tmp_path / "data" / "training").exists()
+
+
+def physionets_list_of(files: dict[str, bytes]) -> bytes:
+    """As physionet-build writes it: one blank, sorted by folder, the list itself left out."""
+    return "".join(f"{hashlib.sha256(files[name]).hexdigest()} {name}\n" for name in sorted(files)).encode()
+
+
+@pytest.mark.parametrize("way", ["hosts", "disk"])
+def test_the_release_comes_by_a_list_in_physionets_form(way: str, published: Published, tmp_path: Path) -> None:
+    files = {name: body for name, body in published.release.items() if name != RELEASE_LIST}
+    files |= {RELEASE_LIST: physionets_list_of(files)}
+    if way == "hosts":
+        with Server(files) as server:
+            summary = bring(tmp_path / "data", published, server.url, verify=True)
+    else:
+        replace(published, release=files).write(tmp_path / "given")
+        summary = bring(tmp_path / "data", published, given=tmp_path / "given", verify=True)
+    assert (summary.problems, summary.notes) == ((), ())
+    assert tree(tmp_path / "data") == files
+    assert total(summary, "headers_right") == 48
+
+
+def test_lines_that_cannot_be_taken_are_told_and_stop_no_file(published: Published, tmp_path: Path) -> None:
+    files = {name: body for name, body in published.release.items() if name != RELEASE_LIST}
+    digest = "0" * 64
+    lines = ["nonsense", f"{digest} ../../etc/passwd", f"{digest} LICENSE.TXT", f"{digest} LICENSE.txt.part"]
+    odd = "".join(f"{line}\n" for line in [*lines, *(f"{digest} /{number}" for number in range(30))])
+    with Server(files | {RELEASE_LIST: physionets_list_of(files) + odd.encode()}) as server:
+        summary = bring(tmp_path / "data", published, server.url)
+    assert total(summary, "n_fetched") == len(files)
+    number = len(files) + 1
+    assert summary.problems[0] == (
+        f"{server.url} {RELEASE_LIST} line {number}: 'nonsense'; expected a SHA-256 and a path; the line is left out"
+    )
+    assert f"line {number + 1}: the path '../../etc/passwd' is refused" in summary.problems[1]
+    assert f"line {number + 2}: the path 'LICENSE.TXT' is refused; it differs from 'LICENSE.txt'" in summary.problems[2]
+    assert f"line {number + 3}: the path 'LICENSE.txt.part' is refused; beside 'LICENSE.txt'" in summary.problems[3]
+    assert summary.problems[20:] == (f"{RELEASE_LIST}: 14 more lines are left out",)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_list_made_of_a_folder_that_this_program_filled(
+    published: Published, release_server: Server, tmp_path: Path
+) -> None:
+    """`sha256sum` over everything there, the list itself, the manifest and the empty lock among it."""
+    bring(tmp_path / "mirror", published, release_server.url)
+    mirror = {path.relative_to(tmp_path / "mirror").as_posix(): path for path in (tmp_path / "mirror").rglob("*.*")}
+    files = {name: path.read_bytes() for name, path in mirror.items() if path.is_file()}
+    assert {".download.lock", MANIFEST, RELEASE_LIST} < files.keys()
+    with Server(files | {RELEASE_LIST: list_of(files)}) as server:
+        summary = bring(tmp_path / "data", published, server.url)
+    assert not summary.problems
+    [note] = summary.notes
+    assert note.startswith(f"{RELEASE_LIST} names files that this program writes itself (")
+    assert (tmp_path / "data" / RELEASE_LIST).read_bytes() == list_of(files)
+    assert json.loads((tmp_path / "data" / MANIFEST).read_text())["hosts"] == [server.url]
 
 
 def test_a_release_with_too_few_records_is_no_success(

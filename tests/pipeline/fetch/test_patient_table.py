@@ -95,6 +95,45 @@ def test_a_folder_that_this_program_filled_is_a_mirror_of_the_table(published: P
     assert (summary.patients or "").endswith(FETCHED)
 
 
+def test_a_mirror_whose_own_list_names_the_table(published: Published, tmp_path: Path) -> None:
+    """As after `sha256sum` over a folder with everything in it."""
+    files = {name: body for name, body in published.release.items() if name != RELEASE_LIST}
+    files["ptbxl_database.csv"] = TABLE
+    with Server(files | {RELEASE_LIST: list_of(files)}) as server:
+        summary = bring(tmp_path, published, server.url)
+    assert summary.problems == ()
+    assert summary.notes == (
+        "SHA256SUMS.txt names files that this program writes itself (ptbxl_database.csv); they are left out",
+    )
+    assert (summary.patients or "").endswith(FETCHED)
+    assert (tmp_path / "ptbxl_database.csv").read_bytes() == TABLE
+
+
+SIDECARS = {
+    "PhysioNet's form": f"{SIDECAR.split()[0].decode()} ptbxl_database.csv\n",
+    "tagged": f"SHA256 (ptbxl_database.csv) = {SIDECAR.split()[0].decode()}\n",
+    "a digest alone": SIDECAR.split()[0].decode(),
+    "a path of its maker": f"{SIDECAR.split()[0].decode()} */home/me/data/ptbxl_database.csv\r\n",
+    "a path of Windows": f"\ufeff{SIDECAR.split()[0].decode()} *C:\\data\\ptbxl_database.csv\r\n",
+}
+
+
+@pytest.mark.parametrize("text", SIDECARS.values(), ids=SIDECARS.keys())
+def test_a_sha256_file_of_another_program_proves_the_table(text: str, published: Published, tmp_path: Path) -> None:
+    files = published.release | {"ptbxl_database.csv": TABLE, "ptbxl_database.csv.sha256": text.encode()}
+    with Server(files) as server:
+        summary = bring(tmp_path, published, server.url)
+    assert (summary.patients or "").endswith(FETCHED)
+    assert (tmp_path / "ptbxl_database.csv.sha256").read_bytes() == SIDECAR
+
+
+def test_a_sha256_file_of_another_table_proves_nothing(published: Published, tmp_path: Path) -> None:
+    sidecar = f"{'0' * 64}  ptbxl_database.csv\n{'1' * 64}  ptbxl_database.csv\n".encode()
+    with Server(published.release | {"ptbxl_database.csv.sha256": sidecar}) as server:
+        text = missing_in(bring(tmp_path, published, server.url).notes)
+    assert "ptbxl_database.csv.sha256: has several digests of ptbxl_database.csv; expected its SHA-256" in text
+
+
 def test_a_mirror_may_lack_it_and_that_is_told(release_server: Server, published: Published, tmp_path: Path) -> None:
     summary = bring(tmp_path, published, release_server.url)
     assert (summary.problems, summary.patients) == ((), None)
@@ -117,7 +156,10 @@ def test_published_hosts_that_lack_it_are_a_problem(
     [
         ({"ptb-xl/1.0.3/ptbxl_database.csv": TABLE + b"2,7\n"}, "sha256 [0-9a-f]{64}; expected [0-9a-f]{64}"),
         ({f"ptb-xl/1.0.3/{RELEASE_LIST}": list_of({"other": b""})}, r"SHA256SUMS\.txt: names no ptbxl_database\.csv"),
-        ({f"ptb-xl/1.0.3/{RELEASE_LIST}": b"<p>moved</p>"}, r"SHA256SUMS\.txt line 1: '<p>moved</p>'; expected a SHA"),
+        (
+            {f"ptb-xl/1.0.3/{RELEASE_LIST}": b"<p>moved</p>"},
+            r"SHA256SUMS\.txt: a web page or an error document \('<p>moved</p>'\)",
+        ),
     ],
 )
 def test_what_is_not_proven_is_not_there(
@@ -249,6 +291,6 @@ def test_a_damaged_copy_on_disk_is_not_taken(published: Published, tmp_path: Pat
 
 def test_places_of_a_mirror() -> None:
     places = places_of_mirrors(PTBXL_TABLE, ["http://a/x", "http://b/challenge-2020/1.0.2/"], FAST)
-    assert [place.list_name for place in places] == ["ptbxl_database.csv.sha256", RELEASE_LIST]
+    assert [place.list_name for place in places] == ["ptbxl_database.csv.sha256", RELEASE_LIST, None]
     assert [host.url for host in places[0].fetcher.hosts.hosts] == ["http://a/x", "http://b/challenge-2020/1.0.2/"]
     assert [host.url for host in places[1].fetcher.hosts.hosts] == ["http://b/ptb-xl/1.0.3"]
