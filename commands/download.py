@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from commands.echo import echo_rows, echo_some, format_bytes
-from commands.options import DEFAULT_DATA, NameList, workers_option
+from commands.options import DEFAULT_DATA, ByteCount, NameList, workers_option
 from commands.progress import Bar
 
 _ISSUES = {"first": "of the first issue", "last": "of the last issue", "both": "the same in both issues"}
@@ -53,6 +53,12 @@ _COLUMNS: tuple[tuple[str, Any], ...] = (
 @click.option(
     "--connections", type=click.IntRange(1, 256), default=16, show_default=True, help="Files that come at once."
 )
+@click.option(
+    "--max-file-size",
+    "max_file_bytes",
+    type=ByteCount(),
+    help="Stop a longer file, such as 500MB or 2GiB.  [default: by kind, 1 MiB for headers, 100 MB for signals]",
+)
 @click.option("--keep-archives", is_flag=True, help="Leave tarballs after they were unpacked.")
 @click.option(
     "--weights",
@@ -68,6 +74,7 @@ def download(
     weight_set: str | None,
     url: str | None,
     connections: int,
+    max_file_bytes: int | None,
     workers: int,
     **options: Any,
 ) -> None:
@@ -81,7 +88,7 @@ def download(
     from pipeline import download as downloading
     from pipeline.fetch.transfer import TransferConfig
 
-    transfer = TransferConfig(connections=connections)
+    transfer = TransferConfig(connections=connections, max_file_bytes=max_file_bytes)
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
     if weights is None and (weight_set or url):
         raise click.UsageError("--set and --url are about --weights DIR, which is missing")

@@ -1,5 +1,6 @@
 """What several commands ask for: kinds of values, the default places, and the options that they share."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,23 @@ class FoldNumber(click.ParamType):
             return int(value)
         except ValueError:
             self.fail(f"{value!r} is neither a number of a fold nor all", param, ctx)
+
+
+class ByteCount(click.ParamType):
+    """A number of bytes, with k, M, G or T for a thousand, …, and Ki, Mi, Gi or Ti for 1024, …."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(i?)b?\s*", value, re.IGNORECASE)
+        if match is None or (match[3] and not match[2]):
+            self.fail(f"{value!r} is not a number of bytes such as 500MB, 2GiB or 1000000", param, ctx)
+        n_bytes = round(float(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2].lower() or " "))
+        if n_bytes < 1:
+            self.fail(f"{value!r} is less than one byte", param, ctx)
+        return n_bytes
 
 
 class NameList(click.ParamType):

@@ -150,26 +150,27 @@ def download(
 def _bring(job: Job, config: DownloadConfig, transfer: TransferConfig, everything: Sequence[Source]) -> None:
     wanted = [source for source in everything if source.dataset.name in config.datasets]
     if config.given is not None:
-        _bring_given(job, config.given, wanted, everything, keep_archives=config.keep_archives)
+        fetcher = FolderFetcher(config.given, transfer.max_file_bytes)
+        _bring_given(job, config.given, wanted, everything, fetcher, keep_archives=config.keep_archives)
         return
     ways = {source.dataset.name: config.source or _way_of(job, source) for source in wanted}
     by_way = {way: [source for source in wanted if ways[source.dataset.name] == way] for way in WAYS}
     # an explicit mirror takes the hosts' place: who names one may not reach, or not want, the others
     if by_way["release"]:
-        fetcher = HttpFetcher(make_hosts(config.mirrors or RELEASE_HOSTS), transfer)
-        bring_release(job, by_way["release"], everything, fetcher)
-        job.notes += fetcher.notes
+        hosts = HttpFetcher(make_hosts(config.mirrors or RELEASE_HOSTS), transfer)
+        bring_release(job, by_way["release"], everything, hosts)
+        job.notes += hosts.notes
     if by_way["tarballs"]:
-        fetcher = HttpFetcher(make_hosts(config.mirrors or TARBALL_HOSTS), transfer)
+        hosts = HttpFetcher(make_hosts(config.mirrors or TARBALL_HOSTS), transfer)
         bring_tarballs(
             job,
             by_way["tarballs"],
-            fetcher,
+            hosts,
             at_hand={},
             keep_archives=config.keep_archives,
             patient=bool(config.mirrors),
         )
-        job.notes += fetcher.notes
+        job.notes += hosts.notes
     if by_way["folder"]:
         bring_folder(job, by_way["folder"], None)
 
@@ -179,10 +180,16 @@ def _way_of(job: Job, source: Source) -> str:
 
 
 def _bring_given(
-    job: Job, given: Path, wanted: Sequence[Source], everything: Sequence[Source], *, keep_archives: bool
+    job: Job,
+    given: Path,
+    wanted: Sequence[Source],
+    everything: Sequence[Source],
+    fetcher: FolderFetcher,
+    *,
+    keep_archives: bool,
 ) -> None:
     if is_release(given):
-        bring_release(job, wanted, everything, FolderFetcher(given))
+        bring_release(job, wanted, everything, fetcher)
         return
     tarballs = find_tarballs(given)
     at_hand = find_archives(tarballs, wanted, job)
@@ -204,7 +211,7 @@ def _bring_table(job: Job, config: DownloadConfig, transfer: TransferConfig, tab
     Such a place may well have the data and no table; the published hosts have both.
     """
     if config.given is not None:
-        places = places_on_disk(table, config.given)
+        places = places_on_disk(table, config.given, transfer)
     elif config.mirrors:
         places = places_of_mirrors(table, config.mirrors, transfer)
     else:

@@ -35,7 +35,7 @@ def test_download_by_default() -> None:
 def test_download_with_every_option() -> None:
     line = (
         "download --output d --datasets cpsc,georgia --source tarballs --mirror http://a --mirror http://b "
-        "--verify --connections 3 --keep-archives --workers 2"
+        "--verify --connections 3 --max-file-size 2.5GB --keep-archives --workers 2"
     )
     args, kwargs = kwargs_of("pipeline.download.download", *line.split())
     config = DownloadConfig(
@@ -46,7 +46,8 @@ def test_download_with_every_option() -> None:
         keep_archives=True,
     )
     assert args == (Path("d"), config)
-    assert kwargs == {"transfer": TransferConfig(connections=3), "workers": 2, "progress": cli.Bar}
+    transfer = TransferConfig(connections=3, max_file_bytes=2_500_000_000)
+    assert kwargs == {"transfer": transfer, "workers": 2, "progress": cli.Bar}
     args, _ = kwargs_of("pipeline.download.download", *"download --from x".split())
     assert args == (Path("data"), DownloadConfig(given=Path("x")))
 
@@ -55,14 +56,23 @@ def test_weights_arguments() -> None:
     args, kwargs = kwargs_of("pipeline.fetch.weights.fetch_weights", "download", "--weights", "w")
     assert args == (Path("w"),)
     assert kwargs == {"weight_set": None, "url": None, "transfer": TransferConfig(), "progress": cli.Bar}
-    line = "download --weights w --set mdls --url http://a --connections 2"
+    line = "download --weights w --set mdls --url http://a --connections 2 --max-file-size 7"
     _, kwargs = kwargs_of("pipeline.fetch.weights.fetch_weights", *line.split())
     assert kwargs == {
         "weight_set": "mdls",
         "url": "http://a",
-        "transfer": TransferConfig(connections=2),
+        "transfer": TransferConfig(connections=2, max_file_bytes=7),
         "progress": cli.Bar,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "n_bytes"),
+    [("1", 1), ("500MB", 500_000_000), ("2GiB", 2 * 1024**3), ("1.5 k", 1500), ("3Ki", 3072), ("1tb", 10**12)],
+)
+def test_a_number_of_bytes(text: str, n_bytes: int) -> None:
+    _, kwargs = kwargs_of("pipeline.download.download", "download", "--max-file-size", text)
+    assert kwargs["transfer"].max_file_bytes == n_bytes
 
 
 def test_bench_arguments() -> None:
@@ -96,6 +106,9 @@ def test_bench_in_words() -> None:
         ("download --from x --source release", 1, "Error: --from takes files on disk; expected it without --source"),
         ("download --from nowhere", 1, "Error: nowhere: does not exist; expected tarballs, a release, or a folder"),
         ("download --source zip", 2, "'zip' is not one of 'release', 'tarballs'"),
+        ("download --max-file-size big", 2, "'big' is not a number of bytes such as 500MB, 2GiB or 1000000"),
+        ("download --max-file-size 5iB", 2, "'5iB' is not a number of bytes"),
+        ("download --max-file-size 0.1", 2, "'0.1' is less than one byte"),
         ("download --connections 0", 2, "0 is not in the range 1<=x<=256"),
         ("download --set mdl", 2, "Error: --set and --url are about --weights DIR, which is missing"),
         ("download --weights w --verify --from x", 2, "Error: --weights brings no data; leave out given, verify"),

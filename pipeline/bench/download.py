@@ -23,7 +23,7 @@ from pipeline.download import DownloadConfig, download
 from pipeline.fetch.proof import prove_files
 from pipeline.fetch.transfer import TransferConfig
 from pipeline.progress import Progress, silent
-from pipeline.sources import RELEASE_LIST, SOURCES
+from pipeline.sources import MIB, RELEASE_LIST, SOURCES
 
 PROVERS = 2
 REPEATS = 3
@@ -75,7 +75,11 @@ def _fetching(
     config = DownloadConfig(datasets=("ptb-xl",), mirrors=(f"http://127.0.0.1:{port}",))
     begun = time.perf_counter()
     summary = download(
-        output, config, transfer=TransferConfig(connections=connections), progress=progress, sources=[table]
+        output,
+        config,
+        transfer=TransferConfig(connections=connections, max_file_bytes=MIB),
+        progress=progress,
+        sources=[table],
     )
     seconds = time.perf_counter() - begun
     if summary.problems:

@@ -12,6 +12,7 @@ from cache.lock import hold
 from ecg.errors import DownloadError, InputError
 from pipeline.fetch.manifest import Manifest, write_manifest
 from pipeline.fetch.partial import bad_path
+from pipeline.fetch.room import SPARE_BYTES
 from pipeline.progress import Progress, silent
 
 BLOCK_BYTES = 4096
@@ -19,7 +20,6 @@ BLOCK_BYTES = 4096
 
 SAVE_EVERY_S = 60.0
 LOCK = ".download.lock"
-_SPARE_BYTES = 64 * 1024**2
 
 
 @dataclass(kw_only=True, slots=True)
@@ -151,8 +151,8 @@ def check_space(output: Path, sizes: Iterable[int]) -> None:
     """
     needed = sum(in_blocks(size) for size in sizes)
     free = shutil.disk_usage(output).free
-    if needed and free < needed + _SPARE_BYTES:
+    if needed and free < needed + SPARE_BYTES:
         raise DownloadError(
-            f"{output}: {free / 1e9:.1f} GB free; expected {(needed + _SPARE_BYTES) / 1e9:.1f} GB for what is still to "
+            f"{output}: {free / 1e9:.1f} GB free; expected {(needed + SPARE_BYTES) / 1e9:.1f} GB for what is still to "
             "come: make room, name another --output, or fewer --datasets"
         )

@@ -9,13 +9,14 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ecg.errors import EcgError, InputError
+from ecg.errors import DownloadError, EcgError, InputError
 from ecg.header import Header
 from ecg.quality import checksum_mismatches
 from pipeline.fetch.job import DatasetReport, Job, check_space
 from pipeline.fetch.partial import Partial
 from pipeline.fetch.paths import check_inside
 from pipeline.fetch.proof import hash_file
+from pipeline.fetch.room import Room, is_of_the_disk, stopped_by
 from pipeline.fetch.survey import Survey, check_headers, count_survey, survey_files
 from pipeline.fetch.transfer import Fetched, Wanted
 from pipeline.progress import Task
@@ -30,10 +31,11 @@ _BLOCK_BYTES = 1 << 20
 
 
 class FolderFetcher:
-    """Brings files of a release from a folder on disk."""
+    """Brings files of a release from a folder on disk, but none longer than `max_file_bytes`, or than wanted."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, max_file_bytes: int | None = None) -> None:
         self.root = root
+        self.max_file_bytes = max_file_bytes
         self.notes: list[str] = []
 
     def fetch(
@@ -42,12 +44,29 @@ class FolderFetcher:
         task: Task,
         on_done: Callable[[Fetched], None],
         on_failed: Callable[[Wanted, str], None],
+        *,
+        most_bytes: int | None = None,
     ) -> None:
-        """Copy each file and tell each outcome once; a copy with a wrong digest is not kept."""
+        """Copy each file and tell each outcome once; a copy with a wrong digest is not kept.
+
+        `most_bytes` has no meaning here: what is on a disk has an end.
+
+        Raises
+        ------
+        DownloadError
+            If the disk is full, or nearly so.
+        """
+        room = Room()
         for one in wanted:
             partial = Partial(path=one.path, algorithm=one.algorithm)
             try:
-                reason = self._copy(one, partial, task)
+                reason = self._copy(one, partial, task, room)
+            except OSError as error:  # of this file: it cannot be read, or a folder stands in its place
+                if isinstance(error, DownloadError):
+                    raise
+                if is_of_the_disk(error):
+                    raise stopped_by(error, one.path.parent) from error
+                reason = f"{error.filename or one.path}: {error.strerror or error}"
             finally:
                 partial.close()
             if reason:
@@ -55,17 +74,23 @@ class FolderFetcher:
             else:
                 on_done(Fetched(wanted=one, size=partial.size, hexdigest=partial.hexdigest(), origin=LOCAL))
 
-    def _copy(self, wanted: Wanted, partial: Partial, task: Task) -> str | None:
+    def _copy(self, wanted: Wanted, partial: Partial, task: Task, room: Room) -> str | None:
         """None, or why the file could not be taken."""
         source = self.root / wanted.name
         if not source.is_file():
-            return f"{source}: not there"
+            return f"{source}: {'is no regular file' if source.exists() else 'not there'}"
+        size, most = source.stat().st_size, self.max_file_bytes or wanted.most_bytes
+        if most is not None and size > most:
+            return (
+                f"{source}: {size:,} bytes; expected at most {most:,} of such a file (--max-file-size lifts the bound)"
+            )
         partial.open()
         if partial.size:
             partial.start_anew()
         with source.open("rb", buffering=0) as file:
             while block := file.read(_BLOCK_BYTES):
                 partial.write(block)
+                room.take(wanted.path, len(block))
                 task.advance(len(block))
         if wanted.accepted and partial.hexdigest() not in wanted.accepted:
             found = partial.hexdigest()
@@ -95,7 +120,8 @@ def find_tarballs(given: Path) -> list[Path]:
             )
         return [given]
     if not given.is_dir():
-        raise InputError(f"{given}: does not exist; expected tarballs, a release, or a folder of records")
+        found = "is no folder and no regular file" if given.exists() else "does not exist"
+        raise InputError(f"{given}: {found}; expected tarballs, a release, or a folder of records")
     return sorted(path for path in given.rglob("*") if path.name.endswith(TARBALL_SUFFIXES) and path.is_file())
 
 

@@ -64,10 +64,10 @@ class Namespace:
             )
         if key.rpartition("/")[0] not in self._folders or key in self._folders:
             self._add_folders(key, name, where)
-        other = self._in_transit(key)
-        if other is not None:
+        beside = self._in_transit(key)
+        if beside is not None:
             raise DownloadError(
-                f"{where}: the path {name!r} is refused; beside {other!r} one of them is what the other is called "
+                f"{where}: the path {name!r} is refused; beside {beside!r} one of them is what the other is called "
                 "while it arrives or is put aside"
             )
         self._names[key] = name

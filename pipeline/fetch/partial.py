@@ -96,20 +96,24 @@ class Partial:
         self._digest.update(data)
         self.size += len(data)
 
+    def read(self) -> bytes:
+        """All bytes so far."""
+        return part_path(self.path).read_bytes()  # nothing waits in a buffer
+
     def hexdigest(self) -> str:
         """Of all bytes so far."""
         assert self._digest is not None
         return self._digest.hexdigest()
 
     def finish(self) -> None:
-        """Rename the file into place; what stood there is replaced."""
-        self.close()
+        """Rename the file into place; what stood there is replaced. An empty file is a file, too."""
+        self._let_go()
         part_path(self.path).replace(self.path)
         self._drop_note()
 
     def keep_as_bad(self) -> Path:
         """Put the bytes aside under the name `.bad`, and be empty again."""
-        self.close()
+        self._let_go()
         bad = bad_path(self.path)
         part_path(self.path).replace(bad)
         self._drop_note()
@@ -118,12 +122,16 @@ class Partial:
         return bad
 
     def close(self) -> None:
-        """Let go of the file; an empty one goes."""
+        """Let go of the file; nothing is left of a transfer that brought nothing."""
+        was_open = self._file is not None
+        self._let_go()
+        if was_open and self.size == 0:
+            part_path(self.path).unlink(missing_ok=True)
+
+    def _let_go(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
-        if self.size == 0:
-            part_path(self.path).unlink(missing_ok=True)
 
     @property
     def _note(self) -> Path:

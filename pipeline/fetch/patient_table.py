@@ -14,7 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from cache.writer import write_text_atomically
 from ecg.errors import DownloadError, InputError
-from pipeline.fetch.checksum_list import read_checksum_list
+from pipeline.fetch.bounds import most_bytes_of
+from pipeline.fetch.checksum_list import MOST_LIST_BYTES, read_checksum_list
 from pipeline.fetch.hosts import make_hosts
 from pipeline.fetch.job import Job
 from pipeline.fetch.local import LOCAL, FolderFetcher
@@ -72,11 +73,15 @@ def _sibling(url: str, release: str) -> str | None:
     return urlunsplit(parts._replace(path=path.removesuffix(CHALLENGE_RELEASE) + release))
 
 
-def places_on_disk(table: PatientTable, given: Path) -> list[Place]:
+def places_on_disk(table: PatientTable, given: Path, transfer: TransferConfig) -> list[Place]:
     """In or below a folder."""
     folders = sorted(path.parent for path in given.rglob(table.file) if path.is_file()) if given.is_dir() else []
     lists = (sidecar_of(table), RELEASE_LIST)
-    return [Place(fetcher=FolderFetcher(folder), list_name=name) for folder in folders for name in lists]
+    return [
+        Place(fetcher=FolderFetcher(folder, transfer.max_file_bytes), list_name=name)
+        for folder in folders
+        for name in lists
+    ]
 
 
 def bring_table(job: Job, table: PatientTable, places: Sequence[Place]) -> str:
@@ -137,7 +142,8 @@ def _fetch_digest(job: Job, table: PatientTable, place: Place) -> str:
             raise DownloadError(f"{job.path(RELEASE_LIST)}: not there")
         return _digest_in(job.path(RELEASE_LIST), table)
     new = job.path(f"{sidecar_of(table)}.new")
-    listed = _fetch(place.fetcher, Wanted(path=new, name=place.list_name, refuse_html=True, patient=False))
+    wanted = Wanted(path=new, name=place.list_name, most_bytes=MOST_LIST_BYTES, refuse_html=True, patient=False)
+    listed = _fetch(place.fetcher, wanted)
     try:
         return _digest_in(new, table, where=f"{listed.origin} {place.list_name}")
     finally:
@@ -152,7 +158,14 @@ def _bring_from(job: Job, table: PatientTable, place: Place, digest: str) -> str
         with suppress(DownloadError):  # put aside, which is noted: a right one comes
             state = _prove(job, table, digest)
     if state is None:
-        wanted = Wanted(path=path, name=table.file, accepted=(digest,), expected_bytes=_TABLE_BYTES, refuse_html=True)
+        wanted = Wanted(
+            path=path,
+            name=table.file,
+            accepted=(digest,),
+            expected_bytes=_TABLE_BYTES,
+            most_bytes=most_bytes_of(table.file),
+            refuse_html=True,
+        )
         job.manifest.came_from(_fetch(place.fetcher, wanted, job).origin)
         job.manifest.record(job.output, path, digest)
         state = FETCHED
@@ -163,7 +176,7 @@ def _bring_from(job: Job, table: PatientTable, place: Place, digest: str) -> str
 
 def _take_unproven(job: Job, table: PatientTable, fetcher: FolderFetcher) -> str:
     path = job.path(table.file)
-    came = _fetch(fetcher, Wanted(path=path, name=table.file))
+    came = _fetch(fetcher, Wanted(path=path, name=table.file, most_bytes=most_bytes_of(table.file)))
     _check_table(job, table)
     job.manifest.came_from(LOCAL)
     job.manifest.record(job.output, path, came.hexdigest)

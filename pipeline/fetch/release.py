@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecg.errors import DownloadError
-from pipeline.fetch.checksum_list import read_checksum_list
+from pipeline.fetch.bounds import most_bytes_of, most_bytes_of_release
+from pipeline.fetch.checksum_list import MOST_LIST_BYTES, read_checksum_list
 from pipeline.fetch.job import DatasetReport, Job, check_space
 from pipeline.fetch.names import Namespace, is_own
 from pipeline.fetch.partial import bad_path
@@ -118,7 +119,7 @@ def bring_release(job: Job, sources: Sequence[Source], everything: Sequence[Sour
     for name, digest in found.wrong.items():
         bad = job.put_aside(name)
         job.notes.append(f"{job.path(name)}: SHA-256 {digest}; expected {expected[name]}; kept as {bad.name}")
-    _fetch(job, fetcher, found, expected, sizes, dataset_of)
+    _fetch(job, fetcher, found, expected, sizes, dataset_of, most_bytes_of_release(sources))
     if job.verify:
         check_headers(job, [name for name in found.to_fetch if dataset_of[name] != OTHER], found)
     count_survey(job, Survey(records=found.records), dataset_of)
@@ -138,7 +139,7 @@ def _obtain_list(job: Job, fetcher: Fetcher) -> ReleaseList:
     reasons: list[str] = []
     done: list[Fetched] = []
     fetcher.fetch(
-        [Wanted(path=new, name=RELEASE_LIST, refuse_html=True, patient=False)],
+        [Wanted(path=new, name=RELEASE_LIST, most_bytes=MOST_LIST_BYTES, refuse_html=True, patient=False)],
         silent("list", 1, "files"),
         done.append,
         lambda wanted, reason: reasons.append(reason),
@@ -214,11 +215,18 @@ def _fetch(
     expected: Mapping[str, str],
     sizes: Mapping[str, int],
     dataset_of: Mapping[str, str],
+    most_bytes: int,
 ) -> None:
     if not found.to_fetch:
         return
     wanted = [
-        Wanted(path=job.path(name), name=name, accepted=(expected[name],), expected_bytes=sizes[name])
+        Wanted(
+            path=job.path(name),
+            name=name,
+            accepted=(expected[name],),
+            expected_bytes=sizes[name],
+            most_bytes=most_bytes_of(name),
+        )
         for name in sorted(found.to_fetch)
     ]
 
@@ -236,4 +244,4 @@ def _fetch(
         job.reports[dataset_of[wanted.name]].missing[wanted.name] = reason
 
     with job.progress("download", sum(sizes.values()), "bytes") as task:
-        fetcher.fetch(wanted, task, done, failed)
+        fetcher.fetch(wanted, task, done, failed, most_bytes=most_bytes)

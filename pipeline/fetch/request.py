@@ -6,49 +6,31 @@ is held to it. Anything else starts the file anew.
 
 import re
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from email.utils import parsedate_to_datetime
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
-from pipeline.fetch.hosts import is_address, public_url
+from pipeline.fetch.answers import (
+    RETRIABLE_STATUS,
+    WEB_PAGE,
+    WHOLE_STATUS,
+    Answer,
+    FailedTry,
+    answer_of,
+    check_status,
+    is_of_the_same,
+    redirected,
+    validator_of,
+)
+from pipeline.fetch.hosts import public_url
 from pipeline.fetch.partial import Partial
 
-_RETRIABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 10
-
-
-class FailedTry(Exception):
-    """A try that failed; never seen by users as it is.
-
-    Attributes
-    ----------
-    retriable : whether the same request may go better
-    retry_after_s : the pause that the server asked for
-    absent : whether it says something of this file only: it is not there, or not the right one
-    host_unusable : whether no other file can be expected from this host either
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        *,
-        retriable: bool = True,
-        retry_after_s: float | None = None,
-        absent: bool = False,
-        host_unusable: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.retriable = retriable
-        self.retry_after_s = retry_after_s
-        self.absent = absent
-        self.host_unusable = host_unusable
 
 
 class Client:
@@ -82,12 +64,14 @@ async def fetch_rest(
     advance: Callable[[int], None],
     *,
     refuse_html: bool = False,
-) -> None:
+    most_bytes: int | None = None,
+) -> Answer:
     """Append what is missing of the file at `url` to `partial`.
 
     Parameters
     ----------
     advance : is told the number of bytes as they arrive, and a negative number where bytes are dropped
+    most_bytes : a file that is longer is stopped, and what came of it is dropped
 
     Raises
     ------
@@ -97,7 +81,7 @@ async def fetch_rest(
     if partial.size and partial.url != public_url(url):
         _drop(partial, advance)  # begun on another host: its validator means nothing here
     try:
-        await _fetch_rest(client, url, partial, advance, refuse_html)
+        return await _fetch_rest(client, url, partial, advance, refuse_html, most_bytes)
     except (ssl.SSLCertVerificationError, aiohttp.ClientConnectorCertificateError) as error:
         reason = getattr(error, "certificate_error", error)
         raise FailedTry(
@@ -113,8 +97,13 @@ async def fetch_rest(
 
 
 async def _fetch_rest(
-    client: Client, url: str, partial: Partial, advance: Callable[[int], None], refuse_html: bool
-) -> None:
+    client: Client,
+    url: str,
+    partial: Partial,
+    advance: Callable[[int], None],
+    refuse_html: bool,
+    most_bytes: int | None,
+) -> Answer:
     headers = {}
     resuming = partial.size > 0 and partial.validator is not None
     if partial.size and not resuming:
@@ -122,22 +111,25 @@ async def _fetch_rest(
     if resuming:
         headers = {"Range": f"bytes={partial.size}-", "If-Range": partial.validator or ""}
     async with _get(client, url, headers) as response:
-        if resuming and 400 <= response.status < 500 and response.status not in _RETRIABLE_STATUS:
+        if resuming and 400 <= response.status < 500 and response.status not in RETRIABLE_STATUS:
             _drop(partial, advance)  # 416, or a server that will not have ranges: ask for the whole file
             raise FailedTry(f"status {response.status} for the rest of a file")
-        _check_status(response)
-        if refuse_html and response.content_type == "text/html":
-            raise FailedTry("a web page instead of the file", retriable=False, absent=True)
+        await check_status(response)
+        answer = answer_of(response)
+        if refuse_html and answer.is_page:
+            raise FailedTry(WEB_PAGE, retriable=False, absent=True)
         if response.status == 206 and resuming:
             total = _check_continues(response, partial, advance)
-        elif response.status == 200:
+        elif response.status in WHOLE_STATUS:
             if partial.size:
                 _drop(partial, advance)
             total = response.content_length
         else:
             raise FailedTry(f"status {response.status} without a range in the request", retriable=False)
-        partial.remember(public_url(url), _validator_of(response) or partial.validator, total)
+        _check_size(total or 0, most_bytes, partial, advance)
+        partial.remember(public_url(url), validator_of(response) or partial.validator, total)
         async for data in response.content.iter_any():
+            _check_size(partial.size + len(data), most_bytes, partial, advance)
             partial.write(data)
             advance(len(data))
     if total is not None and partial.size != total:
@@ -145,6 +137,7 @@ async def _fetch_rest(
         if found > total:
             _drop(partial, advance)
         raise FailedTry(f"{found:,} bytes came; expected {total:,}")
+    return answer
 
 
 @asynccontextmanager
@@ -155,32 +148,19 @@ async def _get(client: Client, url: str, headers: dict[str, str]) -> AsyncIterat
             if response.status not in _REDIRECTS or location is None:
                 yield response
                 return
-        url = _redirected(url, location)
+        url = redirected(url, location)
     raise FailedTry(f"more than {_MAX_REDIRECTS} redirects", retriable=False)
 
 
-def _redirected(url: str, location: str) -> str:
-    """The next address; one that leaves http(s), or TLS, is refused."""
-    try:
-        target = urljoin(url, location)
-    except ValueError as error:
-        raise FailedTry(f"a redirect to {location!r}, which is no address", retriable=False) from error
-    scheme = urlsplit(target).scheme
-    if scheme not in ("http", "https"):
-        raise FailedTry(f"a redirect to {scheme}: is refused; expected http or https", retriable=False)
-    if not is_address(target):
-        raise FailedTry(f"a redirect to {location!r}, which is no address", retriable=False)
-    if scheme == "http" and urlsplit(url).scheme == "https":
-        raise FailedTry(f"a redirect from https to {public_url(target)} is refused", retriable=False)
-    return target
-
-
-def _check_status(response: aiohttp.ClientResponse) -> None:
-    if response.status in _RETRIABLE_STATUS:
-        after = _parse_retry_after(response.headers.get("Retry-After"))
-        raise FailedTry(f"status {response.status} {response.reason}", retry_after_s=after)
-    if response.status >= 300:
-        raise FailedTry(f"status {response.status} {response.reason}", retriable=False, absent=True)
+def _check_size(size: int, most_bytes: int | None, partial: Partial, advance: Callable[[int], None]) -> None:
+    """Stop a file that is, or will be, longer than any of its kind."""
+    if most_bytes is not None and size > most_bytes:
+        _drop(partial, advance)
+        raise FailedTry(
+            f"{size:,} bytes or more; expected at most {most_bytes:,} of such a file (--max-file-size lifts the bound)",
+            retriable=False,
+            absent=True,
+        )
 
 
 def _check_continues(response: aiohttp.ClientResponse, partial: Partial, advance: Callable[[int], None]) -> int | None:
@@ -188,32 +168,12 @@ def _check_continues(response: aiohttp.ClientResponse, partial: Partial, advance
     stated = response.headers.get("Content-Range", "")
     match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", stated)
     total = int(match[3]) if match and match[3] != "*" else None
-    same = _validator_of(response) in (None, partial.validator)
+    same = is_of_the_same(response, partial.validator)
     if match is None or int(match[1]) != partial.size or not same or total != (partial.total or total):
         begun = partial.size
         _drop(partial, advance)
         raise FailedTry(f"a part that does not continue byte {begun:,} of the same file ({stated or 'no range'})")
     return total or partial.total
-
-
-def _validator_of(response: aiohttp.ClientResponse) -> str | None:
-    """What If-Range may name: a strong ETag, else the date of the last change."""
-    etag = response.headers.get("ETag")
-    if etag and not etag.startswith("W/"):
-        return etag
-    return response.headers.get("Last-Modified")
-
-
-def _parse_retry_after(text: str | None) -> float | None:
-    """Seconds or a date; None for anything else. Source: RFC 9110, 10.2.3."""
-    if text is None:
-        return None
-    if re.fullmatch(r"\d{1,9}", text.strip()):
-        return float(text)
-    try:
-        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _drop(partial: Partial, advance: Callable[[int], None]) -> None:

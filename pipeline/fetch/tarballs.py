@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.fetch.archives import Bounds, Unpacked, unpack
+from pipeline.fetch.bounds import TIMES_PUBLISHED, most_bytes_of_tarball
 from pipeline.fetch.job import DatasetReport, Job, check_space
 from pipeline.fetch.manifest import Archive
 from pipeline.fetch.partial import bad_path
@@ -21,8 +22,6 @@ MEMBERS_PER_RECORD = 3
 """A bound: a header and a signal each, and as many more as half of them."""
 
 _SPARE_MEMBERS = 100
-_SPARE_SIZE = 2
-"""Times the published size, for a bound."""
 
 
 def issue_of(source: Source, md5: str) -> str | None:
@@ -140,6 +139,7 @@ def _fetch(job: Job, sources: Sequence[Source], fetcher: Fetcher, *, patient: bo
             algorithm="md5",
             accepted=tuple(dict.fromkeys((source.md5_first, source.md5_last))),
             expected_bytes=source.size_bytes,
+            most_bytes=most_bytes_of_tarball(source),
             refuse_html=True,
             patient=patient,
         )
@@ -169,7 +169,7 @@ def _unpack(job: Job, source: Source, archive: Path, md5: str, found: Survey) ->
         job.notes.append(f"{job.path(wrong)}: SHA-256 {digest}; differs from the tarball; kept as {bad.name}")
     bounds = Bounds(
         n_members=MEMBERS_PER_RECORD * source.dataset.n_records + _SPARE_MEMBERS,
-        n_bytes=_SPARE_SIZE * source.size_bytes,
+        n_bytes=TIMES_PUBLISHED * source.size_bytes,
     )
     with job.progress(f"unpack {name}", source.size_bytes, "bytes") as task:
         unpacked = unpack(archive, job.path(folder), bounds, task)

@@ -6,6 +6,7 @@ leaves open is here: resuming, retries, hosts, digests, and redirects that never
 """
 
 import asyncio
+import hashlib
 import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +17,14 @@ from typing import Protocol
 import aiohttp
 
 from ecg import __version__
-from ecg.errors import ConfigError
+from ecg.errors import ConfigError, DownloadError
+from pipeline.fetch.answers import WEB_PAGE, Answer, FailedTry
+from pipeline.fetch.bounds import MOST_FILE_BYTES
+from pipeline.fetch.encoding import KNOWN, decode
 from pipeline.fetch.hosts import Host, Hosts
 from pipeline.fetch.partial import Partial
-from pipeline.fetch.request import Client, FailedTry, fetch_rest
+from pipeline.fetch.request import Client, fetch_rest
+from pipeline.fetch.room import Room, is_of_the_disk, stopped_by
 from pipeline.progress import Task
 
 logger = logging.getLogger(__name__)
@@ -41,6 +46,7 @@ class TransferConfig:
     tries, tries_before_next_host : without progress, on the last host and while another one is left
     first_wait_s, longest_wait_s : before a new try; doubled each time, times a random 0.5 to 1
     longest_retry_after_s : a server that asks for a longer pause counts as not available
+    max_file_bytes : of every file; None = by its kind, see `pipeline.fetch.bounds`
     """
 
     connections: int = 16
@@ -51,8 +57,11 @@ class TransferConfig:
     first_wait_s: float = 0.5
     longest_wait_s: float = 30.0
     longest_retry_after_s: float = 300.0
+    max_file_bytes: int | None = None
 
     def __post_init__(self) -> None:
+        if self.max_file_bytes is not None and self.max_file_bytes < 1:
+            raise ConfigError(f"max_file_bytes is {self.max_file_bytes}; expected 1 at least")
         if not 1 <= self.connections <= 256:
             raise ConfigError(f"connections is {self.connections}; expected 1 to 256")
 
@@ -68,6 +77,7 @@ class Wanted:
     algorithm : of the digest, as in hashlib
     accepted : the digests that are right, in hex; empty = none was published, and any is taken
     expected_bytes : for progress only
+    most_bytes : a longer file is stopped and not taken; None = there is no bound
     refuse_html : a web page is an error: what a host shows instead of a file that has moved
     patient : try long on the last host; not for a first contact, which tells soon that there is no network
     """
@@ -77,6 +87,7 @@ class Wanted:
     algorithm: str = "sha256"
     accepted: tuple[str, ...] = ()
     expected_bytes: int = 0
+    most_bytes: int | None = None
     refuse_html: bool = False
     patient: bool = True
 
@@ -104,8 +115,10 @@ class Fetcher(Protocol):
         task: Task,
         on_done: Callable[[Fetched], None],
         on_failed: Callable[[Wanted, str], None],
+        *,
+        most_bytes: int | None = None,
     ) -> None:
-        """Bring each file, in any order, and tell each outcome once."""
+        """Bring each file, in any order, and tell each outcome once; all together have at most `most_bytes`."""
 
 
 class HttpFetcher:
@@ -126,13 +139,32 @@ class HttpFetcher:
         task: Task,
         on_done: Callable[[Fetched], None],
         on_failed: Callable[[Wanted, str], None],
+        *,
+        most_bytes: int | None = None,
     ) -> None:
         """Bring each file, in any order, and tell each outcome once.
 
         A KeyboardInterrupt and errors of the disk come through; `.part` files stay for the next run.
+
+        Parameters
+        ----------
+        most_bytes : of all files together; a host that sends more is given up. None, or a `max_file_bytes` in the
+            configuration = there is no bound
+
+        Raises
+        ------
+        DownloadError
+            If the disk is full, or nearly so.
         """
-        if wanted:
-            asyncio.run(self._fetch_all(wanted, _Meter(task, wanted), on_done, on_failed))
+        if not wanted:
+            return
+        bound = most_bytes if self.config.max_file_bytes is None else None
+        try:
+            asyncio.run(self._fetch_all(wanted, _Meter(task, wanted, bound), on_done, on_failed))
+        except OSError as error:
+            if not is_of_the_disk(error):
+                raise
+            raise stopped_by(error, wanted[0].path.parent) from error
 
     async def _fetch_all(
         self,
@@ -174,9 +206,9 @@ class HttpFetcher:
     async def _fetch_one(self, client: Client, wanted: Wanted, meter: "_Meter") -> Fetched | str:
         """The file, or why no host gave it."""
         partial = Partial(path=wanted.path, algorithm=wanted.algorithm)
-        partial.open()
         reasons = []
         try:
+            partial.open()
             for host in self.hosts.hosts:
                 if host.given_up is None:
                     try:
@@ -189,6 +221,10 @@ class HttpFetcher:
                     size, hexdigest = partial.size, partial.hexdigest()
                     partial.finish()
                     return Fetched(wanted=wanted, size=size, hexdigest=hexdigest, origin=host.name)
+        except OSError as error:  # of this file's place: a folder of its name, a file where its folder should be
+            if is_of_the_disk(error) or isinstance(error, DownloadError):
+                raise
+            return f"{error.filename or wanted.path}: {error.strerror or error}; move it away"
         finally:
             partial.close()
         given_up = [f"{host.name}: given up ({host.given_up})" for host in self.hosts.hosts if host.given_up]
@@ -196,19 +232,37 @@ class HttpFetcher:
 
     async def _fetch_from(self, client: Client, host: Host, wanted: Wanted, partial: Partial, meter: "_Meter") -> None:
         """Try until the whole file is in `partial` with a right digest; raises the FailedTry that was one too many."""
-        furthest, failed, n_wrong = partial.size, 0, 0
+        furthest, failed, n_wrong, seen = partial.size, 0, 0, None
+        if partial.size and partial.hexdigest() in wanted.accepted:
+            return  # an earlier process was killed before it could rename it
         while True:
             try:
                 await _wait_for(host)
-                await fetch_rest(
-                    client, host.url_of(wanted.name), partial, meter.advance, refuse_html=wanted.refuse_html
+                answer = await fetch_rest(
+                    client,
+                    host.url_of(wanted.name),
+                    partial,
+                    lambda n_bytes: meter.advance(n_bytes, wanted.path),
+                    refuse_html=wanted.refuse_html,
+                    most_bytes=self._most_bytes(wanted),
                 )
-                if not wanted.accepted or partial.hexdigest() in wanted.accepted:
+                if answer.encoding and partial.hexdigest() not in wanted.accepted:
+                    self._undo_encoding(answer.encoding, wanted, partial, meter)
+                if wanted.accepted:
+                    if partial.hexdigest() in wanted.accepted:
+                        return
+                    n_wrong += 1
+                    # an answer that does not tell its end may only have been cut short
+                    enough = WRONG_DIGESTS_BEFORE_NEXT_HOST if answer.framed else self.config.tries_before_next_host
+                    self._refuse_digest(wanted, partial, meter, answer, last=n_wrong >= enough)
+                    continue
+                if answer.framed or partial.hexdigest() == seen:
                     return
-                n_wrong += 1
-                meter.advance(-partial.size)
-                self._refuse_digest(wanted, partial, last=n_wrong >= WRONG_DIGESTS_BEFORE_NEXT_HOST)
-                continue
+                first, seen = seen is None, partial.hexdigest()
+                meter.drop(partial.size, kept=False)
+                partial.start_anew()
+                if not first:
+                    raise FailedTry("answers that do not tell their end, each another one")
             except FailedTry as error:
                 if partial.size >= furthest + PROGRESS_RESETS_TRIES_BYTES:
                     furthest, failed = partial.size, 0
@@ -220,16 +274,39 @@ class HttpFetcher:
                 self.hosts.try_failed(host, str(error), failed)
                 await self._wait_after(error, host, failed)
 
-    def _refuse_digest(self, wanted: Wanted, partial: Partial, *, last: bool) -> None:
-        """Drop bytes with a wrong digest and try anew, or, the `last` time, keep them as `.bad` and raise."""
+    def _most_bytes(self, wanted: Wanted) -> int | None:
+        return self.config.max_file_bytes or wanted.most_bytes
+
+    def _undo_encoding(self, encoding: str, wanted: Wanted, partial: Partial, meter: "_Meter") -> None:
+        """Put decoded bytes in the place of encoded ones, if they are right, or if nothing says what is right."""
+        most = min(self._most_bytes(wanted) or MOST_FILE_BYTES, MOST_FILE_BYTES)
+        if encoding not in KNOWN or partial.size > most:
+            return
+        plain = decode(partial.read(), most)
+        if plain is None or (wanted.accepted and _hexdigest(wanted.algorithm, plain) not in wanted.accepted):
+            return
+        meter.drop(partial.size, kept=False)
+        partial.start_anew()
+        partial.write(plain)
+        meter.advance(len(plain), wanted.path)
+
+    def _refuse_digest(self, wanted: Wanted, partial: Partial, meter: "_Meter", answer: Answer, *, last: bool) -> None:
+        """Drop bytes with a wrong digest to try anew, or, the `last` time, keep them as `.bad` and raise."""
         found, expected = partial.hexdigest(), " or ".join(wanted.accepted)
         said = f"{wanted.algorithm} {found}; expected {expected}"
-        if not last:
-            logger.info("%s: %s; fetching it anew", wanted.path, said)
-            partial.start_anew()
-            return
-        bad = partial.keep_as_bad()
-        raise FailedTry(f"{said}; the wrong file is kept as {bad}", retriable=False, absent=True)
+        said += f"; it came encoded ({answer.encoding})" if answer.encoding else ""
+        kept = last and partial.size > 0 and not answer.is_page
+        meter.drop(partial.size, kept=kept)
+        if kept:
+            bad = partial.keep_as_bad()
+            raise FailedTry(f"{said}; the wrong file is kept as {bad}", retriable=False, absent=True)
+        empty = partial.size == 0
+        partial.start_anew()
+        if answer.is_page:
+            raise FailedTry(f"{WEB_PAGE} ({said})", retriable=False, absent=True)
+        if last and empty:
+            raise FailedTry(f"an empty file; {said}", retriable=False, absent=True)
+        logger.info("%s: %s; fetching it anew", wanted.path, said)
 
     async def _wait_after(self, error: FailedTry, host: Host, failed: int) -> None:
         config = self.config
@@ -239,6 +316,10 @@ class HttpFetcher:
                 raise FailedTry(f"{error}, and asks to wait {error.retry_after_s:.0f} s", retriable=False) from error
             host.pause(error.retry_after_s)  # for every connection: all of them were asked to wait
         await asyncio.sleep(wait)
+
+
+def _hexdigest(algorithm: str, data: bytes) -> str:
+    return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
 
 
 async def _wait_for(host: Host) -> None:
@@ -259,18 +340,39 @@ def _make_session(config: TransferConfig) -> aiohttp.ClientSession:
 
 
 class _Meter:
-    """Bytes and files for the progress bar; its total follows the true lengths as they are known."""
+    """Bytes and files, for the progress bar, the disk's room, and the bound of all files together.
 
-    def __init__(self, task: Task, wanted: Sequence[Wanted]) -> None:
+    The bar's total follows the true lengths as they are known.
+    """
+
+    def __init__(self, task: Task, wanted: Sequence[Wanted], most_bytes: int | None) -> None:
         self.task = task
+        self.room = Room()
+        self.most_bytes = most_bytes
         self.n_files = len(wanted)
         self.n_ended = 0
         self.n_bytes = 0
+        self.n_bad_bytes = 0
         self.left = sum(one.expected_bytes for one in wanted)
 
-    def advance(self, n_bytes: int) -> None:
+    def advance(self, n_bytes: int, path: Path) -> None:
         self.n_bytes += n_bytes
         self.task.advance(n_bytes)
+        if n_bytes > 0:
+            self.room.take(path, n_bytes)
+            if self.most_bytes is not None and self.n_bytes + self.n_bad_bytes > self.most_bytes:
+                raise FailedTry(
+                    f"more than {self.most_bytes:,} bytes came in all; expected a release of the published size "
+                    "(--max-file-size lifts the bound)",
+                    retriable=False,
+                    host_unusable=True,
+                )
+
+    def drop(self, n_bytes: int, *, kept: bool) -> None:
+        """Take back the bytes of a wrong file, which stay on the disk if it is `kept`."""
+        self.n_bytes -= n_bytes
+        self.n_bad_bytes += n_bytes if kept else 0
+        self.task.advance(-n_bytes)
 
     def file_ended(self, wanted: Wanted) -> None:
         self.n_ended += 1

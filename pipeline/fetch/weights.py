@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from cache.writer import write_text_atomically
 from ecg.errors import ConfigError, DownloadError
+from pipeline.fetch.bounds import most_bytes_of
 from pipeline.fetch.hosts import make_hosts
 from pipeline.fetch.job import locked
 from pipeline.fetch.proof import hash_file
@@ -110,6 +111,7 @@ def _fetch(
         Wanted(
             path=_staging(output, name) / row.file,
             name=f"{name}/{row.file}" if from_copy else download_address(row.url),
+            most_bytes=most_bytes_of(row.file),
             refuse_html=True,
         )
         for name, rows in folders.items()

@@ -186,7 +186,7 @@ def test_sha256sum_itself_reads_the_same_names(tmp_path: Path) -> None:
     """Its own complaints are the oracle: each line that it understands names a file that is not there."""
     draw = random.Random(15)
     environment = {**os.environ, "LC_ALL": "C"}
-    for number in range(100):
+    for number in range(40):
         path = tmp_path / f"list{number}"
         path.write_bytes("".join(line_of(draw) + "\n" for _ in range(12)).encode())
         said = subprocess.run(
