@@ -125,7 +125,7 @@ def told_options(command: Any) -> Any:
     """The options about recordings whose files do not say all: fs, units, leads and missing_leads."""
     options = [
         click.option("--fs", type=float, help="Sampling frequency, Hz, of files that do not state one."),
-        click.option("--units", help="V, mV or uV: of files that do not state theirs."),
+        click.option("--units", help="V, mV or uV: instead of what files state."),
         click.option(
             "--leads",
             type=NameList(),

@@ -1,16 +1,21 @@
 """What a user tells about recordings whose files do not say it, and what to do about recordings that lack something."""
 
+import re
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
 
-from ecg.adc import MICROVOLTS_PER_MV, gain_per_mv
 from ecg.config import Config
 from ecg.errors import ConfigError, SignalError
 from ecg.leads import LEADS, MISSING_LEADS, canonical_lead
 
 STANDARD = ("standard",)
 """Stands for the twelve leads in their standard order."""
+
+_MICROVOLTS = {"nV": 1e-3, "uV": 1.0, "mV": 1e3, "V": 1e6}
+_PREFIXES = {"n": "n", "nano": "n", "u": "u", "\u03bc": "u", "micro": "u", "mikro": "u", "m": "m", "milli": "m", "": ""}
+_UNIT = re.compile(rf"(?:mdc_dim_)?(?!_)({'|'.join(sorted(_PREFIXES, key=len, reverse=True))})_?(?:v|volts?)\.?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +25,7 @@ class InputConfig(Config):
     Attributes
     ----------
     fs : sampling frequency, Hz, of files that do not state one
-    units : of samples whose files do not state them: V, mV or uV
+    units : of samples: V, mV or uV; instead of what a file states, which is then said
     leads : names of the columns, in order, of files that do not name them; `STANDARD` for the twelve
     missing_leads : "error", or "zero" for zeros in the place of a lead that can neither be found nor derived
     keep_flat : predict on recordings without any deflection, too
@@ -50,18 +55,31 @@ class InputConfig(Config):
         return LEADS if self.leads == STANDARD else self.leads
 
 
+def spell_units(text: str) -> str | None:
+    """The one spelling (nV, uV, mV or V) of what writers call a unit of voltage, None for what is none.
+
+    Case and blanks tell nothing: UV, "u V", microV, Microvolts, MDC_DIM_MICRO_VOLT and both Unicode characters for the
+    Greek letter are uV. MV is a millivolt, for there is no ECG in megavolts. ".V" and "?V" are none: a writer's or a
+    converter's loss of the Greek letter, never volts.
+    """
+    # NFKC makes one letter of the micro sign (U+00B5) and the Greek mu (U+03BC)
+    plain = re.sub(r"\s", "", unicodedata.normalize("NFKC", text.rstrip("\0"))).lower()
+    match = _UNIT.fullmatch(plain)
+    return f"{_PREFIXES[match[1]]}V" if match else None
+
+
 def microvolts_in(units: str, *, where: str) -> float:
     """Microvolts in one `units`.
 
     Raises
     ------
     ConfigError
-        If the unit is none of V, mV and uV.
+        If the unit is none of V, mV, uV and nV, however spelt.
     """
-    try:
-        return MICROVOLTS_PER_MV / gain_per_mv(1.0, units, where=where)
-    except SignalError as error:
-        raise ConfigError(str(error)) from None
+    spelt = spell_units(units)
+    if spelt is None:
+        raise ConfigError(f"{where}: units {units!r} not understood; expected mV, uV or V")
+    return _MICROVOLTS[spelt]
 
 
 def require_fs(stated: float | None, told: InputConfig, name: str) -> float:
@@ -98,17 +116,37 @@ def require_leads(stated: tuple[str, ...] | None, told: InputConfig, name: str, 
 
 
 def require_units(stated: str | None, told: InputConfig, name: str) -> float:
-    """Microvolts in one of the file's units, else in one of those that were told.
+    """Microvolts in one of the units that were told, else in one of the file's.
 
     Raises
     ------
     SignalError
         If there are neither, or they are not understood.
     """
-    units = stated or told.units
+    return weigh_units(stated, told, name)[0]
+
+
+def weigh_units(stated: str | None, told: InputConfig, name: str) -> tuple[float, str | None]:
+    """Microvolts in one of the units, and what is to be said about them: who tells units knows better than the file.
+
+    Returns
+    -------
+    the factor, and a note for `Recording.notes` where the units that were told are not those of the file; the note
+    does not name the lead, so that one is enough for all
+
+    Raises
+    ------
+    SignalError
+        If there are neither, or they are not understood.
+    """
+    stated = (stated or "").rstrip("\0").strip() or None
+    units = told.units or stated
     if units is None:
         raise SignalError(f"{name}: states no units; tell them with --units mV, uV or V")
-    try:
-        return microvolts_in(units, where=name)
-    except ConfigError as error:
-        raise SignalError(str(error)) from None
+    spelt = spell_units(units)
+    if spelt is None:
+        raise SignalError(f"{name}: units {units!r} not understood; expected mV, uV or V, which --units can tell")
+    factor = _MICROVOLTS[spelt]
+    if told.units is None or stated is None or spell_units(stated) == spelt:
+        return factor, None
+    return factor, f"units taken as {spelt}, as told; the file states {stated!r}"
