@@ -2,16 +2,13 @@
 
 import re
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
-import edfio
 import numpy as np
 import pytest
-from pydicom import dcmread
 from scipy.io import savemat
 
-from ecg.errors import ConfigError, EcgError, LeadError, SignalError
+from ecg.errors import ConfigError, EcgError, SignalError
 from ecg.leads import LEADS
 from ecg.quality import LeadFlag
 from ecg.recording import Recording
@@ -72,111 +69,6 @@ def test_wfdb_in_several_segments(tmp_path: Path) -> None:
     (tmp_path / "w_0002.mat").unlink()
     with pytest.raises(SignalError, match=r"w\.hea: .*several segments"):
         read_wfdb(tmp_path / "w.hea")
-
-
-@pytest.mark.parametrize("suffix", ["edf", "bdf"])
-def test_edf_and_bdf(tmp_path: Path, suffix: str) -> None:
-    path = write_edf(tmp_path / f"ecg.{suffix}", SIGNAL[::-1], [f"ECG {lead}" for lead in BACKWARDS])
-    check(read_edf(path, NOTHING))
-
-
-def test_edf_in_other_units_with_a_patient_and_other_channels(tmp_path: Path) -> None:
-    patient = edfio.Patient(sex="F", birthdate=date(1950, 6, 1))
-    path = write_edf(
-        tmp_path / "ecg.edf", np.vstack([SIGNAL, SIGNAL[:1]]), [*LEADS, "Resp"], units="mV", patient=patient
-    )
-    recording = read_edf(path, NOTHING)
-    check(recording, atol=0.01)
-    assert (recording.age, recording.sex) == (69, "Female")
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["X F X x", "X Q 31-FEB-1950 x", "X F 1-JUN-" + "9" * 40, "F", "", "Mrs Smith, ward 4", "X F 1--1 x", "\xe9 \xff"],
-)
-def test_edf_with_an_odd_patient(tmp_path: Path, text: str) -> None:
-    path = write_edf(tmp_path / "ecg.edf", SIGNAL)
-    content = path.read_bytes()
-    path.write_bytes(content[:8] + text.encode("latin-1").ljust(80) + content[88:])
-    recording = read_edf(path, NOTHING)
-    check(recording)
-    assert recording.age is None
-    assert recording.sex == ("Female" if " F " in text else None)
-
-
-def test_edf_says_what_is_wrong(tmp_path: Path) -> None:
-    path = write_edf(tmp_path / "ecg.edf", SIGNAL)
-    content = path.read_bytes()
-    path.write_bytes(content[:-500])
-    with pytest.raises(SignalError, match=r"35,500 bytes of samples; expected 36,000: the file is cut short"):
-        read_edf(path, NOTHING)
-    path.write_bytes(content[:192] + b"EDF+D" + content[197:])
-    with pytest.raises(SignalError, match=r"an interrupted recording \(EDF\+D\); expected one piece"):
-        read_edf(path, NOTHING)
-    path.write_bytes(b"garbage")
-    with pytest.raises(SignalError, match="ecg: begins unlike an EDF or BDF file"):
-        read_edf(path, NOTHING)
-    path.write_bytes(content[:252] + b"0   " + content[256:])
-    with pytest.raises(SignalError, match="0 channels in a header of 3328 bytes; the file is damaged"):
-        read_edf(path, NOTHING)
-    at = content.index(b"-32768")
-    path.write_bytes(content[:at] + b"32767 " + content[at + 6 :])
-    with pytest.raises(SignalError, match="lead I: uncalibrated, its smallest and largest value are the same"):
-        read_edf(path, NOTHING)
-    write_edf(path, SIGNAL[:2], ["EEG Fpz-Cz", "Resp"])
-    with pytest.raises(LeadError, match="channels EEG Fpz-Cz, Resp; expected some of I, II"):
-        read_edf(path, NOTHING)
-    signals = [
-        edfio.EdfSignal(samples[::step].astype(float), 500 / step, label=lead, physical_dimension="uV")
-        for samples, step, lead in ((SIGNAL[0], 1, "I"), (SIGNAL[1], 2, "II"))
-    ]
-    edfio.Edf(signals).write(path)
-    with pytest.raises(SignalError, match="leads at 250, 500 Hz; expected one"):
-        read_edf(path, NOTHING)
-
-
-def test_edf_without_a_unit_wants_to_be_told(tmp_path: Path) -> None:
-    edfio.Edf([edfio.EdfSignal(SIGNAL[0] / 1000, 500, label="I")]).write(tmp_path / "ecg.edf")
-    with pytest.raises(SignalError, match="lead I: states no units; tell them with --units mV, uV or V"):
-        read_edf(tmp_path / "ecg.edf", NOTHING)
-    check(read_edf(tmp_path / "ecg.edf", InputConfig(units="mV")), SIGNAL[:1], leads=("I",), atol=0.05)
-
-
-@pytest.mark.parametrize("coded", [True, False])
-@pytest.mark.parametrize("median_beat", [True, False])
-def test_dicom(tmp_path: Path, coded: bool, median_beat: bool) -> None:
-    path = write_dicom(tmp_path / "ecg.dcm", SIGNAL[::-1], BACKWARDS, coded=coded, median_beat=median_beat)
-    recording = read_dicom(path, NOTHING)
-    check(recording)
-    assert (recording.age, recording.sex) == (45, "Female")
-
-
-def test_dicom_sensitivity_and_padding(tmp_path: Path) -> None:
-    signal = SIGNAL.copy()
-    signal[2, 100:110] = -32768
-    recording = read_dicom(write_dicom(tmp_path / "ecg.dcm", signal, sensitivity=4.88, padding=-32768), NOTHING)
-    assert recording.lead_flags[2] & LeadFlag.INVALID
-    assert not recording.lead_flags[3] & LeadFlag.INVALID
-    np.testing.assert_allclose(recording.signal_uv[:, :100], SIGNAL[:, :100] * 4.88, rtol=1e-5)
-    assert np.abs(recording.signal_uv).max() < 30_000
-
-
-def test_dicom_says_what_is_wrong(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "ecg.dcm", SIGNAL, sensitivity=None)
-    with pytest.raises(SignalError, match="lead I: uncalibrated, the file states no sensitivity"):
-        read_dicom(path, NOTHING)
-    dataset = dcmread(path)
-    dataset.WaveformSequence[0].WaveformData = dataset.WaveformSequence[0].WaveformData[:1000]
-    dataset.save_as(path)
-    with pytest.raises(SignalError, match=r"cannot be read as a DICOM file \(ValueError: cannot reshape"):
-        read_dicom(path, NOTHING)
-    del dataset.WaveformSequence
-    dataset.save_as(path)
-    with pytest.raises(SignalError, match=r"ecg\.dcm: a DICOM file without waveforms; expected an ECG"):
-        read_dicom(path, NOTHING)
-    path.write_bytes(b"no DICOM at all")
-    with pytest.raises(SignalError, match=r"ecg\.dcm: cannot be read as a DICOM file \(InvalidDicomError"):
-        read_dicom(path, NOTHING)
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t"])

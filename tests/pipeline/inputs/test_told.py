@@ -15,7 +15,7 @@ NOTHING = InputConfig()
         (("mV", "MV", "mv\0\0", "millivolt", "MDC_DIM_MILLI_VOLT"), "mV"),
         (("V", "Volt", "v"), "V"),
         (("nV", "nanovolt"), "nV"),
-        # some lose the Greek letter: files with ".V" are about (mne-python #9186), and were read 1,000,000 times too large
+        # some lose the letter: files with ".V" are about (mne-python #9186), and were read a million times too large
         (("", ".V", "?V", "_V", "\0V", "\ufffdV", "m", "mmHg", "0.1uV", "uV/bit", "%", "bpm"), None),
     ],
 )
