@@ -82,7 +82,7 @@ class Tally:
 
 def mutate(seeds: Sequence[bytes], random: np.random.Generator, *, limit: int = 4_000_000) -> bytes:
     """A damaged file: up to four mutations of one of the seeds, most of them where headers are."""
-    content = bytearray(seeds[random.integers(len(seeds))])
+    content = bytearray(seeds[int(random.integers(len(seeds)))])
     for _ in range(int(random.integers(1, 5))):
         if not content:
             break
@@ -141,7 +141,7 @@ def _copy(content: bytearray, at: int, random: np.random.Generator, seeds: Seque
 
 
 def _splice(content: bytearray, at: int, random: np.random.Generator, seeds: Sequence[bytes]) -> None:
-    other = seeds[random.integers(len(seeds))]
+    other = seeds[int(random.integers(len(seeds)))]
     content[at:] = other[_place(len(other), random) :]
 
 
@@ -153,7 +153,7 @@ def case(fuzzed: Fuzzed, seeds: Sequence[bytes], seed: int, number: int) -> byte
     random = np.random.default_rng((seed, number))
     content = mutate(seeds, random)
     if fuzzed.wraps and random.random() < 0.4:
-        content = fuzzed.wraps[random.integers(len(fuzzed.wraps))](content)
+        content = fuzzed.wraps[int(random.integers(len(fuzzed.wraps)))](content)
     return content
 
 

@@ -1,86 +1,198 @@
-"""EDF, EDF+ and BDF files, read by edfio: pure Python on NumPy, with 24-bit BDF, from a path or from memory.
+"""EDF, EDF+ and BDF files, read record by record, so that a day's recording costs little more than its samples.
 
-pyedflib, the other maintained reader, is a C extension that refuses files which bend the standard a little.
+Read here and not by a library: edfio refuses decimal commas and Latin-1 and takes what a damaged header states for
+true; pyedflib, a C extension, refuses files which bend the standard a little.
 """
 
+import os
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecg.errors import LeadError, SignalError
-from ecg.leads import LEADS, canonical_lead, select_leads
+from ecg.leads import LEADS, select_leads
 from ecg.recording import Recording, make_recording
+from pipeline.inputs.edf_header import (
+    HEADER_BYTES,
+    EdfChannel,
+    EdfHeader,
+    count_header_bytes,
+    parse_decimal,
+    parse_edf_header,
+)
+from pipeline.inputs.edf_times import check_times
 from pipeline.inputs.foreign import reading
-from pipeline.inputs.told import InputConfig, require_units
+from pipeline.inputs.lead_names import name_leads
+from pipeline.inputs.told import InputConfig, require_fs, weigh_units
+
+_BLOCK_BYTES = 4_000_000
+_RATES_HZ = (1.0, 1e6)
+_LARGEST_DIGITAL = 2.0**23
+_LARGEST_SCALE_UV = 1e30
+"""What is more does not fit into float32; `make_recording` refuses what is less than that, and still no voltage."""
 
 _SEX = {"M": "Male", "F": "Female"}
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
 def read_edf(path: Path, told: InputConfig) -> Recording:
     """The standard leads of an EDF or BDF file; other channels are left alone.
+
+    Where no label is a lead's, `told.leads` names the channels that are labelled ECG or EKG, or all if none is.
 
     Raises
     ------
     LeadError, SignalError
         If it cannot be read, is cut short or interrupted, or a lead is uncalibrated or sampled unlike the others.
     """
-    with reading(path, "an EDF or BDF file"):
-        from edfio import read_bdf, read_edf
-
-        content = path.read_bytes()
-        _check_length(path, content)
-        edf: Any = (read_bdf if content[:1] == b"\xff" else read_edf)(content)
-        names = [canonical_lead(signal.label) for signal in edf.signals]
-        standard = [lead for lead in LEADS if lead in names]
-        if not standard:
-            raise LeadError(f"{path.stem}: channels {', '.join(names) or 'none'}; expected some of {', '.join(LEADS)}")
-        signals = [edf.signals[row] for row in select_leads(names, standard)]
-        rates = {float(signal.sampling_frequency) for signal in signals}
-        if len(rates) > 1:
-            raise SignalError(f"{path.stem}: leads at {', '.join(f'{fs:g}' for fs in sorted(rates))} Hz; expected one")
-        rows = [_to_microvolts(signal, told, path.stem) for signal in signals]
-        age, sex = _patient(edf)
-        return make_recording(path.stem, np.stack(rows), standard, rates.pop(), age=age, sex=sex)
+    name = path.stem
+    with reading(path, "an EDF or BDF file"), path.open("rb") as file:
+        head = file.read(HEADER_BYTES)
+        head += file.read(count_header_bytes(head, name) - HEADER_BYTES)
+        header = parse_edf_header(head, os.fstat(file.fileno()).st_size, name)
+        leads, channels, notes = _choose(header, told, name)
+        fs = _rate(header, channels, leads, told, name)
+        if header.kind.endswith("D"):
+            check_times(_annotations(file, header, name), header.record_s, 1 / fs, name)
+        scales = [_scale(channel, told, f"{name} lead {lead}") for channel, lead in zip(channels, leads, strict=True)]
+        signal_uv = _read_samples(file, header, channels, [(gain, offset) for gain, offset, _ in scales])
+        age, sex = _patient(header)
+        notes = (*header.notes, *notes, *(note for *_, note in scales if note))
+        notes = tuple(dict.fromkeys(notes))
+        return make_recording(name, signal_uv, leads, fs, age=age, sex=sex, notes=notes)
 
 
-def _check_length(path: Path, content: bytes) -> None:
-    """Refuse what edfio would cut down or join in silence: a file that is short, and one with gaps."""
-    if content[:8] not in (b"0       ", b"\xffBIOSEMI") or len(content) < 256:
-        raise SignalError(f"{path.stem}: begins unlike an EDF or BDF file; expected one of them by its name")
-    if content[192:197] in (b"EDF+D", b"BDF+D"):
-        raise SignalError(f"{path.stem}: an interrupted recording ({content[192:197].decode()}); expected one piece")
-    header_bytes, n_records, n_signals = (
-        int(content[part]) for part in (slice(184, 192), slice(236, 244), slice(252, 256))
-    )
-    if n_signals < 1 or header_bytes != 256 * (n_signals + 1):
-        raise SignalError(f"{path.stem}: {n_signals} channels in a header of {header_bytes} bytes; the file is damaged")
-    at = 256 + 216 * n_signals
-    per_record = sum(int(content[at + 8 * signal : at + 8 * signal + 8]) for signal in range(n_signals))
-    width = 3 if content[:1] == b"\xff" else 2
-    expected, found = n_records * per_record * width, max(len(content) - header_bytes, 0)
-    if n_records > 0 and found < expected:
-        raise SignalError(
-            f"{path.stem}: {found:,} bytes of samples; expected {expected:,}: the file is cut short, fetch it again"
-        )
+def _choose(header: EdfHeader, told: InputConfig, name: str) -> tuple[list[str], list[EdfChannel], list[str]]:
+    """The standard leads, the channel of each, and what is to be said about the choice."""
+    signals = [channel for channel in header.channels if channel.is_signal]
+    names, notes = name_leads([channel.label for channel in signals]), list[str]()
+    if told.lead_names and not set(names) & set(LEADS):
+        marked = [channel for channel in signals if channel.label.lower().startswith(("ecg", "ekg"))]
+        signals = marked or signals
+        if len(signals) != len(told.lead_names):
+            found = ", ".join(channel.label or "unnamed" for channel in signals) or "none"
+            raise LeadError(f"{name}: channels {found}; expected {len(told.lead_names)}, as many as --leads names")
+        names = name_leads(told.lead_names)
+        notes.append(", ".join(f"{channel.label!r} is {lead}" for channel, lead in zip(signals, names, strict=True)))
+        notes = [f"{notes[0]}, as told"]
+    elif told.lead_names and set(name_leads(told.lead_names)) & set(LEADS) - set(names):
+        notes.append("leads as the file's labels have them, not as told")
+    standard = [lead for lead in LEADS if lead in names]
+    if not standard:
+        found = ", ".join(names) or "none"
+        raise LeadError(f"{name}: channels {found}; expected some of {', '.join(LEADS)}, which --leads can tell")
+    return standard, [signals[row] for row in select_leads(names, standard)], notes
 
 
-def _to_microvolts(signal: Any, told: InputConfig, name: str) -> np.ndarray:  # noqa: ANN401 - EdfSignal or BdfSignal
-    where = f"{name} lead {canonical_lead(signal.label)}"
-    if signal.physical_min == signal.physical_max or signal.digital_min == signal.digital_max:
+def _rate(
+    header: EdfHeader, channels: Sequence[EdfChannel], leads: Sequence[str], told: InputConfig, name: str
+) -> float:
+    """Sampling frequency of the leads, Hz."""
+    by_number: dict[int, list[str]] = {}
+    for channel, lead in zip(channels, leads, strict=True):
+        by_number.setdefault(channel.n_samples, []).append(lead)
+    seconds = float(header.record_s)
+    if len(by_number) > 1:
+        unit = "Hz" if seconds > 0 else "samples a record"
+        rates = ", ".join(f"{n / (seconds or 1):g} {unit} ({' '.join(by_number[n])})" for n in sorted(by_number))
+        raise SignalError(f"{name}: leads at {rates}; expected one rate")
+    (n_samples,) = by_number
+    if n_samples == 0:
+        raise SignalError(f"{name}: no sample of {', '.join(leads)} in its records; expected some")
+    if seconds < 0:
+        raise SignalError(f"{name}: records of {header.record_s} s; expected a positive duration")
+    fs = require_fs(n_samples / seconds if seconds else None, told, f"{name}: its records last 0 s, which")
+    if not _RATES_HZ[0] <= fs <= _RATES_HZ[1]:
+        raise SignalError(f"{name}: {n_samples:,} samples in {header.record_s} s; expected 1 to 1,000,000 in one")
+    return fs
+
+
+def _scale(channel: EdfChannel, told: InputConfig, where: str) -> tuple[float, float, str | None]:
+    """Microvolts of one digital step, those of the digital 0, and what is to be said about the units."""
+    texts = (*channel.physical, *channel.digital)
+    numbers = [parse_decimal(text) for text in texts]
+    if None in numbers:
+        raise SignalError(f"{where}: its range is {', '.join(map(repr, texts))}; expected four numbers")
+    low, high, digital_low, digital_high = (float(number) for number in numbers if number is not None)
+    if low == high or digital_low == digital_high:
         raise SignalError(f"{where}: uncalibrated, its smallest and largest value are the same; expected a range")
-    return signal.data * require_units(signal.physical_dimension.strip() or None, told, where)
+    factor, note = weigh_units(channel.dimension, told, where)
+    gain = (high - low) / (digital_high - digital_low) * factor
+    offset = low * factor - digital_low * gain
+    if not abs(gain) * _LARGEST_DIGITAL + abs(offset) < _LARGEST_SCALE_UV:
+        raise SignalError(f"{where}: its range is {', '.join(map(repr, texts))}; expected voltages that can be")
+    return gain, offset, note
 
 
-def _patient(edf: Any) -> tuple[float | None, str | None]:  # noqa: ANN401 - Edf or Bdf
-    """Age in years and sex, None where the file does not say: plain EDF has no rule for them."""
-    sex = _SEX.get(edf.patient.sex)
+def _read_samples(
+    file: BinaryIO, header: EdfHeader, channels: Sequence[EdfChannel], scales: Sequence[tuple[float, float]]
+) -> NDArray[np.float32]:
+    """Microvolts of some channels that are sampled alike, float32 (channel, sample)."""
+    length = channels[0].n_samples
+    signal = np.empty((len(channels), header.n_records * length), np.float32)
+    begin = 0
+    for records in _blocks(file, header):
+        end = begin + len(records) * length
+        for row, (channel, (gain, offset)) in enumerate(zip(channels, scales, strict=True)):
+            digital = _to_numbers(records, channel, header.width)
+            signal[row, begin:end] = (digital * gain + offset).ravel()
+        begin = end
+    return signal
+
+
+def _blocks(file: BinaryIO, header: EdfHeader) -> Iterator[NDArray[np.uint8]]:
+    """The records, some at a time, as bytes: uint8 (record, byte)."""
+    record_bytes = header.record_samples * header.width
+    file.seek(header.data_at)
+    left = header.n_records
+    while left:
+        n = min(left, max(_BLOCK_BYTES // record_bytes, 1))
+        yield np.frombuffer(file.read(n * record_bytes), np.uint8).reshape(n, record_bytes)
+        left -= n
+
+
+def _to_numbers(records: NDArray[np.uint8], channel: EdfChannel, width: int) -> NDArray[np.float64]:
+    """Digital values of a channel, float64 (record, sample)."""
+    part = records[:, channel.at * width : (channel.at + channel.n_samples) * width]
+    if width == 2:
+        return np.ascontiguousarray(part).view("<i2").astype(np.float64)
+    low, middle, high = (part[:, byte::3].astype(np.int32) for byte in range(3))
+    return ((low | middle << 8 | high << 16) - ((high & 0x80) << 17)).astype(np.float64)
+
+
+def _annotations(file: BinaryIO, header: EdfHeader, name: str) -> Iterator[bytes]:
+    """The first channel of annotations, of each record."""
+    channel = next((channel for channel in header.channels if channel.label.endswith("DF Annotations")), None)
+    if channel is None:
+        raise SignalError(f"{name}: an interrupted recording ({header.kind}) without times; expected annotations")
+    begin, end = channel.at * header.width, (channel.at + channel.n_samples) * header.width
+    for records in _blocks(file, header):
+        for record in records:
+            yield record[begin:end].tobytes()
+
+
+def _patient(header: EdfHeader) -> tuple[float | None, str | None]:
+    """Age in years and sex, None where the file does not say: EDF+ has a rule for them, plain EDF has none."""
+    fields, begun = header.patient.split(" "), header.recording.split(" ")
+    sex = _SEX.get(fields[1]) if len(fields) > 1 else None
+    born = _day(fields[2]) if len(fields) > 2 else None
+    day = _day(begun[1]) if len(begun) > 1 and begun[0] == "Startdate" else None
+    return (float(_years(born, day)) if born and day and day >= born else None), sex
+
+
+def _day(text: str) -> date | None:
+    """A date as EDF+ writes it, 02-AUG-1951; None for anything else."""
+    parts = text.upper().split("-")
+    if len(parts) != 3 or parts[1] not in _MONTHS or not (parts[0].isdecimal() and parts[2].isdecimal()):
+        return None
     try:
-        born, begun = edf.patient.birthdate, edf.recording.startdate
-    except (ValueError, OverflowError):  # an anonymised date, or a text of no known form: plain EDF has no rule for it
-        return None, sex
-    return (float(_years(born, begun)) if born and begun and begun >= born else None), sex
+        return date(int(parts[2][:5]), _MONTHS.index(parts[1]) + 1, int(parts[0][:3]))
+    except ValueError:
+        return None
 
 
 def _years(born: date, day: date) -> int:
