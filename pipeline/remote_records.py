@@ -28,7 +28,8 @@ FETCHED_AHEAD = 16
 
 def headers_below(given: RemotePath) -> list[str]:
     """Every header below a URL, by its path from there; hidden ones are left out."""
-    return [name for name in given.files() if name.endswith(".hea") and not name.rpartition("/")[2].startswith(".")]
+    names = ((name, name.rpartition("/")[2]) for name in given.files())
+    return [name for name, last in names if last.lower().endswith(".hea") and not last.startswith(".")]
 
 
 def fetch_record(header: RemotePath) -> dict[str, bytes]:

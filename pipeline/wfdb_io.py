@@ -25,6 +25,7 @@ from ecg.leads import LEADS, canonical_lead, select_leads
 from ecg.record import Record
 from pipeline.folders import walk_folders
 from pipeline.inputs.foreign import reading
+from pipeline.inputs.what_is_there import describe_what_is_there
 from pipeline.remote_records import at_hand, headers_below
 
 CHALLENGE_OFFSET = 24
@@ -32,6 +33,8 @@ CHALLENGE_OFFSET = 24
 
 LONG_SAMPLES = 1_000_000
 """Lengths from here on are held against the file's size before a build is planned; INCART has 462,600."""
+
+HEADER_SUFFIXES = (".hea", ".HEA")
 
 _COMPRESSED_FORMATS = ("508", "516", "524")
 _WIDE_FORMATS = ("24", "32", "524")
@@ -79,7 +82,7 @@ def find_records(inputs: Sequence[Location]) -> list[FoundRecord]:
     for given in inputs:
         records = list(_records_below(given))
         if not records:
-            raise InputError(f"{given}: no WFDB record there; expected .hea files with their signal files beside")
+            raise InputError(f"{given}: {_instead(given)}")
         for file, record in records:
             found.setdefault(file, record)
     return sorted(found.values(), key=lambda record: (record.source, record.relative, str(record.path)))
@@ -106,25 +109,46 @@ def _records_below(given: Location) -> Iterator[tuple[str, FoundRecord]]:
         root = given.resolve()
         for folder in walk_folders(root):
             for name in folder.files:
-                if name.endswith(".hea") and not name.startswith("."):
+                if is_header(name):
                     header = os.path.join(folder.path, name)
                     file = os.path.realpath(header) if os.path.islink(header) else os.path.join(folder.real, name)
-                    relative = printable(folder.prefix + name.removesuffix(".hea"))
+                    relative = printable(folder.prefix + name[: -len(".hea")])
                     yield file, FoundRecord(path=Path(header), relative=relative, source=printable(root.name))
         return
-    single = given if given.suffix == ".hea" else given.with_name(f"{given.name}.hea")
-    if not single.is_file():
-        raise InputError(f"{given}: does not exist; expected a folder of WFDB records, or a record")
+    single = _header_named(given)
+    if single is None:
+        raise InputError(f"{given}: {describe_what_is_there(given)}")
     path = single.parent.resolve() / single.name  # a link's own name is the record's, not its target's
     found = FoundRecord(path=path, relative=printable(path.stem), source=printable(path.parent.name))
     yield str(path.resolve()), found
+
+
+def _instead(given: Location) -> str:
+    if isinstance(given, RemotePath):
+        return "no WFDB record there; expected .hea files with their signal files beside"
+    return describe_what_is_there(given)
+
+
+def _header_named(given: Path) -> Path | None:
+    """The header of a record that is named with or without .hea, or by its signal file; None if there is none."""
+    if is_header(given.name):
+        return given if given.is_file() else None
+    names = [f"{given.name}{suffix}" for suffix in HEADER_SUFFIXES]
+    if given.suffix.lower() in (".mat", ".dat"):
+        names += [f"{given.stem}{suffix}" for suffix in HEADER_SUFFIXES]
+    return next((path for path in map(given.with_name, names) if path.is_file()), None)
+
+
+def is_header(name: str) -> bool:
+    """Whether a file's name is that of a header: .hea, or .HEA from a system that does not mind."""
+    return name.lower().endswith(".hea") and not name.startswith(".")
 
 
 def _records_behind(given: RemotePath) -> Iterator[tuple[str, FoundRecord]]:
     """The same behind a URL."""
     names = headers_below(given)
     for name in names:
-        relative = printable(name.removesuffix(".hea"))
+        relative = printable(name[: -len(".hea")])
         yield f"{given}/{name}", FoundRecord(path=given / name, relative=relative, source=printable(given.name))
     if names:
         return
