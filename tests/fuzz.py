@@ -57,6 +57,7 @@ class Fuzzed:
 READERS = {
     "dicom": "tests.pipeline.inputs.test_dicom:FUZZED",
     "edf": "tests.pipeline.inputs.test_edf:FUZZED",
+    "matlab": "tests.pipeline.inputs.test_matlab:FUZZED",
 }
 """Where each `Fuzzed` is: a module and a name in it."""
 

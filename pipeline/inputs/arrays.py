@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from ecg.errors import SignalError
 from ecg.recording import Recording, make_recording
 from pipeline.inputs.foreign import reading
+from pipeline.inputs.matlab import read_matlab_file
 from pipeline.inputs.told import InputConfig, require_fs, require_leads, require_units
 
 VARIABLE = "val"
 """Name of the array in the Challenge's `.mat` files."""
+
+MOST_NAMED = 10
+"""Variables of a file that are named where none is the one."""
 
 
 def read_npy(path: Path, told: InputConfig) -> Recording:
@@ -32,21 +36,19 @@ def read_npy(path: Path, told: InputConfig) -> Recording:
 
 
 def read_mat(path: Path, told: InputConfig) -> Recording:
-    """The recording in a MATLAB file of version 4 to 7: its array `val`, or its only one.
+    """The recording in a MATLAB file of version 4 to 7: its array `val`, or its only one (a single number is none).
 
     Raises
     ------
     SignalError
         If it cannot be read, or what it does not say was not told.
     """
-    from scipy.io import loadmat
-
-    with reading(path, "a MATLAB file"):
-        held = {name: values for name, values in loadmat(path).items() if not name.startswith("__")}
-    arrays = {name: values for name, values in held.items() if isinstance(values, np.ndarray) and values.ndim == 2}
+    held = read_matlab_file(path)
+    arrays = {name: values for name, values in held.arrays.items() if values.ndim == 2 and values.size > 1}
     name = VARIABLE if VARIABLE in arrays else next(iter(arrays), None)
     if name is None or (name != VARIABLE and len(arrays) > 1):
-        raise SignalError(f"{path.name}: holds {', '.join(held) or 'nothing'}; expected one table of samples, or `val`")
+        there = ", ".join([*held.arrays, *(f"{name} ({kind})" for name, kind in held.others.items())][:MOST_NAMED])
+        raise SignalError(f"{path.name}: holds {there or 'nothing'}; expected one table of samples, or `val`")
     return _to_recording(path, arrays[name], told)
 
 
