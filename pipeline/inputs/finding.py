@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ecg.errors import InputError
 from pipeline.folders import walk_folders
-from pipeline.inputs.tables import SNIFFED_BYTES, names_leads
+from pipeline.inputs.tables import names_leads
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import is_multi_segment
 from pipeline.wfdb_io import printable
@@ -24,6 +24,7 @@ TARBALLS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 BARE = ("table", "npy", "mat")
 """Kinds that may be anything."""
 
+SNIFFED_BYTES = 4096
 _MAGIC = ((128, b"DICM", "dicom"), (0, b"\xffBIOSEMI", "edf"), (0, b"0       ", "edf"), (0, b"\x93NUMPY", "npy"))
 _TEXT_IN_FOLDERS = (".csv", ".tsv")
 

@@ -1,53 +1,49 @@
 """CSV and other text tables: one column a lead, one line a sample.
 
 What a file may say itself, in this order: comment lines `# fs: 500`, `# units: mV`; a line of lead names, each with
-its unit in parentheses or brackets if it likes; a line of units, as PhysioNet's rdsamp writes it; a column of time in
-seconds or milliseconds. Commas, semicolons and tabs separate; with semicolons or tabs a comma may be the decimal point.
-An empty cell is a missing sample.
+its unit in parentheses or brackets if it likes; a line of units, as PhysioNet's rdsamp writes it; a column of time.
+Commas, semicolons, tabs, bars and blanks separate. How lines become text, text becomes cells, and cells numbers is told
+in `text_lines`, `table_head`, `table_cells` and `table_values`.
 """
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.errors import LeadError, SignalError
+from ecg.errors import EcgError, LeadError, SignalError
 from ecg.leads import LEADS, canonical_lead
 from ecg.recording import Recording, make_recording
 from pipeline.inputs.foreign import reading
-from pipeline.inputs.told import InputConfig, microvolts_in, require_fs, require_leads, require_units
+from pipeline.inputs.table_facts import clean_unit, parse_rate
+from pipeline.inputs.table_head import Head, counts_columns, read_head
+from pipeline.inputs.table_times import (
+    CLOCK_UNIT,
+    COUNTER_NAME,
+    SECONDS,
+    TIME_NAME,
+    check_counter,
+    measure_spacing,
+    rate_of_interval,
+)
+from pipeline.inputs.table_values import read_values
+from pipeline.inputs.text_lines import read_lines
+from pipeline.inputs.told import InputConfig, require_fs, require_leads, spell_units, weigh_units
 
-_FACT = re.compile(r"\s*#\s*(fs|units)\s*[:=]\s*(\S+)\s*", re.IGNORECASE)
-_NAME_AND_UNIT = re.compile(r"(.*?)\s*[(\[]([^()\[\]]*)[)\]]")
-_TIME = re.compile(r"(elapsed )?(time|seconds?|t)")
-_COUNTER = re.compile(r"(sample|index|n|no|#)?")
-_SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "milliseconds": 1e-3}
-_MISSING = ("", "nan", "na", "-", "null")
-SNIFFED_BYTES = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A text table: what its comments state, the texts above its columns, its numbers (sample, column)."""
-
-    facts: dict[str, str]
-    names: tuple[str, ...] | None
-    units: tuple[str, ...]
-    values: NDArray[np.float64]
+_SNIFFED_LINES = 1000
+_MOST_NAMED = 24
 
 
 def names_leads(path: Path) -> bool:
-    """Whether a text file's first line that is no comment names a standard lead: whether it says it is an ECG."""
+    """Whether a text file's line above the numbers names a standard lead: whether it says that it is an ECG."""
     try:
-        with path.open("rb") as file:
-            text = file.read(SNIFFED_BYTES).decode("utf-8-sig", "replace")
-    except OSError:
+        with reading(path, "a text table"):
+            names = read_head(islice(read_lines(path), _SNIFFED_LINES), path.stem).names
+    except EcgError:
         return False
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return bool(lines) and bool(set(_split_names(_cells(lines[0], _separator(lines[0])))[0]) & set(LEADS))
+    return bool(set(names or ()) & set(LEADS))
 
 
 def read_table(path: Path, told: InputConfig) -> Recording:
@@ -58,137 +54,119 @@ def read_table(path: Path, told: InputConfig) -> Recording:
     SignalError
         If it cannot be read, naming the line and the cell, or if what it does not say was not told.
     """
-    name = path.stem
     with reading(path, "a text table"):
-        table = _parse(path.read_bytes().decode("utf-8-sig"), name)
-    columns, time = _columns(table)
-    names = None if table.names is None else tuple(table.names[column] for column in columns)
-    leads = [canonical_lead(lead) for lead in require_leads(names, told, name, len(columns))]
-    fs = require_fs(_stated_fs(table, time, name), told, name)
+        head = read_head(read_lines(path), path.stem)
+        values = read_values(path, head)
+        return _to_recording(head, values, told, path.stem)
+
+
+def _to_recording(head: Head, values: NDArray[np.float64], told: InputConfig, name: str) -> Recording:
+    notes = list(head.notes)
+    columns, time = _columns(head, values, told, name)
+    leads = _name_leads(head, columns, told, name, notes)
+    fs = _choose_fs(head, values, time, told, name, notes)
     # other columns may hold anything, in units of their own
     kept = [(lead, column) for lead, column in zip(leads, columns, strict=True) if lead in LEADS]
     if not kept:
-        raise LeadError(f"{name}: columns {', '.join(leads)}; expected some of {', '.join(LEADS)}")
-    factors = np.array([_factor(table, column, told, f"{name} lead {lead}") for lead, column in kept])
-    signal_uv = table.values[:, [column for _, column in kept]].T * factors[:, None]
-    return make_recording(name, signal_uv, [lead for lead, _ in kept], fs)
+        raise LeadError(f"{name}: columns {_some(leads)}; expected some of {', '.join(LEADS)}")
+    signal_uv = np.empty((len(kept), len(values)))
+    for row, (lead, column) in enumerate(kept):
+        factor, note = weigh_units(_unit_of(head, column), told, f"{name} lead {lead}")
+        np.multiply(values[:, column], factor, out=signal_uv[row])
+        if note is not None and note not in notes:
+            notes.append(note)
+    return make_recording(name, signal_uv, [lead for lead, _ in kept], fs, notes=tuple(notes))
 
 
-def _parse(text: str, name: str) -> _Table:
-    facts: dict[str, str] = {}
-    lines: list[tuple[int, str]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.lstrip().startswith("#"):
-            if fact := _FACT.fullmatch(line):
-                facts[fact[1].lower()] = fact[2]
-        elif line.strip():
-            lines.append((number, line))
-    if not lines:
-        raise SignalError(f"{name}: empty; expected a line of lead names and one line a sample")
-    separator = _separator(lines[0][1])
-    heads: list[list[str]] = []
-    while len(heads) < min(2, len(lines)) and not _is_numeric(_cells(lines[len(heads)][1], separator)):
-        heads.append(_cells(lines[len(heads)][1], separator))
-    values = _to_numbers(lines[len(heads) :], separator, name)
-    names, units = _split_names(heads[0]) if heads else (None, [])
-    if names is not None and len(names) != values.shape[1]:
-        raise SignalError(f"{name}: {len(names)} names above {values.shape[1]} columns; expected one for each")
-    if len(heads) > 1:
-        units = [unit or above for unit, above in zip(units, heads[1], strict=False)]
-    return _Table(facts, None if names is None else tuple(names), tuple(units), values)
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMED]) + ", …" * (len(names) > _MOST_NAMED)
 
 
-def _separator(line: str) -> str:
-    return next((sign for sign in (";", "\t", ",") if sign in line), ",")
+def _columns(head: Head, values: NDArray[np.float64], told: InputConfig, name: str) -> tuple[list[int], int | None]:
+    """Columns of leads, and that of time; those that count samples are held to leave none out."""
+    width = head.n_columns
+    if head.names is None:
+        time = next(iter(head.clocks), None)
+        columns = [column for column in range(width) if column != time]
+        if told.lead_names and len(columns) == len(told.lead_names) + 1 and _counts_samples(values[:, columns[0]]):
+            check_counter(values[:, columns[0]], name)
+            columns = columns[1:]
+        return columns, time
+    names = [_plain(text) for text in head.names]
+    time = next((column for column in range(width) if TIME_NAME.fullmatch(names[column])), None)
+    time = next(iter(head.clocks), None) if time is None else time
+    counters = [column for column in range(width) if column != time and COUNTER_NAME.fullmatch(names[column])]
+    for column in counters:
+        check_counter(values[:, column], name)
+    return [column for column in range(width) if column != time and column not in counters], time
 
 
-def _cells(line: str, separator: str) -> list[str]:
-    return [cell.strip().strip("\"'").strip() for cell in line.strip("\r\n").split(separator)]
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())
 
 
-def _is_numeric(cells: Sequence[str]) -> bool:
-    return any(map(_is_number, cells)) and all(_is_number(cell) or cell.lower() in _MISSING for cell in cells)
+def _counts_samples(column: NDArray[np.float64]) -> bool:
+    return len(column) > 2 and column[0] in (0, 1) and bool(np.median(np.diff(column)) == 1)
 
 
-def _is_number(cell: str) -> bool:
+def _name_leads(head: Head, columns: list[int], told: InputConfig, name: str, notes: list[str]) -> list[str]:
+    """What each column of a lead is called: as the file says, unless its names are none of leads."""
+    stated = None if head.names is None else tuple(head.names[column] for column in columns)
+    if stated is not None and (counts_columns(stated) or (told.leads and not set(stated) & set(LEADS))):
+        if told.leads and not counts_columns(stated):
+            notes.append(f"leads taken as told; the file calls them {_some(stated)}")
+        stated = None
+    return [canonical_lead(lead) for lead in require_leads(stated, told, name, len(columns))]
+
+
+def _choose_fs(
+    head: Head, values: NDArray[np.float64], time: int | None, told: InputConfig, name: str, notes: list[str]
+) -> float:
+    """Hz, as told, from a comment, or from the columns of time or of a counter."""
+    measured = _measure_fs(head, values, time, told, name, notes)
     try:
-        float(cell.replace(",", "."))
-    except ValueError:
-        return False
-    return cell.lower() != "nan"
+        stated = parse_rate(head.facts["fs"], name) if "fs" in head.facts else None
+    except SignalError:
+        if told.fs is None:
+            raise
+        notes.append(f"fs taken as {told.fs:g} Hz, as told; the file states {head.facts['fs']!r}")
+        return told.fs
+    if told.fs is None and stated and measured and abs(stated - measured) > 0.01 * stated:
+        raise SignalError(
+            f"{name}: a comment states {stated:g} Hz, the column of time {measured:g} Hz; tell which with --fs"
+        )
+    of_file = stated or measured
+    if told.fs is not None and of_file and abs(told.fs - of_file) > 1e-3 * told.fs:
+        notes.append(f"fs taken as {told.fs:g} Hz, as told; the file states {of_file:g} Hz")
+        return told.fs
+    return require_fs(of_file, told, name)
 
 
-def _split_names(cells: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names above columns, and the units in parentheses behind them ("" for none)."""
-    matches = [_NAME_AND_UNIT.fullmatch(cell) for cell in cells]
-    # "II (Einthoven)" is a name with a remark, not a unit
-    names = [canonical_lead(match[1] if match else cell) for cell, match in zip(cells, matches, strict=True)]
-    return names, [match[2].strip() if match else "" for match in matches]
-
-
-def _to_numbers(lines: Sequence[tuple[int, str]], separator: str, name: str) -> NDArray[np.float64]:
-    """The table's cells, float64 (sample, column), NaN where one is empty."""
-    if not lines:
-        raise SignalError(f"{name}: no line of samples below the names")
-    texts = [line for _, line in lines]
-    if separator != ",":
-        texts = [text.replace(",", ".") for text in texts]
-    try:
-        return np.loadtxt(texts, delimiter=separator, ndmin=2, comments=None)
-    except ValueError:
-        return _to_numbers_one_by_one(lines, separator, name)
-
-
-def _to_numbers_one_by_one(lines: Sequence[tuple[int, str]], separator: str, name: str) -> NDArray[np.float64]:
-    """The same, slowly: for empty cells, quotes, and to say which cell is wrong."""
-    width = len(_cells(lines[0][1], separator))
-    values = np.empty((len(lines), width))
-    for row, (number, line) in enumerate(lines):
-        cells = _cells(line, separator)
-        if len(cells) != width:
-            raise SignalError(f"{name} line {number}: {len(cells)} cells; expected {width}, as in the line before")
-        for column, cell in enumerate(cells):
-            if cell.lower() not in _MISSING and not _is_number(cell):
-                raise SignalError(f"{name} line {number}: {cell[:20]!r} in column {column + 1}; expected a number")
-            values[row, column] = np.nan if cell.lower() in _MISSING else float(cell.replace(",", "."))
-    return values
-
-
-def _columns(table: _Table) -> tuple[list[int], int | None]:
-    """Columns of leads, and that of time."""
-    if table.names is None:
-        return list(range(table.values.shape[1])), None
-    time = next((column for column, name in enumerate(table.names) if _TIME.fullmatch(name.lower())), None)
-    counters = [column for column, name in enumerate(table.names) if _COUNTER.fullmatch(name.lower())]
-    return [column for column in range(len(table.names)) if column != time and column not in counters], time
-
-
-def _stated_fs(table: _Table, time: int | None, name: str) -> float | None:
-    """Hz, from a comment or from the column of time; None where neither tells."""
-    if "fs" in table.facts:
-        text = table.facts["fs"].lower().removesuffix("hz")
-        if not _is_number(text) or float(text) <= 0:
-            raise SignalError(f"{name}: fs {table.facts['fs']!r} in a comment; expected a positive number of Hz")
-        return float(text)
-    unit = table.units[time].lower() if time is not None and len(table.units) > time else ""
-    if time is None or unit not in _SECONDS or len(table.values) < 2:
+def _measure_fs(
+    head: Head, values: NDArray[np.float64], time: int | None, told: InputConfig, name: str, notes: list[str]
+) -> float | None:
+    """Hz by the column of time, or by the interval that a counter counts; None where there is none that tells."""
+    units = [*head.units, *[""] * head.n_columns]
+    if time is None:
+        return next((rate for rate in map(rate_of_interval, head.units) if rate), None)
+    clock = time in head.clocks
+    spacing = measure_spacing(values[:, time], name, clock=clock)
+    notes += [spacing.note] * bool(spacing.note)
+    unit = CLOCK_UNIT if clock else units[time].lower() or _unit_in(head.names[time] if head.names else "")
+    if spacing.rate is None or unit not in SECONDS:
         return None
-    seconds = table.values[:, time] * _SECONDS[unit]
-    steps = np.diff(seconds)
-    step = (seconds[-1] - seconds[0]) / len(steps)
-    if not step > 0 or steps.min() < 0 or steps.max() > 2.5 * step:  # rounded times may repeat, or jump two
-        raise SignalError(f"{name}: times are not evenly spaced; expected one sample after another, none left out")
-    fs = 1 / step
-    return float(round(fs)) if abs(fs - round(fs)) < 1e-4 * fs else fs
+    rate = spacing.rate / SECONDS[unit]
+    return float(round(rate)) if abs(rate - round(rate)) < 1e-4 * rate else rate
 
 
-def _factor(table: _Table, column: int, told: InputConfig, where: str) -> float:
-    """Microvolts in one of a column's units."""
-    unit = table.units[column] if len(table.units) > column else ""
-    try:
-        if unit:
-            return microvolts_in(unit, where=where)
-    except ValueError as error:  # a remark in parentheses is no unit if another is told
-        if told.units is None and "units" not in table.facts:
-            raise SignalError(str(error)) from None
-    return require_units(table.facts.get("units"), told, where)
+def _unit_in(name: str) -> str:
+    """The unit in a column's name: time_ms, milliseconds."""
+    last = _plain(name).replace("_", " ").split(" ")[-1:]
+    return last[0] if last and last[0] in SECONDS and last[0] not in ("t", CLOCK_UNIT) else ""
+
+
+def _unit_of(head: Head, column: int) -> str | None:
+    """The unit that is stated for a column; a remark in parentheses is none if comments state another."""
+    unit = head.units[column] if len(head.units) > column else ""
+    general = clean_unit(head.facts["units"]) if "units" in head.facts else None
+    return general if not unit or (general and spell_units(unit) is None) else unit
