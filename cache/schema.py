@@ -194,7 +194,10 @@ SIGNAL = Column(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordRow:
-    """One record's row of the tables, as a task of the ingest writes it down."""
+    """One record's row of the tables, as a task of the ingest writes it down.
+
+    `remarks` (kind, value) on what the header states go into a root attribute: see `cache.remarks`.
+    """
 
     dataset: str
     name: str
@@ -212,6 +215,7 @@ class RecordRow:
     lead_flags: tuple[int, ...]
     offset: tuple[int, ...]
     dx_codes: tuple[str, ...]
+    remarks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -270,6 +274,8 @@ class Part:
 def _row_from_dict(values: dict[str, Any]) -> RecordRow:
     for key in ("lead_flags", "offset", "dx_codes"):
         values[key] = tuple(values[key])
+    # an entry that an earlier version of this program left has none
+    values["remarks"] = tuple((str(kind), str(value)) for kind, value in values.get("remarks", ()))
     return RecordRow(**values)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cache.checksum import DIGEST_ATTRIBUTE
 from cache.location import Location
 from cache.reader import Store
+from cache.remarks import REMARKS, read_remarks
 from cache.schema import MERGED_GROUPS, sha256_of_json
 from ecg.duplicates import duplicates_of, unite_groups
 from ecg.errors import ConfigError, StoreError
@@ -141,6 +142,7 @@ class StoreUnion(Store):
         return {key: attributes[0][key] for key in common} | {
             "n_records": self.n_records,
             "datasets": self._unite_datasets(),
+            REMARKS: {kind: one.to_dict() for kind, one in read_remarks(attributes, where=str(self.path)).items()},
             "rejects": sorted((reject for one in attributes for reject in one["rejects"]), key=_text_of_reject),
             DIGEST_ATTRIBUTE: sha256_of_json({"stores": [one[DIGEST_ATTRIBUTE] for one in attributes]}),
         }

@@ -22,6 +22,7 @@ from cache.checksum import DIGEST_ATTRIBUTE, OPTIONAL_DIGEST_ATTRIBUTE, chunk_di
 from cache.compression import codecs_beyond_zarr, encode_signal, signal_codecs, table_compressors
 from cache.location import Location, RemotePath, remove_tree
 from cache.lock import hold, is_still_at, locked
+from cache.remarks import REMARKS, remarks_of_rows
 from cache.remote_arrays import open_array, written_group
 from cache.schema import (
     COLUMNS,
@@ -317,6 +318,8 @@ def finalise(
     }
     if merged_groups:
         attributes[MERGED_GROUPS] = dict(merged_groups)
+    if remarks := remarks_of_rows(rows):
+        attributes[REMARKS] = remarks
     attributes[OPTIONAL_DIGEST_ATTRIBUTE] = tables_digest(optional.items(), {})
     attributes[DIGEST_ATTRIBUTE] = tables_digest(tables.items(), attributes)
     with _root_of(path, config) as root:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from cache.schema import CHECKSUM_POLICIES, CODECS, StoreConfig
-from commands.inspect_store import echo_rejects, echo_store
+from commands.inspect_store import echo_labels, echo_rejects, echo_store
 from commands.options import DEFAULT_DATA, DEFAULT_STORE, NameList, Place, force_option, workers_option
 from commands.progress import Bar
 
@@ -100,6 +100,7 @@ def build_cache(
             + (f"; {summary.n_resumed:,} of them were done by an earlier run" if summary.n_resumed else "")
         )
     echo_store(store)
+    echo_labels(store)
     if summary.tables:
         click.echo(f"patients of {summary.n_known:,} records: {', '.join(map(str, summary.tables))}")
     if summary.n_untold:

@@ -1,7 +1,7 @@
 """inspect: what is in a store, or what it says of one record."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ def inspect_store(
             if entry.scored or all_classes
         ],
     )
+    echo_labels(summary)
     n_hidden = 0 if all_classes else sum(not entry.scored for entry in summary.classes)
     if n_hidden:
         click.echo(f"and {n_hidden} classes that are not scored: --all-classes shows them")
@@ -118,6 +119,45 @@ def echo_store(store: Any) -> None:
         click.echo(f"same samples: {' = '.join(same)}")
     size = f"{format_bytes(store.n_bytes)} in {store.n_chunks} chunk{'s' if store.n_chunks != 1 else ''}, {store.codec}"
     click.echo(f"{store.path}: {len(store.leads)} leads at {store.fs:g} Hz, {size}")
+
+
+def echo_labels(store: Any) -> None:
+    """Print which labels no class table knows, and what else headers state that could not be taken as it stands."""
+    unknown = [
+        f"{entry.code} ({count_records(entry.n_records)}{'' if entry.concept else ', no SNOMED CT identifier'})"
+        for entry in store.classes
+        if not entry.known
+    ]
+    if unknown:
+        click.echo(f"codes that no class table knows: {_some(unknown, len(unknown), ', --all-classes shows them')}")
+    echo_remarks(store.remarks)
+
+
+def echo_remarks(remarks: Mapping[str, Any]) -> None:
+    """Print values of headers that were mended or are not understood, a line for each kind."""
+    for kind, title in _REMARKS.items():
+        if kind in remarks:
+            found = remarks[kind]
+            such = [f"{value!r} ({count_records(n)}, first: {first})" for value, n, first in found.such]
+            click.echo(f"{title}: {count_records(found.n_records)}: {_some(such, found.n_values)}")
+
+
+_REMARKS = {
+    "dx_text": "values of Dx that are no codes, and so no labels",
+    "dx_mended": "values of Dx that were read as the codes they had been",
+    "age": "ages that are not understood",
+    "sex": "sexes that are not understood",
+}
+
+
+def count_records(n: int) -> str:
+    """So many records, in words."""
+    return f"{n:,} record{'' if n == 1 else 's'}"
+
+
+def _some(texts: Sequence[str], n: int, how: str = "", most: int = 10) -> str:
+    more = f", and {n - most:,} more{how}" if n > most else ""
+    return ", ".join(texts[:most]) + more
 
 
 def echo_rejects(rejects: Sequence[Any], most: int | None = 20) -> None:

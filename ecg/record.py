@@ -27,6 +27,7 @@ class Record:
     dx_codes : diagnosis codes without repeats, in the header's order; empty means unlabelled
     age : years, None when absent; 300 stands for "older than 89" in PTB-XL
     sex : "Female", "Male" or None
+    remarks : values of the header that were mended or are not understood, as (kind, value)
     stated_gain : the header's own gains where `adc_gain` corrects them, else None
     """
 
@@ -42,6 +43,7 @@ class Record:
     age: float | None = None
     sex: str | None = None
     stated_gain: NDArray[np.float64] | None = None
+    remarks: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         n_leads = len(self.leads)

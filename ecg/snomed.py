@@ -15,8 +15,10 @@ official evaluation (August 2020), which also states the three equivalences.
 import csv
 import difflib
 import importlib.resources
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -109,12 +111,42 @@ NORMAL_INDEX = SCORED_CLASSES.index(NORMAL_CODE)
 WEIGHTS = _read_weights()
 """float64, shape (24, 24): reward of the output (column) where the label (row) is true."""
 
+_CONCEPT_ID = re.compile(r"[1-9][0-9]{2,14}[01]0[0-9]")
+_PERMUTATION = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
+
 _BY_TEXT = {info.abbreviation.lower(): info for info in CLASSES.values()} | {
     info.name.lower(): info for info in CLASSES.values()
 }
 _COLUMN = {code: index for index, code in enumerate(SCORED_CLASSES)} | {
     code: SCORED_CLASSES.index(kept) for code, kept in EQUIVALENTS.items()
 }
+
+
+def _multiply(a: int, b: int) -> int:
+    """Product in the dihedral group of the pentagon: 0-4 are rotations, 5-9 reflections."""
+    turned = (a - b) % 5 if a >= 5 else (a + b) % 5
+    return turned if (a < 5) == (b < 5) else turned + 5
+
+
+@lru_cache(maxsize=4096)
+def is_concept_id(code: str) -> bool:
+    """Whether `code` has the form of a SNOMED CT concept's identifier, its check digit included.
+
+    Six to eighteen digits without leading zero, "00" or "10" before the last one, which is Verhoeff's check digit: it
+    tells every wrong digit and every swap of neighbours. All codes of the class table have this form; whether a
+    concept of that number exists, it does not say.
+
+    Source: SNOMED CT Technical Implementation Guide, "SCTID"; J. Verhoeff, Error detecting decimal codes, 1969.
+    """
+    if _CONCEPT_ID.fullmatch(code) is None:
+        return False
+    check = 0
+    for place, digit in enumerate(reversed(code)):
+        turned = int(digit)
+        for _ in range(place % 8):
+            turned = _PERMUTATION[turned]
+        check = _multiply(check, turned)
+    return check == 0
 
 
 def representative(code: str) -> str:

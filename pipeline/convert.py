@@ -62,6 +62,7 @@ def convert_record(planned: PlannedRecord, start: int, config: StoreConfig) -> t
         lead_flags=tuple(flags.tolist()),
         offset=tuple(offset.tolist()),
         dx_codes=record.dx_codes,
+        remarks=record.remarks,
     )
 
 

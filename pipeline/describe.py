@@ -7,22 +7,28 @@ from typing import Any
 import numpy as np
 
 from cache.location import Location, file_sizes
+from cache.remarks import Remarked, read_remarks
 from cache.schema import SEX_OF_CODE, Reject
 from cache.union import Locations, UnionName, home_of_chunk, members_of, open_stores
 from ecg.duplicates import duplicates_of
 from ecg.quality import LeadFlag, describe_flags
-from ecg.snomed import SCORED_CODES, abbreviation_of, name_of
+from ecg.snomed import CLASSES, SCORED_CODES, abbreviation_of, is_concept_id, name_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassCount:
-    """How often a code occurs."""
+    """How often a code occurs.
+
+    `known` are the codes of the class table; `concept` says whether the code has the form of a SNOMED CT identifier.
+    """
 
     code: str
     abbreviation: str
     name: str
     scored: bool
     n_records: int
+    known: bool
+    concept: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +41,7 @@ class StoreDescription:
     flags : dataset → flag name → records with at least one such lead
     codec : of the signal; each once, where stores differ
     duplicates : recordings with the same samples, as dataset/name
+    remarks : kind (see `ecg.annotations`) → header values that were mended or are not understood
     n_bytes : on disk
     """
 
@@ -52,6 +59,7 @@ class StoreDescription:
     classes: tuple[ClassCount, ...]
     duplicates: tuple[tuple[str, ...], ...]
     rejects: tuple[Reject, ...]
+    remarks: Mapping[str, Remarked]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +123,7 @@ def describe_store(stores: Locations) -> StoreDescription:
             flags,
         ),
         rejects=tuple(Reject(**reject) for reject in store.attributes["rejects"]),
+        remarks=read_remarks([store.attributes], where=str(store.path)),
     )
 
 
@@ -174,4 +183,6 @@ def _class_count(code: str, n_records: int) -> ClassCount:
         name=name_of(code),
         scored=code in SCORED_CODES,
         n_records=n_records,
+        known=code in CLASSES,
+        concept=is_concept_id(code),
     )

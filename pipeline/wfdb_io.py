@@ -335,6 +335,7 @@ def _to_record(
         dx_codes=annotations.dx_codes,
         age=annotations.age,
         sex=annotations.sex,
+        remarks=annotations.remarks,
         stated_gain=stated if corrected.any() else None,
     )
 

@@ -76,7 +76,7 @@ def test_columns_are_told_apart_and_named_after_the_row():
     assert len(set(paths)) == len(paths)
     assert all(column.path.startswith(("record/", "label/", "chunk/")) for column in COLUMNS)
     in_tables = {path.removeprefix("record/") for path in paths if path.startswith("record/")}
-    assert in_tables == {field.name for field in fields(RecordRow)} - {"dx_codes"}
+    assert in_tables == {field.name for field in fields(RecordRow)} - {"dx_codes", "remarks"}
 
 
 def test_flag_names_are_those_of_the_quality_flags():

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg.annotations import OLDER_THAN_89, Annotations, parse_annotations
+from ecg.annotations import (
+    MENDED,
+    NO_CODE,
+    OLDER_THAN_89,
+    UNREAD_AGE,
+    UNREAD_SEX,
+    Annotations,
+    Remark,
+    parse_annotations,
+)
 from ecg.header import parse_header
 from ecg.snomed import TEXT_LABELS
 
@@ -71,6 +80,77 @@ def test_phrases_are_handed_over_as_text():
     assert annotations.dx_text == ("Sinus rhythm", "LAD 30")
 
 
+# Header comments in the forms of other databases, with their line ends, as PhysioNet publishes them.
+OTHER_DATABASES = {
+    "INCART": (
+        "#<age>: 65 <sex>: F <diagnoses> Coronary artery disease, arterial hypertension\n# patient 1\n# PVCs, noise\n",
+        (65.0, "Female"),
+        ("Coronary artery disease", "arterial hypertension", "PVCs", "noise"),
+    ),
+    "INCART, no diagnoses": (
+        "#<age>: 51 <sex>: F \n# patient 4\n# ventricular bigeminy, ventricular couplets\n",
+        (51.0, "Female"),
+        ("ventricular bigeminy", "ventricular couplets"),
+    ),
+    "LUDB": (
+        "#<age>: 51\n#<sex>: F\n#<diagnoses>:\n#Rhythm: Sinus bradycardia.\n#Electric axis of the heart: normal.\n"
+        "#Left ventricular hypertrophy.\n",
+        (51.0, "Female"),
+        ("Rhythm: Sinus bradycardia", "Electric axis of the heart: normal", "Left ventricular hypertrophy"),
+    ),
+    "LUDB, record 34": ("#<age>: >89\n#<sex>: F\n#<diagnoses>:\n", (OLDER_THAN_89, "Female"), ()),
+    "PTB": (
+        "# age: 46\r\n# sex: male\r\n# ECG date: 01/10/1990\r\n# Diagnose:\r\n"
+        "# Reason for admission: Healthy control\r\n"
+        "# Acute infarction (localization): no\r\n# Former infarction (localization): n/a\r\n"
+        "# Additional diagnoses: unknown\r\n# Smoker: no\r\n",
+        (46.0, "Male"),
+        ("Healthy control",),
+    ),
+    "European ST-T": (
+        "#Age: 62  Sex: M\n#Mixed angina\n#1-vessel disease (RCA)\n#Medications: nitrates, diltiazem\n"
+        "#Recorder type: ICR 7200\n",
+        (62.0, "Male"),
+        ("Mixed angina", "1-vessel disease (RCA)"),
+    ),
+    "European ST-T, unknown patient": ("#Age: -  Sex: -\n#Effort angina\n", (None, None), ("Effort angina",)),
+    "Long-Term ST": (
+        "#Age: No data  Sex: No data\n#Comments: \n#  This record shows shifts.\n#Diagnoses: \n"
+        "#  Coronary artery disease\n#Treatment:\n#  Medications: None\n#  Balloon Angioplasty: No\n",
+        (None, None),
+        ("Coronary artery disease",),
+    ),
+    "MIT-BIH": ("# 69 M 1085 1629 x1\n# Aldomet, Inderal\n", (69.0, "Male"), ()),
+    "MIT-BIH normal sinus rhythm": ("# 32 M\n", (32.0, "Male"), ()),
+    "BIDMC heart failure": ("#Age: 71  Sex: M  NYHA class: III-IV\n", (71.0, "Male"), ()),
+    "STAFF III": ("# Age: 52\n# Sex: F\n", (52.0, "Female"), ()),
+    "WCT": (
+        "#Age: 46\n#Sex: M\n#Diagnosis report: Non ST segment elevation myocardial infarction (NSTEMI)\n",
+        (46.0, "Male"),
+        ("Non ST segment elevation myocardial infarction (NSTEMI)",),
+    ),
+}
+
+
+@pytest.mark.parametrize("database", OTHER_DATABASES)
+def test_headers_of_other_databases(database):
+    comments, patient, texts = OTHER_DATABASES[database]
+    annotations = parse_annotations(parse_header(f"r 1 500 5000\nr.dat 16 1000/mV 16 0 0 0 0 I\n{comments}").comments)
+    assert (annotations.age, annotations.sex) == patient
+    assert annotations.dx_text == texts
+    assert annotations.dx_codes == ()
+
+
+@pytest.mark.parametrize(
+    "dx", ["#Dx: 164889003,59118001", "# Dx: 164889003,59118001", "#Diagnosis: 164889003, 59118001"]
+)
+def test_the_form_of_chapman_and_ningbo(dx):
+    text = f"JS00001 1 500 5000\nr.dat 16 1000/mV 16 0 0 0 0 I\n#Age: 85\n#Sex: Male\n{dx}\n#Rx: Unknown\n"
+    assert parse_annotations(parse_header(text).comments) == Annotations(
+        dx_codes=("164889003", "59118001"), age=85.0, sex="Male"
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "age"),
     [("74", 74.0), ("0", 0.0), ("0.5", 0.5), ("74.", 74.0), ("300", OLDER_THAN_89)],
@@ -80,10 +160,62 @@ def test_age(value, age):
 
 
 @pytest.mark.parametrize(
-    "value", ["", "NaN", "nan", "-1", "-5.5", "Unknown", "n/a", "inf", "9" * 400, "1_0", "74 years", "forty"]
+    "value",
+    [
+        "",
+        "NaN",
+        "nan",
+        "-1",
+        "-5.5",
+        "Unknown",
+        "n/a",
+        "inf",
+        "9" * 400,
+        "1_0",
+        "forty",
+        "1975",
+        "999",
+        "60M",
+        "89+",
+        ">80",
+        "74 apples",
+    ],
 )
 def test_an_unreadable_age_is_not_made_up(value):
     assert parse_annotations([f"Age: {value}"]).age is None
+
+
+@pytest.mark.parametrize(
+    ("value", "age"),
+    [
+        *(
+            (value, 60.0)
+            for value in ("60Y", "060Y", "60 y", "60 years", "60 Years old", "60yrs.", "60 yo", "'60'", "６０")
+        ),
+        ("60,5", 60.5),
+        ("60.5 years", 60.5),
+        ("018M", 1.5),  # DICOM's form; "18M" might be a boy
+        ("18 months", 1.5),
+        ("26 weeks", 26 * 7 / 365.25),
+        ("003D", 3 / 365.25),
+        *((value, OLDER_THAN_89) for value in (">89", "> 89", ">90", ">=90", "≥ 90", "90+", "90+ years", "over 89")),
+    ],
+)
+def test_ages_in_other_writing(value, age):
+    assert parse_annotations([f"Age: {value}"]).age == pytest.approx(age)
+    assert parse_annotations([f"Age: {value}"]).remarks == ()
+
+
+def test_what_is_not_understood_is_remarked():
+    assert parse_annotations(["Age: forty", "Sex: 1", "Dx: 4.27E+08,426783006.0"]).remarks == (
+        Remark(NO_CODE, "4.27E+08"),
+        Remark(MENDED, "4.27E+08,426783006.0"),
+        Remark(UNREAD_AGE, "forty"),
+        Remark(UNREAD_SEX, "1"),
+    )
+    assert parse_annotations(["Age: forty", "Age: 40", "Sex: 1", "Sex: F", "Dx: 426783006"]).remarks == ()
+    assert parse_annotations(["Age: -1", "Sex: ?", "Dx: n/a", "Age: No data"]).remarks == ()
+    assert parse_annotations([f"Dx: {'word ' * 100}"]).remarks == (Remark(NO_CODE, ("word " * 16)),)
 
 
 def test_the_first_readable_value_counts():
@@ -96,7 +228,10 @@ def test_the_first_readable_value_counts():
     [
         *((word, "Female") for word in ("Female", "female", "FEMALE", "F", "f")),
         *((word, "Male") for word in ("Male", "male", "M", "m")),
-        *((word, None) for word in ("", "Unknown", "NaN", "X", "Mal")),
+        *((word, "Female") for word in ("weiblich", "W", "Female.", '"F"', "女")),
+        *((word, "Male") for word in ("männlich", "masculino", "M ", "男")),
+        # 0 and 1 stand for either in one file or another, and H for a Spanish man or a Hungarian's heart rate
+        *((word, None) for word in ("", "Unknown", "NaN", "X", "Mal", "0", "1", "2", "H", "F/M")),
     ],
 )
 def test_sex(value, sex):
@@ -120,7 +255,10 @@ def test_any_comments_can_be_read(comments):
 @pytest.mark.shared
 def test_the_original_ptb_header(shared):
     text = (shared / "data/originals/ptb/s0010_re.hea").read_bytes().decode("ascii")
-    assert parse_annotations(parse_header(text).comments) == Annotations(age=81.0, sex="Female")
+    texts = ("Myocardial infarction", "Acute infarction (localization): infero-latera", "Diabetes mellitus")
+    assert parse_annotations(parse_header(text).comments) == Annotations(
+        age=81.0, sex="Female", dx_text=texts, remarks=tuple(Remark(NO_CODE, text) for text in texts)
+    )
 
 
 @pytest.mark.shared

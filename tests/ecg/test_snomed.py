@@ -9,7 +9,7 @@ import pytest
 from ecg import snomed
 from ecg.datasets import DATASETS
 from ecg.errors import UnknownCodeError
-from ecg.snomed import CLASSES, EQUIVALENTS, SCORED_CLASSES, SCORED_CODES, TEXT_LABELS, WEIGHTS
+from ecg.snomed import CLASSES, EQUIVALENTS, SCORED_CLASSES, SCORED_CODES, TEXT_LABELS, WEIGHTS, is_concept_id
 
 PUBLISHED_COLUMN = {
     "cpsc": "CPSC",
@@ -199,3 +199,52 @@ class TestScoredMatrix:
     def test_refuses_what_would_silently_be_no_label(self, codes):
         with pytest.raises(TypeError, match=r"dx codes .*expected a sequence of strings"):
             snomed.scored_matrix([codes])
+
+
+class TestConceptIds:
+    # Multiplication table and permutation as they are printed everywhere; the function builds both itself.
+    TABLE = (
+        "0123456789 1234067895 2340178956 3401289567 4012395678 5987604321 6598710432 7659821043 8765932104 9876543210"
+    ).split()
+    PERMUTATIONS = ("0123456789 1576283094 5803796142 8916043527 9453126870 4286573901 2793806415 7046913258").split()
+
+    def check(self, code: str) -> bool:
+        total = 0
+        for place, digit in enumerate(reversed(code)):
+            total = int(self.TABLE[total][int(self.PERMUTATIONS[place % 8][int(digit)])])
+        return total == 0
+
+    def test_all_classes_have_one(self):
+        assert all(map(is_concept_id, CLASSES))
+
+    @pytest.mark.shared
+    def test_so_have_those_of_the_next_years_challenge(self, shared):
+        for path in sorted((shared / "data/dx2021").glob("dx_*.csv")):
+            with path.open() as file:
+                assert all(is_concept_id(row["SNOMEDCTCode"]) for row in csv.DictReader(file))
+
+    def test_the_check_digit_is_verhoeffs(self):
+        for number in range(100_000, 101_000):
+            code = f"{number}004"
+            assert is_concept_id(code) == self.check(code)
+
+    def test_a_wrong_digit_or_a_swap_is_found(self):
+        for code in CLASSES:
+            for at in range(len(code)):
+                other = code[:at] + str((int(code[at]) + 3) % 10) + code[at + 1 :]
+                assert not is_concept_id(other)
+            for at in range(len(code) - 1):
+                swapped = code[:at] + code[at + 1] + code[at] + code[at + 2 :]
+                assert swapped == code or not is_concept_id(swapped)
+
+    @pytest.mark.parametrize(
+        "text", ["", "AFIB", "12", "426783006.0", " 426783006", "0426783006", "4" * 19, "４２６７８３００６"]
+    )
+    def test_what_is_none(self, text):
+        assert not is_concept_id(text)
+
+    def test_other_identifiers_than_concepts(self):
+        """A description's (01) and a relationship's (02) have a check digit, too, and are no diagnoses."""
+        for code in ("1223979019", "100022"):
+            assert self.check(code)
+            assert not is_concept_id(code)
