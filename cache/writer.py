@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -263,12 +263,18 @@ def _write_text(path: Location, text: str, *, flush: bool) -> None:
         path.write_text(text)
         return
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        if flush:
-            os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            if flush:
+                os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:  # a full disk names no file, and wants the space back
+        error.filename = error.filename or str(path)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 def finalise(

@@ -23,7 +23,8 @@ from pipeline.batches import WindowBatches
 from pipeline.distributed_run import ALONE, Ranks
 from pipeline.environment import describe_environment
 from pipeline.epoch import TrainStep, freeze_stage, make_training_layer
-from pipeline.inference import FORWARD_WINDOWS
+from pipeline.inference import FORWARD_WINDOWS, WindowLogits
+from pipeline.logits_file import write_logits
 from pipeline.loop import TrainState
 from pipeline.optimise import make_optimizer
 from pipeline.outputs import TEST_IDS
@@ -33,6 +34,7 @@ from pipeline.pretrained import give_stage
 from pipeline.probe import settle_arithmetic
 from pipeline.reference_folder import read_mapping
 from pipeline.rowwise import RecordBatches
+from pipeline.saving import check_space, saving, to_json, write_together
 from pipeline.targets import Targets, code_of_outputs, make_targets, warn_of_missing_classes
 from pipeline.train_config import TrainConfig
 from pipeline.train_rows import Rows
@@ -155,7 +157,8 @@ def begin_or_resume(run: Run) -> tuple[TrainState, TrainStep]:
     if config.compile:
         compile_network(network)
     path = run.folder / files.LAST_STATE
-    if path.exists():
+    begun = path.exists()
+    if begun:
         saved = files.load_weights(network, path)
         try:
             state.restore(saved)
@@ -164,29 +167,40 @@ def begin_or_resume(run: Run) -> tuple[TrainState, TrainStep]:
                 f"{path}: not the last state of this run ({type(error).__name__}: {error}); expected what train wrote: "
                 "choose another --folder"
             ) from error
-        state.history = files.read_history(run.folder / files.HISTORY)[: state.next_epoch]
+        if not state.history:  # an older run: the table is all there is, and the epoch's other files came before it
+            state.history = files.read_history(run.folder / files.HISTORY)[: state.next_epoch]
+            state.outcome = None
     run.ranks.wait()  # nobody may still be looking at the folder as it was
     if run.ranks.writes:
-        write_beginning(run)
+        with saving(run.folder, "the beginning of the run"):
+            write_beginning(run)
+            if begun and not files.is_history(run.folder / files.HISTORY, state.history):
+                write_epoch(run, state)
+        check_space(run.folder, state.size_bytes(begun=begun))
     return state, step
 
 
+def write_epoch(run: Run, state: TrainState) -> None:
+    """Write what else is written of the last epoch, all of it from the last state; the table of epochs comes last."""
+    folder, epoch = run.folder, state.next_epoch - 1
+    checkpoint = state.model_checkpoint(epoch)
+    if state.outcome is not None:
+        files.write_model(folder, checkpoint, state.outcome["thresholds"])
+        if state.outcome["logits"] is not None:
+            write_logits(folder / files.LOGITS, WindowLogits(*state.outcome["logits"]), run.store.ids)
+    files.save_checkpoint(folder / files.FINAL_MODEL, {"epoch": epoch, "model": checkpoint["model"]})
+    files.write_history(folder / files.HISTORY, state.history)
+
+
 def write_beginning(run: Run) -> None:
-    """Write all that is known before the first epoch."""
-    folder, config = run.folder, run.config
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write all that is known before the first epoch; all of it or nothing."""
+    config, ids = run.config, run.store.ids
     digest = run.store.attributes["digest"]
     values = {
         "train": {key: value for key, value in config.to_dict().items() if key != "model"},
         "model": config.model.to_dict(),
         "store_digest": digest,
     }
-    files.write_json(folder / files.CONFIG, values)
-    if len(run.rows.test):
-        files.write_ids(folder / TEST_IDS, list(run.store.ids[run.rows.test]))
-    files.write_ids(folder / files.TRAIN_IDS, list(run.store.ids[run.rows.train]))
-    files.write_ids(folder / files.VALID_IDS, list(run.store.ids[run.rows.valid]))
-    files.write_targets(folder, run.targets.mapping, run.targets.correction, run.targets.columns)
     environment = describe_environment() | {
         "device": str(run.device),
         "ranks": run.ranks.world_size,
@@ -195,7 +209,15 @@ def write_beginning(run: Run) -> None:
         "stores": [_address(member.path) for member in members_of(run.store)],
         "store_digests": [member.attributes["digest"] for member in members_of(run.store)],
     }
-    files.write_json(folder / files.ENVIRONMENT, environment)
+    texts = {
+        files.CONFIG: to_json(values),
+        files.TRAIN_IDS: files.format_ids(ids[run.rows.train]),
+        files.VALID_IDS: files.format_ids(ids[run.rows.valid]),
+        files.ENVIRONMENT: to_json(environment),
+    } | files.format_targets(run.targets.mapping, run.targets.correction, run.targets.columns)
+    if len(run.rows.test):
+        texts[TEST_IDS] = files.format_ids(ids[run.rows.test])
+    write_together(run.folder, texts)
 
 
 def _address(place: Location) -> str:

@@ -1,9 +1,11 @@
 """Reading and writing what a run folder is made of: JSON, and weights that are data and nothing else."""
 
 import json
+import os
 import pickle
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,25 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint whole or not at all."""
+    """Write a checkpoint whole or not at all, and flush it to the disk.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, naming it; what was there stays.
+    """
     partial = path.with_name(f"{path.name}.partial")
-    torch.save(dict(state), partial)
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:  # torch itself would say of a full disk that a position is unexpected
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 def load_checkpoint(path: Path, *, allowed: Sequence[Any] = ()) -> dict[str, Any]:

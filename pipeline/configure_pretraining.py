@@ -10,7 +10,7 @@ from ecg.models.objective_config import MASKING_OPTIONS
 from ecg.models.stage_config import StageConfig
 from pipeline.checkpoint import read_json
 from pipeline.pretrain_config import FILE_NAMES, NETS_OF, OPTIONS, PretrainConfig
-from pipeline.reference_folder import MODEL, PRETRAIN_CONFIG
+from pipeline.reference_folder import MODEL, PRETRAIN_CONFIG, PRETRAIN_MODEL
 
 LAST_STATE = "pretrain_last_state.pth"
 
@@ -30,7 +30,7 @@ def configure_pretraining(folder: Path, store: Store, options: Mapping[str, Any]
     """
     if (folder / LAST_STATE).exists():
         return _of_folder(folder, store, options)
-    if (folder / PRETRAIN_CONFIG).exists():
+    if (folder / PRETRAIN_CONFIG).exists() and (folder / PRETRAIN_MODEL).exists():
         raise RunFolderError(f"{folder}: holds a {PRETRAIN_CONFIG} but no {LAST_STATE}; choose another --folder")
     if (folder / MODEL).exists():
         raise RunFolderError(f"{folder}: holds a classifier, which no pretraining came before; choose another --folder")

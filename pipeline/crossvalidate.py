@@ -24,6 +24,7 @@ from pipeline.outputs import CROSS_VALIDATION, read_cross_validation, write_cros
 from pipeline.progress import Progress, silent
 from pipeline.reference_folder import PRETRAIN_MODEL
 from pipeline.run_folder import PRETRAIN_TRAIN_IDS, read_ids
+from pipeline.run_lock import run_lock
 from pipeline.train import TrainSummary, train
 
 logger = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ def cross_validate(
         If there are too few groups for so many folds, or less than two datasets; or if torchrun started several
         processes, which can share one run but not the order of several.
     RunFolderError
-        If `folder` holds a cross-validation of another kind.
+        If `folder` holds a cross-validation of another kind, another process is at work in it, or it cannot be written.
     """
     n_processes = find_ranks().world_size
     if n_processes > 1:
@@ -149,6 +150,21 @@ def cross_validate(
     parts = plan_parts(store, folds)
     if folder is None or dated:
         folder = new_folder(folder or Path.cwd(), datetime.datetime.now())
+    with run_lock(folder, "train"):
+        return _cross_validate(stores, store, folder, how, parts, folds, progress, report, say)
+
+
+def _cross_validate(
+    stores: Locations,
+    store: Store,
+    folder: Path,
+    how: TrainOptions,
+    parts: Mapping[str, dict[str, Any]],
+    folds: int | None,
+    progress: Progress,
+    report: Callable[[Mapping[str, float]], None],
+    say: Callable[[str], None],
+) -> HeldOutSummary:
     _begin(folder, parts, folds)
     if how.pretrained is None and (folder / PRETRAIN_MODEL).is_file():
         how = replace(how, pretrained=folder)

@@ -51,6 +51,8 @@ class TrainState:
     kept : the one that is validated and written as the model: `network`, or an average of its weights
     extras : by name, what else a continued run needs: it is kept in the last state and given back
     history : a row for each epoch so far
+    outcome : what the model of the last epoch is written with, where that epoch's model is written: thresholds and
+        logits, as tensors and plain values; None where it is not
     """
 
     network: nn.Module
@@ -61,6 +63,7 @@ class TrainState:
     best_epoch: int = -1
     best_metric: float = -math.inf
     history: list[dict[str, Any]] = field(default_factory=list)
+    outcome: dict[str, Any] | None = None
 
     def model_checkpoint(self, epoch: int) -> dict[str, Any]:
         """What prediction needs, and the optimiser beside it, as the reference system writes it."""
@@ -72,7 +75,7 @@ class TrainState:
         }
 
     def last_checkpoint(self, epoch: int) -> dict[str, Any]:
-        """What it takes to go on after this epoch."""
+        """What it takes to go on after this epoch, and to write whatever else is written of it."""
         return {
             "epoch": epoch,
             "model": self.network.state_dict(),
@@ -80,6 +83,8 @@ class TrainState:
             "best_epoch": self.best_epoch,
             "best_metric": self.best_metric,
             "extras": {name: extra.state_dict() for name, extra in self.extras.items()},
+            "history": [{key: _plain(value) for key, value in row.items()} for row in self.history],
+            "outcome": self.outcome,
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -89,6 +94,17 @@ class TrainState:
             extra.load_state_dict(saved["extras"][name])
         self.next_epoch = saved["epoch"] + 1
         self.best_epoch, self.best_metric = saved["best_epoch"], saved["best_metric"]
+        self.history = list(saved.get("history", []))  # until lately only the table had it
+        self.outcome = saved.get("outcome")
+
+    def size_bytes(self, *, begun: bool) -> int:
+        """About what an epoch's files take on the disk, optimiser included; where some are there, one at a time."""
+        trained = {id(one): one for one in self.network.parameters() if one.requires_grad}
+        network = sum(one.numel() * one.element_size() for one in self.network.state_dict().values())
+        moments = 2 * sum(one.numel() * one.element_size() for one in trained.values())
+        averages = network if self.kept is not self.network else 0
+        last, model = network + moments + averages, network + moments
+        return last if begun else last + model + network
 
     def is_best(self, epoch: int, metric: float) -> bool:
         """Whether this epoch is the best so far, which is remembered; without a metric every epoch is."""
@@ -97,6 +113,11 @@ class TrainState:
         self.best_epoch = epoch
         self.best_metric = self.best_metric if math.isnan(metric) else metric
         return True
+
+
+def _plain(value: float) -> float:
+    """A number that a checkpoint may hold, which is no numpy scalar."""
+    return int(value) if isinstance(value, int | np.integer) else float(value)
 
 
 class LossWatch:

@@ -38,6 +38,8 @@ from pipeline.probe import settle_pretraining
 from pipeline.progress import Progress, silent
 from pipeline.reference_folder import PRETRAIN_CONFIG, PRETRAIN_MODEL
 from pipeline.rowwise import RecordBatches
+from pipeline.run_lock import run_lock
+from pipeline.saving import check_space, saving, to_json, write_together
 from pipeline.split import split_by_group
 from pipeline.train import name_folder
 from pipeline.train_rows import Rows, rows_of, take_some
@@ -111,7 +113,8 @@ def pretrain(
     ConfigError
         If the options make no sense, or windows do not suit the net.
     RunFolderError
-        If `folder` holds a pretraining that cannot be continued this way.
+        If `folder` holds a pretraining that cannot be continued this way, another process is training in it, or it
+        cannot be written.
     TrainingError
         If the loss is not a number any more.
     """
@@ -120,15 +123,16 @@ def pretrain(
     device = choose_device(cuda=cuda)
     with joined(find_ranks(), cuda=cuda) as ranks:
         folder = ranks.share(name_folder(folder, dated=dated))
-        run = _prepare(folder, store, configure_pretraining(folder, store, options or {}), device, ranks)
-        state, step = _begin_or_resume(run)
-        interrupted = run_epochs(
-            state,
-            run.config.epochs,
-            lambda epoch: _run_epoch(run, state, step, epoch, progress if ranks.writes else silent),
-            lambda row: _keep(run, state, row),
-            report if ranks.writes else lambda row: None,
-        )
+        with run_lock(folder, "pretrain", ranks):
+            run = _prepare(folder, store, configure_pretraining(folder, store, options or {}), device, ranks)
+            state, step = _begin_or_resume(run)
+            interrupted = run_epochs(
+                state,
+                run.config.epochs,
+                lambda epoch: _run_epoch(run, state, step, epoch, progress if ranks.writes else silent),
+                lambda row: _keep(run, state, row),
+                report if ranks.writes else lambda row: None,
+            )
     if not state.history:
         raise TrainingError(f"{folder}: stopped before the first epoch was over; start again")
     return PretrainSummary(
@@ -231,30 +235,46 @@ def _begin_or_resume(run: Run) -> tuple[TrainState, PretrainStep]:
     step = PretrainStep(network, run.objective, optimizer, config, run.device, ranks=run.ranks)
     state = TrainState(network=network, optimizer=optimizer, kept=network, extras={"autocast": step.autocast})
     path = run.folder / LAST_STATE
-    if path.exists():
-        state.restore(files.load_weights(network, path))
-        state.history = files.read_history(run.folder / HISTORY)[: state.next_epoch]
+    begun = path.exists()
+    if begun:
+        saved = files.load_weights(network, path)
+        try:
+            state.restore(saved)
+        except (KeyError, ValueError, TypeError) as error:
+            raise RunFolderError(
+                f"{path}: not the last state of this pretraining ({type(error).__name__}: {error}); expected what "
+                "pretrain wrote: choose another --folder"
+            ) from error
+        if not state.history:  # an older one: the table is all there is, and the epoch's other files came before it
+            state.history = files.read_history(run.folder / HISTORY)[: state.next_epoch]
+            state.outcome = None
     if config.compile:
         network.compile()
     run.ranks.wait()  # nobody may still be looking at the folder as it was
     if run.ranks.writes:
-        _write_beginning(run)
+        with saving(run.folder, "the beginning of the pretraining"):
+            _write_beginning(run)
+            if begun and not files.is_history(run.folder / HISTORY, state.history):
+                _write_epoch(run, state)
+        check_space(run.folder, state.size_bytes(begun=begun))
     return state, step
 
 
 def _write_beginning(run: Run) -> None:
-    """Write all that is known before the first epoch."""
-    folder, digest = run.folder, run.store.attributes["digest"]
-    folder.mkdir(parents=True, exist_ok=True)
-    files.write_json(folder / PRETRAIN_CONFIG, run.config.to_file() | {"store_digest": digest})
-    files.write_ids(folder / files.PRETRAIN_TRAIN_IDS, list(run.store.ids[run.rows.train]))
-    files.write_ids(folder / files.PRETRAIN_VALID_IDS, list(run.store.ids[run.rows.valid]))
+    """Write all that is known before the first epoch; all of it or nothing."""
+    digest, ids = run.store.attributes["digest"], run.store.ids
     environment = describe_environment() | {
         "device": str(run.device),
         "seconds_of_a_step": dict(run.probe),
         "store_digest": digest,
     }
-    files.write_json(folder / ENVIRONMENT, environment)
+    texts = {
+        PRETRAIN_CONFIG: to_json(run.config.to_file() | {"store_digest": digest}),
+        files.PRETRAIN_TRAIN_IDS: files.format_ids(ids[run.rows.train]),
+        files.PRETRAIN_VALID_IDS: files.format_ids(ids[run.rows.valid]),
+        ENVIRONMENT: to_json(environment),
+    }
+    write_together(run.folder, texts)
 
 
 def _run_epoch(run: Run, state: TrainState, step: PretrainStep, epoch: int, progress: Progress) -> dict[str, Any]:
@@ -269,14 +289,23 @@ def _run_epoch(run: Run, state: TrainState, step: PretrainStep, epoch: int, prog
 
 
 def _keep(run: Run, state: TrainState, row: Mapping[str, Any]) -> None:
-    """Write an epoch's results; the state to go on from comes last, so that a kill at any point can be resumed."""
-    epoch, folder = row["epoch"], run.folder
-    weights = {"model": state.kept.state_dict(), "optimizer": state.optimizer.state_dict()}
+    """Write an epoch's results: the state to go on from first, from which the others can be made after a kill."""
+    epoch = row["epoch"]
     is_best = state.is_best(epoch, -row["valid_loss"])
+    state.next_epoch = epoch + 1
+    state.outcome = {} if is_best else None
     if not run.ranks.writes:
         return
-    if is_best:
-        files.save_checkpoint(folder / PRETRAIN_MODEL, {"epoch": epoch} | weights)
+    with saving(run.folder, f"epoch {epoch + 1}"):
+        files.save_checkpoint(run.folder / LAST_STATE, state.last_checkpoint(epoch))
+        _write_epoch(run, state)
+
+
+def _write_epoch(run: Run, state: TrainState) -> None:
+    """Write what else is written of the last epoch, all of it from the last state; the table of epochs comes last."""
+    folder = run.folder
+    weights = {"model": state.kept.state_dict(), "optimizer": state.optimizer.state_dict()}
+    if state.outcome is not None:
+        files.save_checkpoint(folder / PRETRAIN_MODEL, {"epoch": state.next_epoch - 1} | weights)
     files.save_checkpoint(folder / FINAL_MODEL, weights)
     files.write_history(folder / HISTORY, state.history)
-    files.save_checkpoint(folder / LAST_STATE, state.last_checkpoint(epoch))

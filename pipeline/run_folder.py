@@ -2,14 +2,14 @@
 
 File names are the reference system's (`config.json model.pth final_model.pth history.csv train_ids.txt
 valid_ids.txt out_layer.txt correction_factor.txt logits.csv`), plus `classes.json thresholds.json environment.json`
-and `last_state.pth`, from which an interrupted run goes on. Every file is written whole or not at all.
+and `last_state.pth`, from which an interrupted run goes on. Every file is written whole or not at all, in an order
+(`pipeline.saving`) in which no two that are there contradict each other.
 """
 
 import csv
 import datetime
 import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,9 @@ from ecg.models.output_layers import OutputLayer, build_output_layer
 from ecg.output_mapping import OutputMapping, format_mapping
 from ecg.snomed import abbreviation_of, name_of
 from ecg.threshold_rule import ThresholdRule
-from pipeline.checkpoint import CONFIG, load_weights, read_json
+from pipeline.checkpoint import CONFIG, fit_weights, read_json
 from pipeline.checkpoint import load_checkpoint as load_checkpoint
+from pipeline.checkpoint import load_weights as load_weights
 from pipeline.checkpoint import save_checkpoint as save_checkpoint
 from pipeline.reference_folder import (
     CORRECTION,
@@ -41,6 +42,7 @@ from pipeline.reference_folder import (
     read_correction,
     read_mapping,
 )
+from pipeline.saving import to_json
 from pipeline.train_config import TrainConfig
 
 FINAL_MODEL, LAST_STATE, HISTORY, LOGITS = "final_model.pth", "last_state.pth", "history.csv", "logits.csv"
@@ -98,12 +100,17 @@ def newest_run_folder(parent: Path) -> Path:
 
 def write_json(path: Path, values: Mapping[str, Any] | Sequence[Any]) -> None:
     """Write JSON with one entry a line."""
-    write_text_atomically(path, json.dumps(values, indent="\t", ensure_ascii=False) + "\n")
+    write_text_atomically(path, to_json(values))
 
 
-def write_ids(path: Path, names: Sequence[str]) -> None:
-    """Write record names: one line, comma-separated."""
-    write_text_atomically(path, ",".join(names))
+def format_ids(names: Iterable[str]) -> str:
+    """Record names in one line, comma-separated."""
+    return ",".join(names)
+
+
+def write_ids(path: Path, names: Iterable[str]) -> None:
+    """Write record names as `format_ids` has them."""
+    write_text_atomically(path, format_ids(names))
 
 
 def read_ids(path: Path) -> list[str]:
@@ -123,11 +130,23 @@ def read_ids(path: Path) -> list[str]:
 
 def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the table of epochs; columns as in its first row."""
+    write_text_atomically(path, _format_history(rows))
+
+
+def is_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a file is the table of just these epochs, from which follows that all else of them is written."""
+    try:
+        return path.read_text(encoding="utf-8") == _format_history(rows)
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+
+
+def _format_history(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text_atomically(path, text.getvalue())
+    return text.getvalue()
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
@@ -146,21 +165,40 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         raise RunFolderError(f"{path}: cannot be read ({error}); expected a row of numbers for each epoch") from error
 
 
+def format_targets(mapping: OutputMapping, correction: NDArray[np.float64], columns: Sequence[str]) -> dict[str, str]:
+    """Files of what the outputs stand for, in the reference system's own form, and of the codes of the predictions."""
+    classes = [{"code": code, "abbreviation": abbreviation_of(code), "name": name_of(code)} for code in columns]
+    return {
+        CLASSES: to_json(classes),
+        OUT_LAYER: format_mapping(mapping),
+        CORRECTION: "".join(f"{factor!r}\n" for factor in correction.tolist()),
+    }
+
+
 def write_targets(
     folder: Path, mapping: OutputMapping, correction: NDArray[np.float64], columns: Sequence[str]
 ) -> None:
-    """Write what the outputs stand for, in the reference system's own form, and the codes of the predictions."""
-    write_json(
-        folder / CLASSES,
-        [{"code": code, "abbreviation": abbreviation_of(code), "name": name_of(code)} for code in columns],
-    )
-    write_text_atomically(folder / OUT_LAYER, format_mapping(mapping))
-    write_text_atomically(folder / CORRECTION, "".join(f"{factor!r}\n" for factor in correction.tolist()))
+    """Write what `format_targets` gives."""
+    for name, text in format_targets(mapping, correction, columns).items():
+        write_text_atomically(folder / name, text)
 
 
 def write_thresholds(folder: Path, classes: Sequence[str], thresholds: NDArray[np.float64]) -> None:
     """Write the decision threshold of each class."""
     write_json(folder / THRESHOLDS, dict(zip(classes, map(float, thresholds), strict=True)))
+
+
+def write_model(folder: Path, checkpoint: Mapping[str, Any], thresholds: Mapping[str, float] | None) -> None:
+    """Write the model of an epoch and the thresholds that belong to it; logits of another epoch go.
+
+    The checkpoint has the thresholds, too, and the file of the old ones goes before the new model comes, so that there
+    is no moment at which a model stands beside another's thresholds.
+    """
+    for name in (THRESHOLDS, LOGITS):
+        (folder / name).unlink(missing_ok=True)
+    save_checkpoint(folder / MODEL, dict(checkpoint) | ({} if thresholds is None else {"thresholds": dict(thresholds)}))
+    if thresholds is not None:
+        write_json(folder / THRESHOLDS, thresholds)
 
 
 def load_model(folder: Path) -> TrainedModel | ReferenceModel:
@@ -190,9 +228,10 @@ def load_model(folder: Path) -> TrainedModel | ReferenceModel:
         raise RunFolderError(
             f"{folder / CLASSES}: {type(error).__name__} {error}; expected a list of classes"
         ) from error
-    rule = make_rule(folder, training, mapping, read_correction(folder), columns)
+    state, thresholds = _load_model_file(folder, columns, training)
+    rule = make_rule(folder, training, mapping, read_correction(folder), columns, thresholds)
     network = build_for_weights(config, mapping.n_outputs)
-    state = load_weights(network, folder / MODEL)
+    fit_weights(network, state["model"], folder / MODEL)
     return TrainedModel(
         folder=folder,
         config=config,
@@ -204,15 +243,40 @@ def load_model(folder: Path) -> TrainedModel | ReferenceModel:
     )
 
 
+def _load_model_file(
+    folder: Path, columns: tuple[str, ...], training: TrainConfig
+) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
+    """The checkpoint of the model and its thresholds, where they decide; read again if a training replaces it."""
+    path = folder / MODEL
+    if not path.exists() and (folder / LAST_STATE).exists() and not (folder / HISTORY).exists():
+        raise RunFolderError(f"{path}: missing; train was stopped as it saved: give the same train command again")
+    while True:
+        before = _version_of(path)
+        state = load_checkpoint(path)
+        thresholds = None
+        if training.decision != "rank":
+            thresholds = _read_thresholds(folder, columns, state.get("thresholds"))
+        if _version_of(path) == before:
+            return state, thresholds
+
+
+def _version_of(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:  # whoever reads it says so
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def make_rule(
     folder: Path,
     training: TrainConfig,
     mapping: OutputMapping,
     correction: NDArray[np.float64],
     columns: tuple[str, ...],
-    thresholds: NDArray[np.float64] | None = None,
+    thresholds: NDArray[np.float64] | None,
 ) -> ThresholdRule | AugustRule:
-    """The rule that `training` asks for; thresholds, where it needs them, are those of the folder if none are given.
+    """The rule that `training` asks for, with the thresholds, where it needs them.
 
     Raises
     ------
@@ -229,10 +293,12 @@ def make_rule(
                 predict_before_collapse=training.predict_before_collapse,
                 classes=columns,
             )
+        if thresholds is None:
+            raise RunFolderError(f"{folder / THRESHOLDS}: missing; expected a run folder made by train")
         return ThresholdRule(
             mapping=mapping,
             correction=correction,
-            thresholds=_read_thresholds(folder, columns) if thresholds is None else thresholds,
+            thresholds=thresholds,
             combination_strategy=training.combination_strategy,
             classes=columns,
         )
@@ -240,8 +306,18 @@ def make_rule(
         raise RunFolderError(f"{folder}: {error}") from error
 
 
-def _read_thresholds(folder: Path, columns: tuple[str, ...]) -> NDArray[np.float64]:
-    stated = read_json(folder / THRESHOLDS)
+def _read_thresholds(
+    folder: Path,
+    columns: tuple[str, ...],
+    own: Any,  # noqa: ANN401 - whatever the checkpoint has there
+) -> NDArray[np.float64]:
+    """Those of the folder's file, or the model's `own` where that is missing: train was stopped as it wrote it."""
+    path, stated = folder / THRESHOLDS, own
+    try:
+        stated = read_json(path)
+    except RunFolderError:
+        if own is None or path.exists():
+            raise
     try:
         return np.array([float(stated[code]) for code in merged_classes(columns)])
     except (KeyError, TypeError, ValueError) as error:

@@ -15,17 +15,18 @@ from ecg.errors import TrainingError
 from pipeline import run_folder as files
 from pipeline.allocator import keep_features
 from pipeline.batch import Batch
-from pipeline.beginning import Run, begin_or_resume, prepare_run
+from pipeline.beginning import Run, begin_or_resume, prepare_run, write_epoch
 from pipeline.configure import configure
 from pipeline.device import choose_device
 from pipeline.distributed_run import find_ranks, joined
 from pipeline.epoch import TrainStep
 from pipeline.event_file import EventFile
 from pipeline.kept_features import KeptWindows
-from pipeline.logits_file import write_logits
 from pipeline.loop import TrainState, run_epochs, train_pass
 from pipeline.optimise import Schedule
 from pipeline.progress import Progress, silent
+from pipeline.run_lock import run_lock
+from pipeline.saving import saving
 from pipeline.train_rows import Rows, choose_rows
 from pipeline.validation import Judged, no_judgement, validate
 
@@ -91,7 +92,8 @@ def train(
     ConfigError
         If the options make no sense, the stores do not go together, or there is nothing to train on.
     RunFolderError
-        If `folder` holds a run that cannot be continued this way.
+        If `folder` holds a run that cannot be continued this way, another process is training in it, or it cannot be
+        written.
     TrainingError
         If the loss is not a number any more.
     """
@@ -100,14 +102,14 @@ def train(
     device = choose_device(cuda=cuda)
     with joined(find_ranks(), cuda=cuda) as ranks:
         folder = ranks.share(name_folder(folder, dated=dated))
-        config = configure(folder, store, options or {}, model_options or {}, preset=preset, pretrained=pretrained)
-        rows = rows or choose_rows(store, folder, config, pretrained)
-        run = replace(prepare_run(folder, store, config, rows, device, ranks), pretrained=pretrained or folder)
-        state, step = begin_or_resume(run)
-        epochs = Epochs(run, state, step, progress if ranks.writes else silent)
-        interrupted = run_epochs(
-            state, run.config.epochs, epochs.run_one, epochs.keep, reporter(run, report, tensorboard=tensorboard)
-        )
+        with run_lock(folder, "train", ranks):
+            config = configure(folder, store, options or {}, model_options or {}, preset=preset, pretrained=pretrained)
+            rows = rows or choose_rows(store, folder, config, pretrained)
+            run = replace(prepare_run(folder, store, config, rows, device, ranks), pretrained=pretrained or folder)
+            state, step = begin_or_resume(run)
+            epochs = Epochs(run, state, step, progress if ranks.writes else silent)
+            tell = reporter(run, report, tensorboard=tensorboard)
+            interrupted = run_epochs(state, run.config.epochs, epochs.run_one, epochs.keep, tell)
     if not state.history:
         raise TrainingError(f"{folder}: stopped before the first epoch was over; start again")
     return TrainSummary(
@@ -177,21 +179,25 @@ class Epochs:
         return figures | self.judged.figures
 
     def keep(self, row: Mapping[str, Any]) -> None:
-        """Write an epoch's results; the state to go on from comes last, so that a kill at any point can be resumed."""
-        epoch, folder, config = row["epoch"], self.run.folder, self.run.config
-        is_best = self.state.is_best(epoch, row["challenge_metric"])
+        """Write an epoch's results: the state to go on from first, from which the others can be made after a kill."""
+        epoch, state = row["epoch"], self.state
+        is_best = state.is_best(epoch, row["challenge_metric"])
+        state.next_epoch = epoch + 1
+        state.outcome = self._outcome() if is_best or self.run.config.save_last else None
         if not self.run.ranks.writes:
             return
-        checkpoint = self.state.model_checkpoint(epoch)
-        if is_best or config.save_last:
-            if config.decision == "thresholds":
-                files.write_thresholds(folder, self.run.targets.classes, self.judged.thresholds)
-            if config.save_logits and self.judged.logits is not None:
-                write_logits(folder / files.LOGITS, self.judged.logits, self.run.store.ids)
-            files.save_checkpoint(folder / files.MODEL, checkpoint)
-        files.save_checkpoint(folder / files.FINAL_MODEL, {"epoch": epoch, "model": checkpoint["model"]})
-        files.write_history(folder / files.HISTORY, self.state.history)
-        files.save_checkpoint(folder / files.LAST_STATE, self.state.last_checkpoint(epoch))
+        with saving(self.run.folder, f"epoch {epoch + 1}"):
+            files.save_checkpoint(self.run.folder / files.LAST_STATE, state.last_checkpoint(epoch))
+            write_epoch(self.run, state)
+
+    def _outcome(self) -> dict[str, Any]:
+        config, judged = self.run.config, self.judged
+        thresholds = dict(zip(self.run.targets.classes, map(float, judged.thresholds), strict=True))
+        logits = judged.logits if config.save_logits else None
+        return {
+            "thresholds": thresholds if config.decision == "thresholds" else None,
+            "logits": None if logits is None else [logits.logits, logits.record, logits.number],
+        }
 
 
 def validate_run(run: Run, network: nn.Module, known: Callable[[Batch], Tensor] | None = None) -> Judged:
