@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from commands.echo import echo_table, format_cell
+from commands.inspect_store import echo_remarks
 from commands.options import Place
 from commands.progress import Bar
 
@@ -43,6 +44,7 @@ def evaluate(
     config = evaluation.EvaluateConfig(**{name: value for name, value in options.items() if value is not None})
     summary = evaluation.evaluate((labels, *also), outputs, scores, config=config, json_path=json_path, progress=Bar)
     echo_scores(summary)
+    echo_slips(summary)
 
 
 def echo_scores(summary: Any) -> None:
@@ -95,6 +97,21 @@ def echo_scores(summary: Any) -> None:
         _echo_gains(summary.gains)
     for path in summary.written:
         click.echo(f"written: {path}")
+
+
+def echo_slips(summary: Any) -> None:
+    """Print on standard error what the official evaluator does not read as it may have been meant."""
+    for slip in summary.slips:
+        name, text = next(iter(slip.files.items()))
+        files = f"{len(slip.files):,} of {slip.n_read:,} files"
+        click.echo(f"{'Warning: ' if slip.grave else ''}{files} {slip.meaning}; first: {name}: {text}", err=True)
+    if summary.unlabelled_outputs:
+        click.echo(
+            f"{len(summary.unlabelled_outputs):,} files in OUTPUTS are of no record in LABELS, and are not looked at; "
+            f"first: {summary.unlabelled_outputs[0]}.csv",
+            err=True,
+        )
+    echo_remarks(summary.remarks, err=True)
 
 
 def _echo_parts(title: str, parts: Sequence[Any], mean: Mapping[str, float]) -> None:

@@ -133,13 +133,13 @@ def echo_labels(store: Any) -> None:
     echo_remarks(store.remarks)
 
 
-def echo_remarks(remarks: Mapping[str, Any]) -> None:
+def echo_remarks(remarks: Mapping[str, Any], *, err: bool = False) -> None:
     """Print values of headers that were mended or are not understood, a line for each kind."""
     for kind, title in _REMARKS.items():
         if kind in remarks:
             found = remarks[kind]
             such = [f"{value!r} ({count_records(n)}, first: {first})" for value, n, first in found.such]
-            click.echo(f"{title}: {count_records(found.n_records)}: {_some(such, found.n_values)}")
+            click.echo(f"{title}: {count_records(found.n_records)}: {_some(such, found.n_values)}", err=err)
 
 
 _REMARKS = {

@@ -144,9 +144,7 @@ def parse_prediction(text: str, *, where: str = "", strict: bool = False) -> Pre
     PredictionError
         With `strict`, naming the line and what is wrong in it.
     """
-    # Line breaks as in a file opened as text; str.splitlines would also break at rarer characters.
-    lines = [(number, line.strip()) for number, line in enumerate(re.split("\r\n|\r|\n", text), start=1)]
-    lines = [(number, line) for number, line in lines if line]
+    lines = _visible_lines(text)
     if strict:
         _check_lines(lines, where or "prediction")
     names = [line[1:].strip() for _, line in lines if line.startswith("#")]
@@ -159,6 +157,23 @@ def parse_prediction(text: str, *, where: str = "", strict: bool = False) -> Pre
         labels=tuple(int(label in _POSITIVE) for label in rows[1]),
         scores=tuple(_parse_score(score) for score in rows[2]),
     )
+
+
+def _visible_lines(text: str) -> list[tuple[int, str]]:
+    """Stripped lines that are not blank, with their numbers from 1."""
+    # Line breaks as in a file opened as text; str.splitlines would also break at rarer characters.
+    lines = ((number, line.strip()) for number, line in enumerate(re.split("\r\n|\r|\n", text), start=1))
+    return [(number, line) for number, line in lines if line]
+
+
+def split_rows(text: str) -> list[tuple[int, list[str] | None]]:
+    """The lines of a prediction file that are not blank: number, and fields; None for a line that begins with #."""
+    return [(number, None if line.startswith("#") else _fields(line)) for number, line in _visible_lines(text)]
+
+
+def is_positive(label: str) -> bool:
+    """Whether the official evaluator takes this text for a positive label."""
+    return label in _POSITIVE
 
 
 def _fields(line: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Official scores of a folder of predictions against the labels in headers or in a store, and how sure they are."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +17,12 @@ from ecg.calibration import N_BINS, compute_calibration_error, compute_reliabili
 from ecg.config import Config
 from ecg.errors import ConfigError, InputError
 from ecg.metric import compute_scores, macro_mean
-from ecg.prediction import parse_prediction, to_scored_matrices
+from ecg.prediction import to_scored_matrices
+from ecg.prediction_slips import GRAVE, MEANINGS, read_outputs
 from pipeline.evaluated import OFFICIAL_COLUMNS as OFFICIAL_COLUMNS  # belongs to the surface
-from pipeline.evaluated import EvaluateSummary, GainScores, PartScores
+from pipeline.evaluated import EvaluateSummary, GainScores, PartScores, SlipCount
 from pipeline.outputs import Outputs, find_outputs
+from pipeline.prediction_text import read_prediction_bytes, what_instead
 from pipeline.progress import Progress, Task, silent
 from pipeline.score_tables import format_class_scores, format_part_scores, format_scores, to_json
 from pipeline.truth import Truth, is_store, read_truth
@@ -98,33 +101,80 @@ def evaluate(
     folders = list(found.gains.values()) or [found.folder]
     for folder in folders:
         _check_complete(truth, folder)
-    with progress("evaluate", len(folders) * len(truth.names), "records") as task:
-        answers = {folder: _read_answers(truth, folder, task) for folder in folders}
+    slips: dict[str, dict[str, str]] = {}
+    n_files = len(folders) * len(truth.names)
+    with progress("evaluate", n_files, "records") as task:
+        answers = {
+            folder: _read_answers(truth, folder, task, slips, prefix=f"{folder.name}/" if found.gains else "")
+            for folder in folders
+        }
     summary = judge_answers(truth, answers[found.folder], config, from_stores=all(map(is_store, places)))
     summary = replace(
         summary,
         held_out=score_parts(truth, answers[found.folder], held_out or {}),
         gains=_of_gains(truth, answers, found),
+        slips=tuple(
+            SlipCount(kind=kind, meaning=meaning, grave=kind in GRAVE, files=slips[kind], n_read=n_files)
+            for kind, meaning in MEANINGS.items()
+            if kind in slips
+        ),
+        unlabelled_outputs=_unlabelled(truth, found) if only is None else (),
+        remarks=truth.remarks,
     )
     return replace(summary, written=_write(summary, scores_path, json_path))
 
 
 def _check_complete(truth: Truth, folder: Path) -> None:
+    """Refuse a folder that the official evaluator would refuse, saying what is there instead."""
     missing = [name for name in truth.names if not (folder / f"{name}.csv").is_file()]
-    if missing:
-        raise InputError(
-            f"{folder}: {len(missing)} of {len(truth.names)} records have no output file, the first is "
-            f"{missing[0]}.csv; expected one for each labelled record: predict them, or name a smaller LABELS folder"
-        )
+    if not missing:
+        return
+    instead = what_instead(folder / f"{missing[0]}.csv")
+    said = f" (it is {instead})" if instead != "missing" else _near(folder, missing[0])
+    if len(missing) == len(truth.names) and instead == "missing" and not said:
+        there = _csv_files(folder)
+        said = f"; there are {len(there)} others, the first is {there[0]}.csv" if there else "; there is no .csv file"
+    raise InputError(
+        f"{folder}: {len(missing)} of {len(truth.names)} records have no output file, the first is "
+        f"{missing[0]}.csv{said}; expected one for each labelled record: predict them, or name a smaller LABELS folder"
+    )
 
 
-def _read_answers(truth: Truth, folder: Path, task: Task) -> Answers:
+def _near(folder: Path, name: str) -> str:
+    """What may have been meant for a missing file; the official evaluator compares names letter by letter."""
+    place = (folder / name).parent
+    wanted = f"{(folder / name).name}.csv".lower()
+    there = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+    return next((f" (there is {other}: rename it)" for other in there if other.lower() == wanted), "")
+
+
+def _csv_files(folder: Path) -> list[str]:
+    """Names of the prediction files in or below a folder, as records are called."""
+    return sorted(
+        os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/").removesuffix(".csv")
+        for root, _, names in os.walk(folder)
+        for name in names
+        if name.endswith(".csv") and not name.startswith(".")
+    )
+
+
+def _read_answers(
+    truth: Truth, folder: Path, task: Task, slips: dict[str, dict[str, str]], *, prefix: str = ""
+) -> Answers:
+    """The predictions of all records; adds to `slips` what was lost, by kind and file."""
     predictions = []
     for name in truth.names:
-        text = (folder / f"{name}.csv").read_text(encoding="utf-8", errors="replace")
-        predictions.append(parse_prediction(text, where=f"{name}.csv"))
+        prediction, found = read_outputs(read_prediction_bytes(folder / f"{name}.csv"), name)
+        predictions.append(prediction)
+        for slip in found:
+            slips.setdefault(slip.kind, {})[f"{prefix}{name}.csv"] = slip.text
         task.advance()
     return Answers(*to_scored_matrices(predictions))
+
+
+def _unlabelled(truth: Truth, found: Outputs) -> tuple[str, ...]:
+    names = set(truth.names)
+    return tuple(name for name in _csv_files(found.folder) if name not in names)
 
 
 def judge_answers(truth: Truth, answers: Answers, config: EvaluateConfig, *, from_stores: bool) -> EvaluateSummary:

@@ -1,11 +1,12 @@
 """What an evaluation finds, as plain values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from cache.remarks import Remarked
 from ecg.bootstrap import Intervals
 from ecg.metric import Scores, macro_mean
 
@@ -51,6 +52,25 @@ class GainScores:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SlipCount:
+    """Prediction files that the official evaluator does not read as they may have been meant.
+
+    Attributes
+    ----------
+    kind, meaning : of the slip, and what the evaluator makes of it: see `ecg.prediction_slips.MEANINGS`
+    grave : whether something that may have been meant otherwise counts as negative
+    files : name of each → where it is and what is there
+    n_read : files that were read
+    """
+
+    kind: str
+    meaning: str
+    grave: bool
+    files: Mapping[str, str]
+    n_read: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluateSummary:
     """Scores of `n_records` predictions; `n_unlabelled` of them are records without any scored label.
 
@@ -65,6 +85,9 @@ class EvaluateSummary:
     held_out : the scores of each fold, or of each dataset that was left out; empty where OUTPUTS is no
         cross-validation
     gains : of a gain sweep, from the lowest gain up; empty otherwise
+    slips : in prediction files, the gravest first
+    unlabelled_outputs : names of output files that no labelled record has
+    remarks : kind → values of labels in headers that were mended or are no codes
     written : files
     """
 
@@ -80,6 +103,9 @@ class EvaluateSummary:
     datasets: tuple[PartScores, ...]
     held_out: tuple[PartScores, ...] = ()
     gains: tuple[GainScores, ...] = ()
+    slips: tuple[SlipCount, ...] = ()
+    unlabelled_outputs: tuple[str, ...] = ()
+    remarks: Mapping[str, Remarked] = field(default_factory=dict)
     written: tuple[Path, ...] = ()
 
     @staticmethod

@@ -18,7 +18,7 @@ from cache.reader import Store
 from ecg.class_columns import merged_classes
 from ecg.errors import RunFolderError
 from ecg.metric import fit_thresholds
-from ecg.prediction import Prediction, format_prediction, parse_prediction, to_scored_matrices
+from ecg.prediction import Prediction, format_prediction, to_scored_matrices
 from ecg.snomed import SCORED_CLASSES, representative
 from ecg.threshold_rule import ThresholdRule
 from ecg.thresholds import DEFAULT_THRESHOLD
@@ -27,6 +27,7 @@ from pipeline.ensemble import load_ensemble
 from pipeline.outputs import PREDICTIONS, TEST_IDS
 from pipeline.predicted import predict_rows
 from pipeline.prediction_files import PredictionFiles, replace_text
+from pipeline.prediction_text import read_prediction
 from pipeline.predictor import OwnPredictor, Predictor
 from pipeline.progress import Progress
 from pipeline.run_folder import MODEL, write_json, write_thresholds
@@ -69,7 +70,7 @@ def predict_held_out(store: Store, folder: Path, *, cuda: bool, progress: Progre
         (folder / TESTED).unlink(missing_ok=True)
         _predict(store, rows, predictor, folder / PREDICTIONS, cuda=cuda, progress=progress)
         write_json(folder / TESTED, {"model_digest": digest, "n_records": len(rows)})
-    found = [parse_prediction(file.read_text(encoding="utf-8"), where=str(file), strict=True) for file in files]
+    found = [read_prediction(file) for file in files]
     return HeldOut(name=folder.name, predictions=tuple(found), thresholds=_thresholds_of(predictor))
 
 

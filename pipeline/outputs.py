@@ -70,7 +70,8 @@ def find_outputs(path: Path) -> Outputs:
         If it is no folder, a sweep's or cross-validation's file is damaged, or a cross-validation is not finished.
     """
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder; expected one Challenge CSV for each record: run predict")
+        instead = "a file, no folder" if path.is_file() else "no folder" if path.exists() else "no such folder"
+        raise InputError(f"{path}: {instead}; expected one Challenge CSV for each record: run predict")
     if (path / GAIN_SWEEP).is_file():
         return _sweep(path)
     if (path / CROSS_VALIDATION).is_file():

@@ -16,7 +16,7 @@ from cache.schema import Reject
 from ecg.errors import ConfigError, EcgError, InputError
 from ecg.paper import PaperConfig
 from ecg.plot import Caption, draw_ecg
-from ecg.prediction import Prediction, parse_prediction, sort_scores
+from ecg.prediction import sort_scores
 from ecg.recording import Recording
 from ecg.score_map import ScoreMap
 from ecg.snomed import name_of
@@ -24,6 +24,7 @@ from pipeline.inputs.finding import find_inputs, name_inputs
 from pipeline.inputs.reading import read_input
 from pipeline.inputs.tarballs import unpacked
 from pipeline.inputs.told import InputConfig
+from pipeline.prediction_text import read_prediction
 from pipeline.progress import Progress, silent
 from pipeline.stored_recording import read_stored
 
@@ -150,23 +151,13 @@ def _sources(
 
 
 def _caption(recording: Recording, source: str, predictions: Path | None) -> Caption:
-    predicted = _read_prediction(recording.name, predictions) if predictions is not None else None
+    predicted = read_prediction(predictions / f"{recording.name}.csv") if predictions is not None else None
     return Caption(
         labels=tuple(name_of(code) for code in recording.dx_codes),
         predictions=sort_scores(predicted) if predicted is not None else (),
         model="" if predictions is None else predictions.name,
         source=source,
     )
-
-
-def _read_prediction(name: str, folder: Path) -> Prediction:
-    path = folder / f"{name}.csv"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text"
-        raise InputError(f"{path}: cannot be read ({reason}); expected what predict wrote for {name}") from error
-    return parse_prediction(text, where=str(path), strict=True)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -75,6 +75,16 @@ def to_json(summary: EvaluateSummary) -> dict[str, Any]:
             "macro": _plain(summary.intervals.macro),
             "classes": _plain(summary.intervals.classes),
         }
+    if summary.slips:
+        found["files"] = [
+            {"kind": slip.kind, "meaning": slip.meaning, "n_files": len(slip.files), "of": slip.n_read}
+            | {"files": dict(slip.files)}
+            for slip in summary.slips
+        ]
+    if summary.unlabelled_outputs:
+        found["outputs_without_labels"] = list(summary.unlabelled_outputs)
+    if summary.remarks:
+        found["remarks"] = {kind: remarked.to_dict() for kind, remarked in summary.remarks.items()}
     if summary.held_out:
         found["held_out"] = [_part(part) for part in summary.held_out]
         found["held_out_mean"] = _plain(summary.mean_of_parts(summary.held_out))

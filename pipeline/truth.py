@@ -1,16 +1,17 @@
 """What predictions are held against: the diagnoses of records, from headers or from stores, and whose they are."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cache.location import Location
+from cache.remarks import Remarked, count_remarks
 from cache.union import open_stores
-from ecg.annotations import parse_annotations
+from ecg.annotations import MENDED, NO_CODE, parse_annotations
 from ecg.errors import InputError
-from ecg.snomed import scored_matrix
+from ecg.snomed import SCORED_CLASSES, scored_matrix
 from pipeline.wfdb_io import FoundRecord, challenge_dataset, find_records, name_records, read_header
 
 
@@ -24,12 +25,14 @@ class Truth:
     datasets : the dataset, or the folder of a record that belongs to none of the six
     units : what is independent of each other, for intervals: groups from a store, the records themselves from headers
     labels : uint8 (record, class), the 24 scored classes
+    remarks : kind → values of headers that were mended or are not understood; a store has its own
     """
 
     names: tuple[str, ...]
     datasets: NDArray[np.object_]
     units: NDArray[np.object_]
     labels: NDArray[np.uint8]
+    remarks: Mapping[str, Remarked] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.integer]) -> "Truth":
         """Some of the records."""
@@ -46,6 +49,7 @@ class _Entry:
     dataset: str
     unit: str
     dx_codes: tuple[str, ...]
+    remarks: tuple[tuple[str, str], ...] = ()
 
 
 def read_truth(labels: Sequence[Location], only: Collection[str] | None = None) -> Truth:
@@ -59,7 +63,8 @@ def read_truth(labels: Sequence[Location], only: Collection[str] | None = None) 
     Raises
     ------
     InputError
-        If there is no record, one is in a store and in a folder, or one of `only` is missing.
+        If there is no record, one is in a store and in a folder, or one of `only` is missing; if no record has a label
+        of a class that is scored.
     StoreError, ConfigError
         If stores cannot be read, or not as one.
     """
@@ -79,12 +84,27 @@ def read_truth(labels: Sequence[Location], only: Collection[str] | None = None) 
                 "expected the store or the records that were trained on"
             )
         entries = {name: entry for name, entry in entries.items() if name in set(only)}
+    matrix = scored_matrix([entry.dx_codes for entry in entries.values()])
+    if not matrix.any():
+        raise InputError(f"{', '.join(map(str, labels))}: {_without_labels(entries)}")
     return Truth(
         names=tuple(entries),
         datasets=np.array([entry.dataset for entry in entries.values()], object),
         units=np.array([entry.unit for entry in entries.values()], object),
-        labels=scored_matrix([entry.dx_codes for entry in entries.values()]),
+        labels=matrix,
+        remarks=count_remarks((name, entry.remarks) for name, entry in entries.items()),
     )
+
+
+def _without_labels(entries: Mapping[str, _Entry]) -> str:
+    """What records state instead of labels that can be scored."""
+    expected = f"expected labels of at least one of the {len(SCORED_CLASSES)} classes: no figure is defined without"
+    for name, entry in entries.items():
+        if entry.dx_codes:
+            said = f"{name} states {entry.dx_codes[0]}"
+            return f"none of {len(entries)} records has a label that is scored; {said}; {expected}"
+    said = next((f"; {name} states {entry.remarks[0][1]!r}" for name, entry in entries.items() if entry.remarks), "")
+    return f"none of {len(entries)} records has a label (a Dx line with codes){said}; {expected}"
 
 
 def is_store(path: Location) -> bool:
@@ -106,8 +126,10 @@ def _of_stores(paths: Sequence[Location]) -> dict[str, _Entry]:
 def _of_header(name: str, record: FoundRecord) -> _Entry:
     header = read_header(record.path)
     challenge = challenge_dataset(header)
+    annotations = parse_annotations(header.comments)
     return _Entry(
         dataset=challenge.name if challenge else record.source,
         unit=name,
-        dx_codes=parse_annotations(header.comments).dx_codes,
+        dx_codes=annotations.dx_codes,
+        remarks=tuple(remark for remark in annotations.remarks if remark.kind in (NO_CODE, MENDED)),
     )

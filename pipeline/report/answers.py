@@ -17,13 +17,14 @@ from cache.reader import Store
 from ecg.decisions import AprilRule, AugustRule
 from ecg.errors import ConfigError, InputError
 from ecg.metric import merge_equivalents
-from ecg.prediction import Prediction, parse_prediction, to_scored_matrices
+from ecg.prediction import to_scored_matrices
 from ecg.snomed import SCORED_CLASSES, TEXT_LABELS
 from pipeline.checkpoint import read_json
 from pipeline.device import choose_device
 from pipeline.held_out import is_tested
 from pipeline.only_test import answer
 from pipeline.outputs import CROSS_VALIDATION, PREDICTIONS, TEST_IDS, read_cross_validation, read_test_ids
+from pipeline.prediction_text import read_prediction
 from pipeline.progress import Progress
 from pipeline.reference_folder import ReferenceModel
 from pipeline.reference_predictor import ReferencePredictor
@@ -166,7 +167,7 @@ def _from_files(
 ) -> RunAnswers:
     rows = store.rows_of(names)
     binary, scores = to_scored_matrices(
-        [_read(place / f"{name}.csv") for place, name in zip(folders, names, strict=True)]
+        [read_prediction(place / f"{name}.csv") for place, name in zip(folders, names, strict=True)]
     )
     return RunAnswers(
         population="held-out records",
@@ -179,10 +180,6 @@ def _from_files(
         parts=parts or {},
         remarks=remarks,
     )
-
-
-def _read(path: Path) -> Prediction:
-    return parse_prediction(path.read_text(encoding="utf-8"), where=str(path), strict=True)
 
 
 def _read_thresholds(folder: Path) -> tuple[float, ...] | None:

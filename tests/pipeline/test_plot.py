@@ -48,7 +48,7 @@ def test_records_of_a_store_with_their_predictions(simulated_store: Path, run: P
         plot(["HR00001"], tmp_path / "out", **options)
     (tmp_path / "predictions" / "HR00001.csv").unlink()
     summary = plot(["HR00001"], tmp_path / "out", force=True, **options)
-    assert "HR00001.csv: cannot be read (No such file" in summary.rejects[0].reason
+    assert "HR00001.csv: missing; expected a Challenge CSV" in summary.rejects[0].reason
 
 
 def test_a_stored_recording_is_the_one_that_was_read(tmp_path: Path) -> None:
