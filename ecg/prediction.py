@@ -147,16 +147,7 @@ def parse_prediction(text: str, *, where: str = "", strict: bool = False) -> Pre
     lines = _visible_lines(text)
     if strict:
         _check_lines(lines, where or "prediction")
-    names = [line[1:].strip() for _, line in lines if line.startswith("#")]
-    rows = [_fields(line) for _, line in lines if not line.startswith("#")]
-    if len(rows) < 3 or len({len(row) for row in rows}) != 1:
-        rows = [[], [], []]
-    return Prediction(
-        record_name=names[0] if names else "",
-        codes=tuple(rows[0]),
-        labels=tuple(int(label in _POSITIVE) for label in rows[1]),
-        scores=tuple(_parse_score(score) for score in rows[2]),
-    )
+    return to_prediction(_to_rows(lines))
 
 
 def _visible_lines(text: str) -> list[tuple[int, str]]:
@@ -166,9 +157,27 @@ def _visible_lines(text: str) -> list[tuple[int, str]]:
     return [(number, line) for number, line in lines if line]
 
 
-def split_rows(text: str) -> list[tuple[int, list[str] | None]]:
-    """The lines of a prediction file that are not blank: number, and fields; None for a line that begins with #."""
-    return [(number, None if line.startswith("#") else _fields(line)) for number, line in _visible_lines(text)]
+def split_rows(text: str) -> list[tuple[int, list[str]]]:
+    """The lines of a prediction file that are not blank: number, and fields; one that begins with # has that one."""
+    return _to_rows(_visible_lines(text))
+
+
+def _to_rows(lines: list[tuple[int, str]]) -> list[tuple[int, list[str]]]:
+    return [(number, [line] if line.startswith("#") else _fields(line)) for number, line in lines]
+
+
+def to_prediction(rows: Sequence[tuple[int, list[str]]]) -> Prediction:
+    """What the official evaluator makes of the rows of a file: see `parse_prediction`."""
+    names = [fields[0][1:].strip() for _, fields in rows if fields[0].startswith("#")]
+    values = [fields for _, fields in rows if not fields[0].startswith("#")]
+    if len(values) < 3 or len(set(map(len, values))) != 1:
+        values = [[], [], []]
+    return Prediction(
+        record_name=names[0] if names else "",
+        codes=tuple(values[0]),
+        labels=tuple(int(label in _POSITIVE) for label in values[1]),
+        scores=tuple(map(_parse_score, values[2])),
+    )
 
 
 def is_positive(label: str) -> bool:

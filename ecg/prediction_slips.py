@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ecg.prediction import Prediction, is_positive, parse_prediction, split_rows
+from ecg.prediction import Prediction, is_positive, split_rows, to_prediction
 from ecg.snomed import SCORED_CLASSES, representative
 
 NOTHING = "nothing"
@@ -60,9 +60,9 @@ def read_outputs(content: bytes, name: str) -> tuple[Prediction, tuple[Slip, ...
     content : of the file
     name : of the record, from the file's name, as the evaluator takes it, or its path in a folder of folders
     """
-    text = content.decode("utf-8", "replace")
-    prediction = parse_prediction(text)
-    rows = [(number, fields) for number, fields in split_rows(text) if fields is not None]
+    rows = split_rows(content.decode("utf-8", "replace"))
+    prediction = to_prediction(rows)
+    rows = [row for row in rows if not row[1][0].startswith("#")]
     if not prediction.codes or not _scored_codes(prediction.codes):
         return prediction, (Slip(NOTHING, _find_reason(content, rows)),)
     return prediction, tuple(_find_slips(prediction, rows, name))
@@ -78,10 +78,10 @@ def _find_slips(prediction: Prediction, rows: Sequence[tuple[int, list[str]]], n
         ]
         if odd:
             yield Slip(LABELS, f"line {label_line}: {odd[0][1]!r} for {odd[0][0]}")
-    for code, text in zip(codes, scores, strict=True):
-        if not _is_finite(text):
-            yield Slip(SCORES, f"line {score_line}: {text!r} for {code}")
-            break
+    if not all(map(math.isfinite, prediction.scores)) or 0.0 in prediction.scores:  # a word has become 0
+        odd = [(code, text) for code, text in zip(codes, scores, strict=True) if not _is_finite(text)]
+        if odd:
+            yield Slip(SCORES, f"line {score_line}: {odd[0][1]!r} for {odd[0][0]}")
     yield from _find_slips_of_codes(codes)
     if len(rows) > 3:
         yield Slip(LINES, f"line {rows[3][0]}: {','.join(rows[3][1])[:40]!r}")
@@ -106,7 +106,8 @@ def _find_slips_of_codes(codes: tuple[str, ...]) -> tuple[Slip, ...]:
     return tuple(slips)
 
 
-def _scored_codes(codes: Sequence[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=64)
+def _scored_codes(codes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(code for code in codes if representative(code) in SCORED_CLASSES)
 
 
@@ -163,9 +164,9 @@ def _find_foreign(number: int, codes: Sequence[str]) -> str:
     code = codes[0]
     expected = f"{code[:40]!r} where a code of the metric's classes is expected"
     bare = code.strip("'\"")
-    if bare != code and _scored_codes([bare]):
+    if bare != code and _scored_codes((bare,)):
         return f"line {number}: {expected}: without quotes"
-    if _scored_codes([code.removesuffix(".0")]):
+    if _scored_codes((code.removesuffix(".0"),)):
         return f"line {number}: {expected}: without .0"
     if _is_finite(code) and abs(float(code)) <= 1:
         return f"line {number}: {expected}; lines in another order?"

@@ -22,6 +22,7 @@ from ecg.prediction_slips import GRAVE, MEANINGS, read_outputs
 from pipeline.evaluated import OFFICIAL_COLUMNS as OFFICIAL_COLUMNS  # belongs to the surface
 from pipeline.evaluated import EvaluateSummary, GainScores, PartScores, SlipCount
 from pipeline.outputs import Outputs, find_outputs
+from pipeline.prediction_files import TABLE
 from pipeline.prediction_text import read_prediction_bytes, what_instead
 from pipeline.progress import Progress, Task, silent
 from pipeline.score_tables import format_class_scores, format_part_scores, format_scores, to_json
@@ -173,7 +174,8 @@ def _read_answers(
 
 
 def _unlabelled(truth: Truth, found: Outputs) -> tuple[str, ...]:
-    names = set(truth.names)
+    """Names of output files that are of no record; `predict` leaves a table of them all beside them."""
+    names = {*truth.names, TABLE.removesuffix(".csv")}
     return tuple(name for name in _csv_files(found.folder) if name not in names)
 
 

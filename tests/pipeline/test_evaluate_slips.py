@@ -11,6 +11,7 @@ import cli
 from ecg.errors import InputError
 from ecg.snomed import SCORED_CODES
 from pipeline.evaluate import EvaluateConfig, EvaluateSummary, evaluate
+from pipeline.prediction_files import TABLE
 
 CODES = SCORED_CODES[:5]
 QUICK = EvaluateConfig(n_bootstrap=0)
@@ -68,6 +69,7 @@ def test_right_files_are_no_word_worth(tmp_path: Path) -> None:
 def test_outputs_without_labels_are_counted(tmp_path: Path) -> None:
     write_labels(tmp_path / "labels", n=5)
     write_outputs(tmp_path / "out")
+    (tmp_path / "out" / TABLE).write_text("record,code\n")  # of predict's own
     assert scored(tmp_path).unlabelled_outputs == ("r5", "r6", "r7", "r8", "r9")
 
 
