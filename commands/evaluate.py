@@ -107,7 +107,7 @@ def echo_slips(summary: Any) -> None:
         click.echo(f"{'Warning: ' if slip.grave else ''}{files} {slip.meaning}; first: {name}: {text}", err=True)
     if summary.unlabelled_outputs:
         click.echo(
-            f"{len(summary.unlabelled_outputs):,} files in OUTPUTS are of no record in LABELS, and are not looked at; "
+            f"not looked at in OUTPUTS, as LABELS has no such record: {len(summary.unlabelled_outputs):,} .csv; "
             f"first: {summary.unlabelled_outputs[0]}.csv",
             err=True,
         )

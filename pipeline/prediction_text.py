@@ -1,28 +1,29 @@
 """Prediction files as they lie on a disk, whoever wrote them: regular files of a sensible size."""
 
 import os
-import stat
 from pathlib import Path
 
 from ecg.errors import InputError
 from ecg.prediction import Prediction, parse_prediction
+from pipeline.inputs.regular import check_regular, read_regular
 
 LARGEST_BYTES = 16 << 20
 """Of one prediction; a file of 27 classes has half a kilobyte."""
 
-_KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
-_KINDS += ((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
+_EXPECTED = "expected a Challenge CSV, as predict writes it"
 
 
 def what_instead(path: Path) -> str:
     """What is at a path where a regular file is expected; "" for a regular file, "missing" for nothing."""
     try:
-        mode = path.stat().st_mode
+        check_regular(path, os.stat(path), error=InputError)
     except (FileNotFoundError, NotADirectoryError):
         return "missing"
     except OSError as error:
         return error.strerror or str(error)
-    return "" if stat.S_ISREG(mode) else next((name for test, name in _KINDS if test(mode)), "no regular file")
+    except InputError as error:
+        return str(error).removeprefix(f"{path.name}: ").partition(";")[0]
+    return ""
 
 
 def read_prediction_bytes(path: Path) -> bytes:
@@ -35,18 +36,12 @@ def read_prediction_bytes(path: Path) -> bytes:
     InputError
         If it is no regular file, too large or cannot be read.
     """
-    expected = "expected a Challenge CSV of a few kB, as predict writes it"
     try:
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise InputError(f"{path}: {what_instead(path)}; {expected}")
-            content = file.read(LARGEST_BYTES + 1)
+        return read_regular(path, LARGEST_BYTES, error=InputError)
+    except InputError as error:
+        raise InputError(f"{path.parent / str(error)}; {_EXPECTED}") from error
     except OSError as error:
-        raise InputError(f"{path}: {what_instead(path) or error.strerror or error}; {expected}") from error
-    if len(content) > LARGEST_BYTES:
-        raise InputError(f"{path}: more than {LARGEST_BYTES >> 20} MiB; {expected}")
-    return content
+        raise InputError(f"{path}: {what_instead(path) or error.strerror or error}; {_EXPECTED}") from error
 
 
 def read_prediction(path: Path) -> Prediction:
@@ -64,5 +59,5 @@ def read_prediction(path: Path) -> Prediction:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         kind = "UTF-16 text" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else f"no UTF-8 text ({error.reason})"
-        raise InputError(f"{path}: {kind}; expected a Challenge CSV in UTF-8, as predict writes it") from error
+        raise InputError(f"{path}: {kind}; {_EXPECTED}, in UTF-8") from error
     return parse_prediction(text, where=str(path), strict=True)

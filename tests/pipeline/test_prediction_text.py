@@ -22,7 +22,7 @@ def test_a_file_is_read(tmp_path: Path, encoding: str) -> None:
 
 def test_what_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "r0.csv").write_text(TEXT, encoding="utf-16")
-    with pytest.raises(InputError, match=r"r0\.csv: UTF-16 text; expected a Challenge CSV in UTF-8"):
+    with pytest.raises(InputError, match=r"r0\.csv: UTF-16 text; expected a Challenge CSV, as .*, in UTF-8"):
         read_prediction(tmp_path / "r0.csv")
     (tmp_path / "r0.csv").write_bytes(b"#r\xe4\n")
     with pytest.raises(InputError, match=r"r0\.csv: no UTF-8 text"):
@@ -38,7 +38,7 @@ def test_only_regular_files_are_read_and_none_is_waited_for(tmp_path: Path) -> N
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(os.fspath(tmp_path / "s.csv"))
         for name, kind in (("fifo.csv", "a FIFO"), ("folder.csv", "a folder"), ("s.csv", "a socket")):
-            with pytest.raises(InputError, match=rf"{name}: {kind}; expected a Challenge CSV of a few kB"):
+            with pytest.raises(InputError, match=rf"{name}: {kind}; expected a regular file"):
                 read_prediction_bytes(tmp_path / name)
     with pytest.raises(InputError, match=r"/dev/zero: a device; expected"):
         read_prediction_bytes(Path("/dev/zero"))
@@ -49,7 +49,7 @@ def test_only_regular_files_are_read_and_none_is_waited_for(tmp_path: Path) -> N
 def test_a_giant_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "r0.csv").open("wb") as file:
         file.truncate(LARGEST_BYTES + 1)
-    with pytest.raises(InputError, match=r"r0\.csv: more than 16 MiB; expected"):
+    with pytest.raises(InputError, match=r"r0\.csv: 16,777,217 bytes; expected at most 16,777,216"):
         read_prediction_bytes(tmp_path / "r0.csv")
 
 

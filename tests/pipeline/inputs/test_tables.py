@@ -326,9 +326,7 @@ def test_columns_of_time(tmp_path: Path, name: str, stamp: Callable[[int], str])
     rows = table(400)
     check(read_table(write(tmp_path / "a.csv", rows), UNITS))
     for told in (UNITS, ALL):  # what is told does not fill a gap
-        with pytest.raises(
-            SignalError, match=r"a: times are not evenly spaced: .* at sample 200, .* at sample 201"
-        ):
+        with pytest.raises(SignalError, match=r"a: times are not evenly spaced: .* at sample 200, .* at sample 201"):
             read_table(write(tmp_path / "a.csv", table(200)), told)
 
 
