@@ -28,6 +28,9 @@ OLDEST = 130.0
 LONGEST_REMARK = 80
 """Characters of a remark's value that are kept."""
 
+MOST_REMARKS = 20
+"""Of one kind that are kept of a record."""
+
 _SEXES = dict.fromkeys(("female", "f", "woman", "w", "weiblich", "frau", "femme", "féminin", "feminin"), "Female")
 _SEXES |= dict.fromkeys(("femenino", "feminino", "femminile", "mujer", "女", "ж", "жен"), "Female")
 _SEXES |= dict.fromkeys(("male", "m", "man", "männlich", "maennlich", "mann", "homme", "masculin"), "Male")
@@ -126,7 +129,7 @@ def parse_annotations(comments: Sequence[str]) -> Annotations:
         rx=next(iter(values["rx"]), None),
         hx=next(iter(values["hx"]), None),
         sx=next(iter(values["sx"]), None),
-        remarks=tuple(Remark(kind, one[:LONGEST_REMARK]) for kind, found in remarks for one in found),
+        remarks=tuple(Remark(kind, one[:LONGEST_REMARK]) for kind, found in remarks for one in found[:MOST_REMARKS]),
     )
 
 

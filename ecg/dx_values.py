@@ -12,7 +12,7 @@ Source: SNOMED CT Technical Implementation Guide, "SCTID" (partition identifier,
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from ecg.snomed import CLASSES, TEXT_LABELS, is_concept_id
@@ -52,6 +52,9 @@ _COLON = re.compile(r"(?<=\d{6})[:–-](?=\s*[^\W\d])")
 _POINT = "\u066b"
 """Stands for a decimal comma while other commas part a line; Unicode's decimal separator, which `plain_text` leaves."""
 LONGEST_OWN_CODE = 40
+MOST_CODES = 1000
+"""A record with more has no diagnoses but some other list, and each would be a column of every store's labels."""
+
 _MARKS = " \t'\"`´‘’“”„«»[](){}#="
 _FORBIDDEN = frozenset("'\"`‘’“”[](){}|=<>\\")
 
@@ -69,7 +72,7 @@ def is_stated(value: str) -> bool:
     return value.strip().lower() not in NOT_STATED
 
 
-def read_dx(lines: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def read_dx(lines: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Codes, texts and mended values of Dx lines.
 
     Returns
@@ -89,6 +92,8 @@ def read_dx(lines: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...], tup
             codes[code] = None
         if not plain and not set(found) <= _as_written(line):
             mended[line] = None
+    if len(codes) > MOST_CODES:
+        return (), tuple(lines), ()
     return tuple(codes), tuple(texts), tuple(mended)
 
 
@@ -161,7 +166,8 @@ def _code_of(word: str) -> str | None:
         return word
     if number := _FLOAT.fullmatch(word.replace(_POINT, ".")):
         return _whole_number(number[1], number[2] or "", int(number[3] or number[4] or 0))
-    is_own = any(map(str.isalpha, word)) and len(word) <= LONGEST_OWN_CODE and not set(word) & _FORBIDDEN
+    is_own = len(word) <= LONGEST_OWN_CODE and any(map(str.isalpha, word)) and word.isprintable()
+    is_own = is_own and not set(word) & _FORBIDDEN
     return word if is_own and not any(map(is_concept_id, _DIGITS.findall(word))) else None
 
 

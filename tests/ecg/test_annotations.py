@@ -215,6 +215,8 @@ def test_what_is_not_understood_is_remarked():
     )
     assert parse_annotations(["Age: forty", "Age: 40", "Sex: 1", "Sex: F", "Dx: 426783006"]).remarks == ()
     assert parse_annotations(["Age: -1", "Sex: ?", "Dx: n/a", "Age: No data"]).remarks == ()
+    many = parse_annotations([f"Dx: {', '.join(f'phrase {number}' for number in range(50))}"])
+    assert (len(many.dx_text), len(many.remarks)) == (50, 20)
     assert parse_annotations([f"Dx: {'word ' * 100}"]).remarks == (Remark(NO_CODE, ("word " * 16)),)
 
 

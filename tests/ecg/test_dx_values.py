@@ -110,6 +110,7 @@ def test_a_number_with_all_its_digits_is_exact(value, code):
         "x" * 50,
         "a=b",
         "<b>",
+        "AF\x07",
     ],
 )
 def test_what_cannot_be_proven_is_text(value):
@@ -139,6 +140,12 @@ def test_words_are_codes_only_if_all_of_them_are_proven():
     assert proven_codes("Anterior infarction, 30 % LAD") == ()
     assert proven_codes(f"{NSR}, hypertension") == ()
     assert proven_codes("AFIB") == ()
+
+
+def test_a_list_of_something_else_is_no_diagnosis():
+    line = ",".join(f"code{number}" for number in range(1001))
+    assert read_dx([line]) == ((), (line,), ())
+    assert len(codes_of(line.rpartition(",")[0])) == 1000
 
 
 @given(st.sampled_from(sorted(CLASSES)), st.sampled_from(["{}.0", "[{}]", "'{}'", "{}|", "SCT:{}", " {} "]))
