@@ -5,7 +5,6 @@ A tarball that holds anything but plain files and folders below itself is refuse
 dataset under its final names.
 """
 
-import gzip
 import hashlib
 import tarfile
 import zlib
@@ -14,12 +13,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ecg.errors import DownloadError
+from ecg.errors import DownloadError, EcgError
+from pipeline.fetch.names import Namespace
 from pipeline.fetch.partial import bad_path, part_path
 from pipeline.fetch.paths import check_relative
+from pipeline.fetch.room import Room
+from pipeline.fetch.unpacking import MOST_HEADER_BYTES, READ_AHEAD_BYTES, TarBytes
 from pipeline.progress import Task
 
 _BLOCK_BYTES = 1 << 20
+
+_MOST_AFTER_BYTES = 16 * 1024**2
+"""After the last member: nothing, but for what a tape's block is filled up with."""
+
+_SHOWN = 200
+"""Letters of a member's name in a message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,16 +59,16 @@ def unpack(archive: Path, folder: Path, bounds: Bounds, task: Task) -> list[Unpa
     Raises
     ------
     DownloadError
-        If a member is absolute, leads out of the folder, is a link, a device or a sparse file, comes twice, or exceeds
-        the bounds, naming it; or if the archive is damaged. Nothing of it is on disk then.
+        If a member is absolute, leads out of the folder, is a link, a device or a sparse file, cannot lie beside
+        another one, or exceeds the bounds, naming it; if the archive is damaged or a bomb (see
+        `pipeline.fetch.unpacking`); or if the disk is nearly full. Nothing of it is on disk then.
     """
     written: dict[Path, str] = {}
+    room = Room()
     try:
-        with _opened(archive) as tar:
-            for path, member in _plain_members(tar, archive, folder, bounds):
-                if path in written:
-                    raise DownloadError(f"{archive} member {member.name!r}: comes twice; expected each file once")
-                written[path] = _write(tar, member, path, task)
+        with _opened(archive) as (tar, plain):
+            for path, member in _plain_members(tar, plain, archive, folder, bounds):
+                written[path] = _write(tar, plain, member, path, task, room)
     except BaseException:
         for path in written:
             part_path(path).unlink(missing_ok=True)
@@ -69,33 +77,47 @@ def unpack(archive: Path, folder: Path, bounds: Bounds, task: Task) -> list[Unpa
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, TarBytes]]:
     """As a stream, which never seeks and never holds a member; gzip's own checksum is read to the end."""
     try:
         with archive.open("rb") as raw:
-            packed = raw.peek(2)[:2] == b"\x1f\x8b"
-            with gzip.GzipFile(fileobj=raw) if packed else raw as plain:
-                with tarfile.open(fileobj=plain, mode="r|") as tar:
-                    yield tar
-                while plain.read(_BLOCK_BYTES):
-                    pass
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            plain = TarBytes(raw, archive, archive.stat().st_size)
+            with tarfile.open(fileobj=plain, mode="r|", bufsize=READ_AHEAD_BYTES) as tar:  # type: ignore[call-overload]
+                yield tar, plain
+            plain.allow(_MOST_AFTER_BYTES)
+            while plain.read(_BLOCK_BYTES):
+                pass
+    except RecursionError as error:
+        raise DownloadError(f"{archive}: headers about headers without an end; the tarball is refused") from error
+    except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
+        if isinstance(error, EcgError):
+            raise
         raise DownloadError(f"{archive}: not a whole tarball ({error}); fetch it again") from error
 
 
+def _members(tar: tarfile.TarFile, plain: TarBytes) -> Iterator[tarfile.TarInfo]:
+    """Each member, none of which `tar` keeps: what their headers may hold is bounded for one, not for all."""
+    while (member := tar.next()) is not None:
+        tar.members.clear()
+        yield member
+        plain.allow(MOST_HEADER_BYTES)
+
+
 def _plain_members(
-    tar: tarfile.TarFile, archive: Path, folder: Path, bounds: Bounds
+    tar: tarfile.TarFile, plain: TarBytes, archive: Path, folder: Path, bounds: Bounds
 ) -> Iterator[tuple[Path, tarfile.TarInfo]]:
     """Path and member of each plain file; folders are left out, everything else is refused."""
-    n_bytes = 0
-    for number, member in enumerate(tar, start=1):
-        where = f"{archive} member {member.name!r}"
+    n_bytes, names = 0, Namespace()
+    for number, member in enumerate(_members(tar, plain), start=1):
+        where = f"{archive} member {member.name[:_SHOWN]!r}"
         n_bytes += member.size
         if number > bounds.n_members or n_bytes > bounds.n_bytes:
             raise DownloadError(
                 f"{where}: more than {bounds.n_members:,} members or {bounds.n_bytes:,} bytes; "
                 "expected a dataset of the published size: the tarball is refused"
             )
+        if member.size < 0:
+            raise DownloadError(f"{where}: a size of {member.size:,} bytes; the tarball is refused")
         if member.isdir() and member.name.strip("./") == "":
             continue
         name = check_relative(member.name.removeprefix("./").rstrip("/"), where=where)
@@ -107,24 +129,28 @@ def _plain_members(
             tarfile.data_filter(member, str(folder))
         except tarfile.FilterError as error:
             raise DownloadError(f"{where}: refused ({error})") from error
-        yield folder.joinpath(*_without_leading_folder(name)), member
+        below = "/".join(_without_leading_folder(name))
+        names.add(below, where=where)
+        yield folder / below, member
 
 
 def _without_leading_folder(name: PurePosixPath) -> Sequence[str]:
     return name.parts[1:] or name.parts
 
 
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, task: Task) -> str:
+def _write(tar: tarfile.TarFile, plain: TarBytes, member: tarfile.TarInfo, path: Path, task: Task, room: Room) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     source = tar.extractfile(member)
     assert source is not None
+    plain.allow(member.size + tarfile.BLOCKSIZE)
     part = part_path(path)
     try:
         with part.open("wb") as file:
             while block := source.read(_BLOCK_BYTES):
                 file.write(block)
                 digest.update(block)
+                room.take(part, len(block))
                 task.advance(len(block))
     except BaseException:
         part.unlink(missing_ok=True)

@@ -22,6 +22,10 @@ _OF_THE_DISK: Final = _FULL | {errno.EROFS, errno.EIO}
 _REMEDY: Final = "what has come is kept: make room, and give the same command again"
 
 
+class NoRoomError(DownloadError):
+    """A disk that takes no more: nothing else can be written either."""
+
+
 class Room:
     """Is told of every byte that is written, and looks at the disk now and then."""
 
@@ -33,7 +37,7 @@ class Room:
 
         Raises
         ------
-        DownloadError
+        NoRoomError
             If the disk is nearly full.
         """
         self._since += n_bytes
@@ -42,7 +46,7 @@ class Room:
         self._since = 0
         free = shutil.disk_usage(path.parent).free
         if free < SPARE_BYTES:
-            raise DownloadError(
+            raise NoRoomError(
                 f"{path.parent}: {free / 1e6:,.0f} MB are free, expected {SPARE_BYTES / 1e6:,.0f} MB at least: stopped "
                 f"before the disk is full; {_REMEDY}"
             )
@@ -53,7 +57,7 @@ def is_of_the_disk(error: OSError) -> bool:
     return error.errno in _OF_THE_DISK
 
 
-def stopped_by(error: OSError, folder: str | os.PathLike[str]) -> DownloadError:
+def stopped_by(error: OSError, folder: str | os.PathLike[str]) -> NoRoomError:
     """The error that ends a download whose disk takes no more."""
     remedy = _REMEDY if error.errno in _FULL else "what has come is kept; nothing more can be written there"
-    return DownloadError(f"{error.filename or folder}: {error.strerror or error}; {remedy}")
+    return NoRoomError(f"{error.filename or folder}: {error.strerror or error}; {remedy}")

@@ -7,6 +7,7 @@ recorded with SHA-256, by which the unpacked files are proven from then on, with
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ecg.errors import DownloadError
 from pipeline.fetch.archives import Bounds, Unpacked, unpack
 from pipeline.fetch.bounds import TIMES_PUBLISHED, most_bytes_of_tarball
 from pipeline.fetch.job import DatasetReport, Job, check_space
@@ -14,6 +15,7 @@ from pipeline.fetch.manifest import Archive
 from pipeline.fetch.partial import bad_path
 from pipeline.fetch.paths import check_inside
 from pipeline.fetch.proof import hash_file
+from pipeline.fetch.room import NoRoomError, is_of_the_disk, stopped_by
 from pipeline.fetch.survey import Survey, check_headers, count_survey, survey_files
 from pipeline.fetch.transfer import Fetched, Fetcher, Wanted
 from pipeline.sources import Source
@@ -67,7 +69,7 @@ def bring_tarballs(
     Raises
     ------
     DownloadError
-        If there is no room, or a tarball is refused; see `pipeline.fetch.archives`.
+        If there is no room. A tarball that is refused (see `pipeline.fetch.archives`) is a problem of its dataset.
     """
     surveys: dict[str, Survey] = {}
     for source in sources:
@@ -86,7 +88,16 @@ def bring_tarballs(
     for source in needed:
         name = source.dataset.name
         if name in archives:
-            _unpack(job, source, *archives[name], surveys[name])
+            try:
+                _unpack(job, source, *archives[name], surveys[name])
+            except OSError as error:
+                if isinstance(error, NoRoomError):
+                    raise
+                if is_of_the_disk(error):
+                    raise stopped_by(error, job.output) from error
+                where = "" if isinstance(error, DownloadError) else f"{error.filename or archives[name][0]}: "
+                job.reports[name].problems.append(f"{where}{error if not where else error.strerror or error}")
+                continue
             if job.output in archives[name][0].parents and name not in at_hand and not keep_archives:
                 archives[name][0].unlink()
     for source in sources:

@@ -5,9 +5,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from ecg.errors import DownloadError
 from pipeline.download import DownloadConfig, DownloadSummary, download
 from pipeline.fetch.manifest import MANIFEST
 from pipeline.fetch.tarballs import issue_of
@@ -121,13 +118,28 @@ def test_a_proven_tarball_that_is_hostile_is_refused_and_nothing_leaves_the_fold
     source = next(source for source in published.sources if source.dataset.name == "ptb")
     source = replace(source, md5_last=hashlib.md5(body).hexdigest())
     output = tmp_path / "data"
-    with (
-        Server({source.tarball: body}) as server,
-        pytest.raises(DownloadError, match=r"member 'Training_WFDB/../../escaped': the path"),
-    ):
-        bring(output, published, server.url, source="tarballs", datasets=("ptb",), sources=[source])
+    with Server({source.tarball: body}) as server:
+        summary = bring(output, published, server.url, source="tarballs", datasets=("ptb",), sources=[source])
+    assert "member 'Training_WFDB/../../escaped': the path" in summary.problems[0]
     assert tree(tmp_path / "data").keys() == {source.tarball}
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_tarball_that_is_refused_stops_no_other(published: Published, tarball_server: Server, tmp_path: Path) -> None:
+    source = next(source for source in published.sources if source.dataset.name == "cpsc")
+    body = tarball_of({"Training_WFDB/A0001.hea": b"x", "Training_WFDB/a0001.hea": b"x"})
+    md5 = hashlib.md5(body).hexdigest()
+    sources = [replace(s, md5_first=md5, md5_last=md5) if s is source else s for s in published.sources]
+    tarball_server.files[source.tarball] = body
+    options = {"source": "tarballs", "datasets": ("cpsc", "ptb", "incart"), "sources": sources}
+    (tmp_path / "Training_StPetersburg").write_bytes(b"a file where the folder belongs")
+    summary = bring(tmp_path, published, tarball_server.url, **options)
+    texts = [text for text in summary.problems if "records in" not in text]
+    assert len(texts) == 2
+    assert "member 'Training_WFDB/a0001.hea': the path 'a0001.hea' is refused; it differs from 'A0001.hea'" in texts[0]
+    assert "Training_StPetersburg" in texts[1]
+    assert not (tmp_path / "Training_CPSC").exists() or not any((tmp_path / "Training_CPSC").iterdir())
+    assert len(list((tmp_path / "Training_PTB").iterdir())) == 2 * summary.reports[2].n_records > 0
 
 
 def test_a_dropped_tarball_is_resumed(published: Published, tarball_server: Server, tmp_path: Path) -> None:
