@@ -6,6 +6,7 @@ dataset under its final names.
 """
 
 import hashlib
+import os
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -131,7 +132,10 @@ def _plain_members(
             raise DownloadError(f"{where}: refused ({error})") from error
         below = "/".join(_without_leading_folder(name))
         names.add(below, where=where)
-        yield folder / below, member
+        path = folder / below
+        if os.path.lexists(path) and not path.is_file():
+            raise DownloadError(f"{where}: {path} is there, and is no regular file; move it away")
+        yield path, member
 
 
 def _without_leading_folder(name: PurePosixPath) -> Sequence[str]:

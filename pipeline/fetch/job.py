@@ -69,7 +69,10 @@ class DatasetReport:
         for folder, _, names in os.walk(output / self.folder):
             for name in names:
                 if not name.endswith((".part", ".part.json")) and ".bad" not in name:
-                    size = os.stat(os.path.join(folder, name)).st_size
+                    try:
+                        size = os.stat(os.path.join(folder, name)).st_size
+                    except OSError:  # a link to nothing is no file
+                        continue
                     self.n_bytes += size
                     self.disk_bytes += in_blocks(size)
                     self.n_records += name.endswith(".hea")

@@ -125,7 +125,7 @@ def read_manifest(output: Path) -> Manifest:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Manifest()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DownloadError(f"{path}: not JSON ({error}); {_REMEDY}") from error
     version = data.get("format_version") if isinstance(data, dict) and data.get("format") == FORMAT else None
     if version != FORMAT_VERSION:

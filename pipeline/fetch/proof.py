@@ -47,6 +47,7 @@ class Proof:
     record : None if it is no header or headers are not asked for; else "" if the samples have the checksums that
         the header states, else what is wrong
     unstated : leads whose header states no checksum
+    unreadable : why the file cannot be read, or ""
     """
 
     path: Path
@@ -55,6 +56,7 @@ class Proof:
     sha256: str | None = None
     record: str | None = None
     unstated: int = 0
+    unreadable: str = ""
 
 
 def prove_files(paths: Sequence[Path], *, headers: bool, workers: int) -> Iterator[Proof]:
@@ -113,6 +115,8 @@ class _Prover:
                     digest = hashlib.sha256(data).hexdigest()
         except FileNotFoundError:
             return Proof(path=path)
+        except OSError as error:
+            return Proof(path=path, unreadable=error.strerror or str(error))
         record, unstated = None, 0
         if data is not None and path.suffix == ".mat":
             self._signal_path, self._signal = path, data

@@ -111,7 +111,7 @@ def bring_release(job: Job, sources: Sequence[Source], everything: Sequence[Sour
         n_files=sum(dataset == OTHER for dataset in dataset_of.values()),
     )
     found = survey_files(job, expected)
-    count_survey(job, Survey(proven=found.proven, trusted=found.trusted), dataset_of)
+    count_survey(job, Survey(proven=found.proven, trusted=found.trusted, blocked=found.blocked), dataset_of)
     for name in found.absent:
         job.manifest.files.pop(name, None)
     sizes = {name: _expected_bytes(name, dataset_of[name], sources) for name in found.to_fetch}

@@ -1,5 +1,6 @@
 """Comparing a folder with the digests its files must have: what is good, wrong or absent, and what the headers say."""
 
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,12 +18,14 @@ class Survey:
     trusted : not read: proven by an earlier run and not touched since
     wrong : name → the digest that was found
     absent : not there
+    blocked : name → why nothing can be done: a folder stands there, or it cannot be read
     """
 
     proven: list[str] = field(default_factory=list)
     trusted: list[str] = field(default_factory=list)
     wrong: dict[str, str] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
+    blocked: dict[str, str] = field(default_factory=dict)
     records: dict[str, Proof] = field(default_factory=dict)
 
     @property
@@ -46,6 +49,12 @@ def survey_files(job: Job, expected: Mapping[str, str]) -> Survey:
         except (FileNotFoundError, NotADirectoryError):
             found.absent.append(name)
             continue
+        except OSError as error:  # a link in a circle, a folder that may not be looked into
+            found.blocked[name] = f"{job.path(name)}: {error.strerror or error}; move it away"
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            found.blocked[name] = f"{job.path(name)}: is no regular file; move it away"
+            continue
         entry = job.manifest.files.get(name)
         if not job.verify and entry is not None and entry.sha256 == digest and entry.fits(status):
             found.trusted.append(name)
@@ -63,7 +72,9 @@ def _read(job: Job, names: Sequence[str], n_bytes: int, expected: Mapping[str, s
     with job.progress("verify", n_bytes, "bytes") as task:
         for done, (name, proof) in enumerate(zip(names, proofs, strict=True), start=1):
             task.advance(proof.size, files=f"{done:,}/{len(names):,}")
-            if proof.sha256 is None:  # gone since it was listed
+            if proof.unreadable:
+                found.blocked[name] = f"{proof.path}: {proof.unreadable}; make it readable, or move it away"
+            elif proof.sha256 is None:  # gone since it was listed
                 found.absent.append(name)
             elif proof.sha256 != expected[name]:
                 found.wrong[name] = proof.sha256
@@ -90,6 +101,8 @@ def count_survey(job: Job, found: Survey, dataset_of: Mapping[str, str]) -> None
         job.reports[dataset_of[name]].n_verified += 1
     for name in found.trusted:
         job.reports[dataset_of[name]].n_trusted += 1
+    for name, reason in found.blocked.items():
+        job.reports[dataset_of[name]].missing[name] = reason
     for name, proof in found.records.items():
         report = job.reports[dataset_of[name]]
         report.unstated += proof.unstated

@@ -300,6 +300,40 @@ def test_a_list_made_of_a_folder_that_this_program_filled(
     assert json.loads((tmp_path / "data" / MANIFEST).read_text())["hosts"] == [server.url]
 
 
+@pytest.mark.parametrize("way", ["hosts", "disk"])
+def test_what_stands_in_a_files_place_is_one_problem(way: str, published: Published, tmp_path: Path) -> None:
+    """A folder, a pipe, links: nothing is opened that might never end, and all other files come."""
+    output, names = tmp_path / "data", sorted(published.of("ptb-xl"))
+    for name, make in zip(
+        names[:5], (Path.mkdir, os.mkfifo, _link_to_itself, _link_to_nothing, Path.mkdir), strict=True
+    ):
+        path = output / name if name != names[4] else output / f"{name}.part"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path)
+    (output / published.sources[0].release_path).parent.joinpath("ptb").write_bytes(b"a file where a folder belongs")
+    with Server(published.release) as server:
+        place = {"mirrors": (server.url,)} if way == "hosts" else {"given": published.write(tmp_path / "given")}
+        config = DownloadConfig(verify=True, **place)
+        summary = download(output, config, transfer=FAST, sources=published.sources, table=None)
+    missing = {name: reason for report in summary.reports for name, reason in report.missing.items()}
+    assert missing.keys() == {names[0], names[1], names[2], names[4], *published.of("ptb")}
+    assert missing[names[0]] == missing[names[1]].replace(names[1], names[0])
+    assert missing[names[1]] == f"{output / names[1]}: is no regular file; move it away"
+    assert f"{output / names[2]}: " in missing[names[2]]
+    assert f"{names[4]}.part: Is a directory" in missing[names[4]]
+    good = {name: body for name, body in published.release.items() if name not in missing}
+    assert all((output / name).read_bytes() == body for name, body in good.items())
+    assert len(summary.problems) == 2
+
+
+def _link_to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def _link_to_nothing(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
 def test_a_release_with_too_few_records_is_no_success(
     published: Published, release_server: Server, tmp_path: Path
 ) -> None:

@@ -151,6 +151,14 @@ def test_a_damaged_archive_leaves_nothing(what: str, tmp_path: Path) -> None:
     assert left(tmp_path) == ["a.tar.gz"]
 
 
+def test_a_folder_where_a_file_belongs_stops_the_archive_before_any_has_its_name(tmp_path: Path) -> None:
+    archive = write_tar(tmp_path / "a.tar.gz", (member("x/a"), b"a"), (member("x/b"), b"b"), (member("x/c"), b"c"))
+    (tmp_path / "f" / "b").mkdir(parents=True)
+    with pytest.raises(DownloadError, match=r"member 'x/b': .*f/b is there, and is no regular file; move it away"):
+        open_up(archive, tmp_path / "f")
+    assert left(tmp_path) == ["a.tar.gz"]
+
+
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     archive = write_tar(tmp_path / "a.tar.gz", (member("x/a"), b"a"), (member("x/b"), b"b"))
 
