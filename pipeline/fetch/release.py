@@ -129,12 +129,18 @@ def _obtain_list(job: Job, fetcher: Fetcher) -> ReleaseList:
     path = job.path(RELEASE_LIST)
     if path.exists():
         digest = hash_file(path, "sha256")
+        reason = f"{path}: changed since it came"
         if job.manifest.list_sha256 in (None, digest):
-            job.manifest.list_sha256 = digest
-            return read_list(path)
+            try:
+                listed = read_list(path)
+            except DownloadError as error:
+                reason = str(error)
+            else:
+                job.manifest.list_sha256 = digest
+                return listed
         bad = bad_path(path)
         path.rename(bad)
-        job.notes.append(f"{path}: changed since it came; kept as {bad.name}, and fetched again")
+        job.notes.append(f"{reason}; kept as {bad.name}, and fetched again")
     new = path.with_name(f"{RELEASE_LIST}.new")
     reasons: list[str] = []
     done: list[Fetched] = []

@@ -147,8 +147,10 @@ def _read_recorded(output: Path) -> dict[str, str]:
         recorded = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DownloadError(f"{path}: not JSON ({error}); move it and the folders beside it away") from error
+    if not isinstance(recorded, dict):
+        raise DownloadError(f"{path}: damaged; expected names and digests: move it and the folders beside it away")
     return {str(name): str(digest) for name, digest in recorded.items()}
 
 

@@ -224,6 +224,18 @@ def test_the_list_is_held_to_its_first_version(published: Published, release_ser
     assert (tmp_path / RELEASE_LIST).read_bytes() == published.release[RELEASE_LIST]
 
 
+def test_a_list_that_was_left_there_and_is_none_is_fetched_again(
+    published: Published, release_server: Server, tmp_path: Path
+) -> None:
+    """As a browser saves a page under the list's name."""
+    (tmp_path / RELEASE_LIST).write_bytes(b"<html><title>Log in</title></html>")
+    summary = bring(tmp_path, published, release_server.url)
+    assert not summary.problems
+    assert summary.notes[0].startswith(f"{tmp_path / RELEASE_LIST}: a web page or an error document ('<html>")
+    assert summary.notes[0].endswith("; kept as SHA256SUMS.txt.bad, and fetched again")
+    assert (tmp_path / RELEASE_LIST).read_bytes() == published.release[RELEASE_LIST]
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

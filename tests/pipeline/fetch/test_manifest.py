@@ -55,7 +55,8 @@ def test_a_damaged_manifest_is_refused(change: dict, message: str, tmp_path: Pat
         read_manifest(tmp_path)
 
 
-def test_a_torn_manifest_is_refused(tmp_path: Path) -> None:
-    (tmp_path / MANIFEST).write_text('{"format": ')
+@pytest.mark.parametrize("text", ['{"format": ', "[" * 100_000, "\udc80"])
+def test_a_torn_manifest_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text(text, errors="surrogateescape")
     with pytest.raises(DownloadError, match=r"download-manifest.json: not JSON .*; move it away"):
         read_manifest(tmp_path)

@@ -110,6 +110,9 @@ def test_folders_that_are_not_as_they_came_are_left_alone(tmp_path: Path) -> Non
         (tmp_path / WEIGHTS_MANIFEST).write_text("{")
         with pytest.raises(DownloadError, match=r"weights-manifest.json: not JSON .* away"):
             bring(tmp_path, url=server.url, weight_set="mdl")
+        (tmp_path / WEIGHTS_MANIFEST).write_text("[1]")
+        with pytest.raises(DownloadError, match=r"weights-manifest.json: damaged; expected names and digests: move it"):
+            bring(tmp_path, url=server.url, weight_set="mdl")
 
 
 def test_options_are_checked(tmp_path: Path) -> None:
