@@ -153,9 +153,13 @@ def redirected(url: str, location: str) -> str:
 def validator_of(response: aiohttp.ClientResponse) -> str | None:
     """What If-Range may name: a strong ETag, else the date of the last change."""
     etag = response.headers.get("ETag")
-    if etag and not etag.startswith("W/"):
-        return etag
-    return response.headers.get("Last-Modified")
+    validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
+    return validator if validator is not None and can_be_sent(validator) else None
+
+
+def can_be_sent(validator: str) -> bool:
+    """Whether it may stand in a header of ours: hosts send bytes of all kinds, and a note on disk may be anyone's."""
+    return re.fullmatch(r"[\x20-\x7e]{1,1000}", validator) is not None
 
 
 def is_of_the_same(response: aiohttp.ClientResponse, validator: str | None) -> bool:

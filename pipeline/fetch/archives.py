@@ -99,7 +99,7 @@ def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, TarBytes]]:
 def _members(tar: tarfile.TarFile, plain: TarBytes) -> Iterator[tarfile.TarInfo]:
     """Each member, none of which `tar` keeps: what their headers may hold is bounded for one, not for all."""
     while (member := tar.next()) is not None:
-        tar.members.clear()
+        tar.members.clear()  # type: ignore[attr-defined]  # missing in the stubs only
         yield member
         plain.allow(MOST_HEADER_BYTES)
 

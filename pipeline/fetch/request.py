@@ -14,6 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
+from ecg.errors import ConfigError
 from pipeline.fetch.answers import (
     RETRIABLE_STATUS,
     WEB_PAGE,
@@ -21,12 +22,13 @@ from pipeline.fetch.answers import (
     Answer,
     FailedTry,
     answer_of,
+    can_be_sent,
     check_status,
     is_of_the_same,
     redirected,
     validator_of,
 )
-from pipeline.fetch.hosts import public_url
+from pipeline.fetch.hosts import is_address, public_url
 from pipeline.fetch.partial import Partial
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -53,8 +55,21 @@ class Client:
         place = f"{parts.scheme}://{parts.netloc}"
         if place not in self._proxies:
             passed_by = proxy_bypass(parts.hostname or "")
-            self._proxies[place] = None if passed_by else getproxies().get(parts.scheme)
+            self._proxies[place] = None if passed_by else _proxy_address(getproxies().get(parts.scheme), parts.scheme)
         return self._proxies[place]
+
+
+def _proxy_address(stated: str | None, scheme: str) -> str | None:
+    """The address of a proxy as the environment states it: often without http:// before it."""
+    if not stated:
+        return None
+    address = stated if "://" in stated else f"http://{stated}"
+    if not is_address(address):
+        raise ConfigError(
+            f"the proxy for {scheme}, {public_url(address)!r} by {scheme}_proxy: not understood; expected "
+            "http://HOST:PORT, or NO_PROXY with the names of hosts to be asked without it"
+        )
+    return address
 
 
 async def fetch_rest(
@@ -105,7 +120,7 @@ async def _fetch_rest(
     most_bytes: int | None,
 ) -> Answer:
     headers = {}
-    resuming = partial.size > 0 and partial.validator is not None
+    resuming = partial.size > 0 and partial.validator is not None and can_be_sent(partial.validator)
     if partial.size and not resuming:
         _drop(partial, advance)
     if resuming:

@@ -22,9 +22,10 @@ from pipeline.fetch.answers import WEB_PAGE, Answer, FailedTry
 from pipeline.fetch.bounds import MOST_FILE_BYTES
 from pipeline.fetch.encoding import KNOWN, decode
 from pipeline.fetch.hosts import Host, Hosts
+from pipeline.fetch.meter import Meter
 from pipeline.fetch.partial import Partial
 from pipeline.fetch.request import Client, fetch_rest
-from pipeline.fetch.room import Room, is_of_the_disk, stopped_by
+from pipeline.fetch.room import is_of_the_disk, stopped_by
 from pipeline.progress import Task
 
 logger = logging.getLogger(__name__)
@@ -121,6 +122,23 @@ class Fetcher(Protocol):
         """Bring each file, in any order, and tell each outcome once; all together have at most `most_bytes`."""
 
 
+@dataclass(kw_only=True, slots=True)
+class _Tries:
+    """How one file has gone on one host.
+
+    Attributes
+    ----------
+    furthest : bytes that were there when the count of failures began
+    failed, wrong : tries without progress, and whole files with a wrong digest
+    seen : digest of an answer that did not tell its end; the next one must be alike
+    """
+
+    furthest: int
+    failed: int = 0
+    wrong: int = 0
+    seen: str | None = None
+
+
 class HttpFetcher:
     """Brings files from the first host that has them."""
 
@@ -159,8 +177,9 @@ class HttpFetcher:
         if not wanted:
             return
         bound = most_bytes if self.config.max_file_bytes is None else None
+        meter = Meter(task, len(wanted), sum(one.expected_bytes for one in wanted), bound)
         try:
-            asyncio.run(self._fetch_all(wanted, _Meter(task, wanted, bound), on_done, on_failed))
+            asyncio.run(self._fetch_all(wanted, meter, on_done, on_failed))
         except OSError as error:
             if not is_of_the_disk(error):
                 raise
@@ -169,7 +188,7 @@ class HttpFetcher:
     async def _fetch_all(
         self,
         wanted: Sequence[Wanted],
-        meter: "_Meter",
+        meter: Meter,
         on_done: Callable[[Fetched], None],
         on_failed: Callable[[Wanted, str], None],
     ) -> None:
@@ -191,19 +210,19 @@ class HttpFetcher:
         self,
         client: Client,
         queue: Iterator[Wanted],
-        meter: "_Meter",
+        meter: Meter,
         on_done: Callable[[Fetched], None],
         on_failed: Callable[[Wanted, str], None],
     ) -> None:
         for wanted in queue:
             outcome = await self._fetch_one(client, wanted, meter)
-            meter.file_ended(wanted)
+            meter.file_ended(wanted.expected_bytes)
             if isinstance(outcome, Fetched):
                 on_done(outcome)
             else:
                 on_failed(wanted, outcome)
 
-    async def _fetch_one(self, client: Client, wanted: Wanted, meter: "_Meter") -> Fetched | str:
+    async def _fetch_one(self, client: Client, wanted: Wanted, meter: Meter) -> Fetched | str:
         """The file, or why no host gave it."""
         partial = Partial(path=wanted.path, algorithm=wanted.algorithm)
         reasons = []
@@ -230,11 +249,11 @@ class HttpFetcher:
         given_up = [f"{host.name}: given up ({host.given_up})" for host in self.hosts.hosts if host.given_up]
         return "; ".join(reasons or given_up)
 
-    async def _fetch_from(self, client: Client, host: Host, wanted: Wanted, partial: Partial, meter: "_Meter") -> None:
+    async def _fetch_from(self, client: Client, host: Host, wanted: Wanted, partial: Partial, meter: Meter) -> None:
         """Try until the whole file is in `partial` with a right digest; raises the FailedTry that was one too many."""
-        furthest, failed, n_wrong, seen = partial.size, 0, 0, None
         if partial.size and partial.hexdigest() in wanted.accepted:
             return  # an earlier process was killed before it could rename it
+        tries = _Tries(furthest=partial.size)
         while True:
             try:
                 await _wait_for(host)
@@ -246,38 +265,44 @@ class HttpFetcher:
                     refuse_html=wanted.refuse_html,
                     most_bytes=self._most_bytes(wanted),
                 )
-                if answer.encoding and partial.hexdigest() not in wanted.accepted:
-                    self._undo_encoding(answer.encoding, wanted, partial, meter)
-                if wanted.accepted:
-                    if partial.hexdigest() in wanted.accepted:
-                        return
-                    n_wrong += 1
-                    # an answer that does not tell its end may only have been cut short
-                    enough = WRONG_DIGESTS_BEFORE_NEXT_HOST if answer.framed else self.config.tries_before_next_host
-                    self._refuse_digest(wanted, partial, meter, answer, last=n_wrong >= enough)
-                    continue
-                if answer.framed or partial.hexdigest() == seen:
+                if self._is_right(answer, wanted, partial, meter, tries):
                     return
-                first, seen = seen is None, partial.hexdigest()
-                meter.drop(partial.size, kept=False)
-                partial.start_anew()
-                if not first:
-                    raise FailedTry("answers that do not tell their end, each another one")
             except FailedTry as error:
-                if partial.size >= furthest + PROGRESS_RESETS_TRIES_BYTES:
-                    furthest, failed = partial.size, 0
-                failed += 1
+                if partial.size >= tries.furthest + PROGRESS_RESETS_TRIES_BYTES:
+                    tries.furthest, tries.failed = partial.size, 0
+                tries.failed += 1
                 patient = wanted.patient and self.hosts.is_last(host)
                 enough = self.config.tries if patient else self.config.tries_before_next_host
-                if not error.retriable or failed >= enough or host.given_up is not None:
+                if not error.retriable or tries.failed >= enough or host.given_up is not None:
                     raise
-                self.hosts.try_failed(host, str(error), failed)
-                await self._wait_after(error, host, failed)
+                self.hosts.try_failed(host, str(error), tries.failed)
+                await self._wait_after(error, host, tries.failed)
+
+    def _is_right(self, answer: Answer, wanted: Wanted, partial: Partial, meter: Meter, tries: "_Tries") -> bool:
+        """Whether the whole file that came may be taken; if not, it is dropped to be fetched anew, or a FailedTry."""
+        if answer.encoding and partial.hexdigest() not in wanted.accepted:
+            self._undo_encoding(answer.encoding, wanted, partial, meter)
+        found = partial.hexdigest()
+        if wanted.accepted:
+            if found not in wanted.accepted:
+                tries.wrong += 1
+                # an answer that does not tell its end may only have been cut short
+                enough = WRONG_DIGESTS_BEFORE_NEXT_HOST if answer.framed else self.config.tries_before_next_host
+                self._refuse_digest(wanted, partial, meter, answer, last=tries.wrong >= enough)
+            return found in wanted.accepted
+        if answer.framed or found == tries.seen:
+            return True
+        is_first, tries.seen = tries.seen is None, found
+        meter.drop(partial.size, kept=False)
+        partial.start_anew()
+        if not is_first:
+            raise FailedTry("answers that do not tell their end, each another one")
+        return False
 
     def _most_bytes(self, wanted: Wanted) -> int | None:
         return self.config.max_file_bytes or wanted.most_bytes
 
-    def _undo_encoding(self, encoding: str, wanted: Wanted, partial: Partial, meter: "_Meter") -> None:
+    def _undo_encoding(self, encoding: str, wanted: Wanted, partial: Partial, meter: Meter) -> None:
         """Put decoded bytes in the place of encoded ones, if they are right, or if nothing says what is right."""
         most = min(self._most_bytes(wanted) or MOST_FILE_BYTES, MOST_FILE_BYTES)
         if encoding not in KNOWN or partial.size > most:
@@ -290,7 +315,7 @@ class HttpFetcher:
         partial.write(plain)
         meter.advance(len(plain), wanted.path)
 
-    def _refuse_digest(self, wanted: Wanted, partial: Partial, meter: "_Meter", answer: Answer, *, last: bool) -> None:
+    def _refuse_digest(self, wanted: Wanted, partial: Partial, meter: Meter, answer: Answer, *, last: bool) -> None:
         """Drop bytes with a wrong digest to try anew, or, the `last` time, keep them as `.bad` and raise."""
         found, expected = partial.hexdigest(), " or ".join(wanted.accepted)
         said = f"{wanted.algorithm} {found}; expected {expected}"
@@ -337,45 +362,3 @@ def _make_session(config: TransferConfig) -> aiohttp.ClientSession:
         auto_decompress=False,  # a server that labels .gz files as encoded would hand out other bytes
         read_bufsize=256 * 1024,
     )
-
-
-class _Meter:
-    """Bytes and files, for the progress bar, the disk's room, and the bound of all files together.
-
-    The bar's total follows the true lengths as they are known.
-    """
-
-    def __init__(self, task: Task, wanted: Sequence[Wanted], most_bytes: int | None) -> None:
-        self.task = task
-        self.room = Room()
-        self.most_bytes = most_bytes
-        self.n_files = len(wanted)
-        self.n_ended = 0
-        self.n_bytes = 0
-        self.n_bad_bytes = 0
-        self.left = sum(one.expected_bytes for one in wanted)
-
-    def advance(self, n_bytes: int, path: Path) -> None:
-        self.n_bytes += n_bytes
-        self.task.advance(n_bytes)
-        if n_bytes > 0:
-            self.room.take(path, n_bytes)
-            if self.most_bytes is not None and self.n_bytes + self.n_bad_bytes > self.most_bytes:
-                raise FailedTry(
-                    f"more than {self.most_bytes:,} bytes came in all; expected a release of the published size "
-                    "(--max-file-size lifts the bound)",
-                    retriable=False,
-                    host_unusable=True,
-                )
-
-    def drop(self, n_bytes: int, *, kept: bool) -> None:
-        """Take back the bytes of a wrong file, which stay on the disk if it is `kept`."""
-        self.n_bytes -= n_bytes
-        self.n_bad_bytes += n_bytes if kept else 0
-        self.task.advance(-n_bytes)
-
-    def file_ended(self, wanted: Wanted) -> None:
-        self.n_ended += 1
-        self.left -= wanted.expected_bytes
-        self.task.expect(self.n_bytes + max(self.left, 0))
-        self.task.advance(0, files=f"{self.n_ended:,}/{self.n_files:,}")

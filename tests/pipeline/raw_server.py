@@ -67,6 +67,9 @@ def _handler_of(server: RawServer) -> type[socketserver.StreamRequestHandler]:
             line = self.rfile.readline().split()
             if len(line) != 3:
                 return False
+            if line[0] != b"GET":  # as hosts of files refuse whatever they do not need
+                self.wfile.write(b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n")
+                return False
             headers = {}
             while field := self.rfile.readline().strip():
                 name, _, value = field.decode("latin-1").partition(":")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ecg.errors import ConfigError
 from pipeline.download import DownloadConfig, download
 from pipeline.fetch.answers import parse_retry_after, redirected
 from pipeline.fetch.hosts import make_hosts
@@ -267,6 +268,70 @@ def test_a_rest_is_asked_of_s3_and_nginx_by_what_they_name_it(tmp_path: Path) ->
         assert (list(done), failed) == (["f.mat"], {})
         assert [asked.headers.get("range") for asked in server.asked] == ["bytes=1500000-"]
         (tmp_path / "f.mat").unlink()
+
+
+OK = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n".encode()
+GARBAGE = {
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2p1\r\n",
+    "a status that is none": b"HTTP/1.1 abc OK\r\n\r\n",
+    "a length that is none": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+    "a length below nothing": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+    "two lengths": OK + b"Content-Length: 7\r\n\r\n",
+    "a header without an end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000,
+    "chunks that are none": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n",
+    "a redirect of bytes": b"HTTP/1.1 302 Found\r\nLocation: http://\xff\xfe:\xfd/\r\nContent-Length: 0\r\n\r\n",
+    "a redirect to nothing": b"HTTP/1.1 302 Found\r\nLocation: http://\r\nContent-Length: 0\r\n\r\n",
+    "a status of its own": b"HTTP/1.1 599 Tired\r\nContent-Length: 0\r\n\r\n",
+    "a pause of its own": b"HTTP/1.1 503 No\r\nRetry-After: \xff, 99 Foo 0000\r\nContent-Length: 0\r\n\r\n",
+    "an error whose XML stops": b"HTTP/1.1 403 No\r\nContent-Type: application/xml\r\nContent-Length: 99\r\n\r\n<Err",
+}
+
+
+@pytest.mark.parametrize("answer", GARBAGE.values(), ids=GARBAGE.keys())
+def test_an_answer_of_any_kind_is_a_reason(answer: bytes, tmp_path: Path) -> None:
+    good = nginx({"g.mat": BODY})
+    with RawServer(lambda asked: good(asked) if asked.target == "/g.mat" else iter([answer])) as server:
+        done, failed = fetch([one(tmp_path), one(tmp_path, "g.mat")], server.url)
+    assert list(done) == ["g.mat"]
+    assert failed["f.mat"].startswith(f"{server.url}: ")
+    assert "\n" not in failed["f.mat"]
+    assert left(tmp_path) == ["g.mat"]
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"a\x07b", b"x" * 5000, "é".encode()])
+def test_a_validator_that_cannot_be_sent_back_is_none(name: bytes, tmp_path: Path) -> None:
+    cut = [OK + b'ETag: "' + name + b'"\r\n\r\n' + BODY[:100]]
+
+    def answer(asked: Asked) -> bytes | Iterator[bytes]:
+        return iter([cut.pop()]) if cut else nginx({"f.mat": BODY})(asked)
+
+    with RawServer(answer) as server:
+        (tmp_path / "g.mat.part").write_bytes(b"x")
+        note = {"url": f"{server.url}/g.mat", "validator": '"a"\r\nX: y', "total": 9}
+        (tmp_path / "g.mat.part.json").write_text(json.dumps(note))
+        done, failed = fetch([one(tmp_path)], server.url)
+        again, _ = fetch([one(tmp_path, "g.mat")], server.url)
+    assert (list(done), failed, again) == (["f.mat"], {}, {})
+    assert not [asked for asked in server.asked if "range" in asked.headers]
+
+
+def test_a_proxy_is_named_in_the_ways_that_are_usual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    files = {"f.mat": BODY}
+
+    def answer(asked: Asked) -> bytes:
+        return nginx(files)(Asked(target=asked.target.removeprefix("http://mirror.invalid"), headers=asked.headers))
+
+    with RawServer(answer) as server:
+        for number, stated in enumerate((server.url, server.url.removeprefix("http://"), f"{server.url}/")):
+            monkeypatch.setenv("http_proxy", stated)
+            done, _ = fetch([one(tmp_path / str(number))], "http://mirror.invalid")
+            assert done == {"f.mat": "http://mirror.invalid"}
+    monkeypatch.setenv("http_proxy", "socks5://me:secret@proxy:1080")
+    with pytest.raises(
+        ConfigError, match=r"the proxy for http, 'socks5://proxy:1080' by http_proxy: not understood; exp"
+    ):
+        fetch([one(tmp_path)], "http://mirror.invalid")
 
 
 def test_an_address_that_a_host_did_not_quote_is_followed() -> None:
