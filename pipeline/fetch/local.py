@@ -186,7 +186,13 @@ def _take_records(job: Job, sources: Sequence[Source], given: Path, taken: dict[
     # a record that differs from what is here is not taken, so a wrong file stays wrong
     with job.progress("take records", len(files), "records") as task:
         for name, paths, folder in files:
-            came[name] += _take_record(job, name, paths, folder, known)
+            try:
+                came[name] += _take_record(job, name, paths, folder, known)
+            except OSError as error:  # of this record: it cannot be read, or a folder stands in its place
+                if is_of_the_disk(error):
+                    raise stopped_by(error, job.output) from error
+                text = f"{error.filename or paths[0]}: {error.strerror or error}; not taken"
+                job.reports[name].problems.append(text)
             task.advance()
     for name, names in came.items():
         taken[name].absent = [absent for absent in taken[name].absent if absent not in set(names)]

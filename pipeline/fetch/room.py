@@ -30,7 +30,7 @@ class Room:
     """Is told of every byte that is written, and looks at the disk now and then."""
 
     def __init__(self) -> None:
-        self._since = _LOOK_EVERY_BYTES  # the first bytes look, too
+        self._since = 0
 
     def take(self, path: Path, n_bytes: int) -> None:
         """Note that so many bytes were written to `path`.

@@ -1,6 +1,7 @@
 """`--from`: releases, tarballs and loose records that are on disk already; they are only read."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,21 @@ def test_nothing_to_take_is_an_error(published: Published, tmp_path: Path) -> No
         take(tmp_path / "data", published, tmp_path / "release.zip")
     with pytest.raises(InputError, match="is given with --from and is the output; expected two folders"):
         take(tmp_path / "empty", published, tmp_path / "empty")
+
+
+def test_a_record_that_cannot_be_taken_stops_no_other(published: Published, tmp_path: Path) -> None:
+    given = published.write(tmp_path / "given")
+    (given / RELEASE_LIST).unlink()
+    record = next(name for name in sorted(published.of("georgia")) if name.endswith(".hea"))
+    (tmp_path / "data" / "Training_E" / Path(record).name).mkdir(parents=True)
+    summary = take(tmp_path / "data", published, given)
+    [report] = [report for report in summary.reports if report.problems]
+    assert report.name == "georgia"
+    assert report.problems == [f"{tmp_path}/data/Training_E/{Path(record).name}: Is a directory; not taken"]
+    assert sum(report.n_fetched for report in summary.reports) == 2 * 48 - 2
+
+
+def test_a_pipe_is_not_waited_for(published: Published, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tar.gz")
+    with pytest.raises(InputError, match=r"pipe.tar.gz: is no folder and no regular file; expected tarballs"):
+        take(tmp_path / "data", published, tmp_path / "pipe.tar.gz")
