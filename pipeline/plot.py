@@ -20,6 +20,7 @@ from ecg.prediction import sort_scores
 from ecg.recording import Recording
 from ecg.score_map import ScoreMap
 from ecg.snomed import name_of
+from pipeline.inputs.aside import NotLookedAt
 from pipeline.inputs.finding import find_inputs, name_inputs
 from pipeline.inputs.reading import read_input
 from pipeline.inputs.tarballs import unpacked
@@ -42,11 +43,15 @@ _STYLE = {"svg.hashsalt": "ecg12", "pdf.fonttype": 42}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlotSummary:
-    """The pictures that were made, the recordings that could not be read, and what was taken otherwise than said."""
+    """The pictures that were made, the recordings that could not be read, and what was taken otherwise than said.
+
+    `aside` are files in the inputs that are no recordings or not of a kind that is read.
+    """
 
     written: tuple[Path, ...]
     rejects: tuple[Reject, ...]
     notes: tuple[str, ...] = ()
+    aside: tuple[NotLookedAt, ...] = ()
 
 
 def plot(
@@ -86,8 +91,9 @@ def plot(
     if not 20 <= dpi <= 2400:
         raise ConfigError(f"dpi is {dpi:g}; expected 20 to 2,400")
     told, written, rejects, notes = told or InputConfig(), [], list[Reject](), list[str]()
+    aside: list[NotLookedAt] = []
     with ExitStack() as stack:
-        sources = list(_sources(records, place, told, output, stack))
+        sources = list(_sources(records, place, told, output, stack, aside))
         paths = {name: output / f"{name}.{form}" for name, *_ in sources}
         there = [path for path in paths.values() if path.exists()]
         if there and not force:
@@ -105,7 +111,7 @@ def plot(
                     written.append(paths[name])
                     notes.extend(f"{name}: {note}" for note in recording.notes)
                 task.advance()
-    return PlotSummary(written=tuple(written), rejects=tuple(rejects), notes=tuple(notes))
+    return PlotSummary(written=tuple(written), rejects=tuple(rejects), notes=tuple(notes), aside=tuple(aside))
 
 
 def render(
@@ -125,9 +131,14 @@ def render(
 
 
 def _sources(
-    records: Sequence[str], place: Path | None, told: InputConfig, output: Path, stack: ExitStack
+    records: Sequence[str],
+    place: Path | None,
+    told: InputConfig,
+    output: Path,
+    stack: ExitStack,
+    aside: list[NotLookedAt],
 ) -> Iterator[tuple[str, str, Callable[[], Recording]]]:
-    """Name of each recording, where it is from, and how to read it."""
+    """Name of each recording, where it is from, and how to read it; files that are none go to `aside`."""
     if place is not None and (place / "zarr.json").exists():
         store = Store(place)
         rows = [store.index_of(name) for name in records] if records else range(store.n_records)
@@ -138,7 +149,7 @@ def _sources(
     if stored:
         raise InputError(f"{stored[0]}: a store; name it with --from, and the records in it")
     paths = [Path(path) for path in records] if place is None else [place]
-    named = dict(name_inputs(find_inputs(stack.enter_context(unpacked(paths, output)), told)))
+    named = dict(name_inputs(find_inputs(stack.enter_context(unpacked(paths, output)), told, aside)))
     wanted = records if place is not None and records else list(named)
     for name in wanted:
         if name not in named:

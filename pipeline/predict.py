@@ -21,6 +21,7 @@ from pipeline.allocator import keep_features
 from pipeline.device import choose_device
 from pipeline.ensemble import load_ensemble
 from pipeline.explain_config import ExplainConfig
+from pipeline.inputs.aside import NotLookedAt
 from pipeline.inputs.finding import FoundInput, find_inputs, name_inputs
 from pipeline.inputs.remote import brought
 from pipeline.inputs.tarballs import unpacked
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 class PredictSummary:
     """What was predicted: `rejects` names every record that was not, `doubts` those that were, but look wrong.
 
-    `notes` names those that were taken otherwise than their files say, and how.
+    `notes` names those that were taken otherwise than their files say, and how; `aside` are files in the inputs that
+    are no recordings or not of a kind that is read.
 
     `n_explained` records were explained, and `n_unexplained` had no class to be explained. `only` is the prediction of
     a single record.
@@ -52,6 +54,7 @@ class PredictSummary:
     rejects: tuple[Reject, ...]
     doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    aside: tuple[NotLookedAt, ...] = ()
     n_explained: int = 0
     n_unexplained: int = 0
     only: Prediction | None = None
@@ -118,7 +121,8 @@ def predict(
         brought([path for path in inputs if path not in paths], output) as local,
         unpacked(local, output) as folders,
     ):
-        named = dict(name_inputs(find_inputs(folders, told))) if folders else {}
+        aside: list[NotLookedAt] = []
+        named = dict(name_inputs(find_inputs(folders, told, aside))) if folders else {}
         _check_names(store, named)
         output.mkdir(parents=True, exist_ok=True)
         doubts: list[str] = []
@@ -139,7 +143,7 @@ def predict(
                 if "expected" in facts.quality:
                     doubts.append(f"{facts.record}: {facts.quality}")
                 notes.extend(f"{facts.record}: {note}" for note in facts.notes)
-            writer.finish(rejects)
+            writer.finish(rejects, aside)
     return PredictSummary(
         output=output,
         model=name_models(models),
@@ -147,6 +151,7 @@ def predict(
         rejects=tuple(rejects),
         doubts=tuple(doubts),
         notes=tuple(notes),
+        aside=tuple(aside),
         n_explained=0 if explainer is None else explainer.n_explained,
         n_unexplained=0 if explainer is None else explainer.n_without,
         only=only,

@@ -19,6 +19,7 @@ from cache.schema import Reject
 from ecg.errors import InputError
 from ecg.prediction import Prediction, format_prediction, format_scores
 from ecg.snomed import abbreviation_of, name_of
+from pipeline.inputs.aside import NotLookedAt
 
 TABLE = "predictions.csv"
 TABLE_COLUMNS = ("record", "class", "name", "score", "label", "threshold", "quality")
@@ -110,13 +111,15 @@ class PredictionFiles:
         record, quality = _quote(facts.record), _quote(facts.quality)
         table.write("".join([f"{record},{one},{score},{label},{at},{quality}\n" for one, score, label, at in columns]))
 
-    def finish(self, rejects: Sequence[Reject]) -> None:
-        """Give the table and the JSON their names; `rejects` are named in the JSON."""
+    def finish(self, rejects: Sequence[Reject], aside: Sequence[NotLookedAt] = ()) -> None:
+        """Give the table and the JSON their names; `rejects`, and files that were set aside, are named in the JSON."""
         if self._table is not None:
             _rename(self._table, self.output / TABLE)
         if self._json is not None and self.json_path is not None:
             skipped = [{"record": one.record, "source": one.dataset, "reason": one.reason} for one in rejects]
-            self._json.write('\n], "skipped": ' + json.dumps(skipped, ensure_ascii=False) + "}\n")
+            others = [{"file": one.relative, "source": one.source, "reason": one.reason} for one in aside]
+            self._json.write('\n], "skipped": ' + json.dumps(skipped, ensure_ascii=False))
+            self._json.write(', "not_looked_at": ' + json.dumps(others, ensure_ascii=False) + "}\n")
             _rename(self._json, self.json_path)
 
     def __exit__(

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from ecg.errors import SignalError
 from ecg.recording import Recording
 from pipeline.inputs.arrays import read_mat, read_npy
 from pipeline.inputs.dicom import read_dicom
 from pipeline.inputs.edf import read_edf
-from pipeline.inputs.finding import FoundInput
+from pipeline.inputs.finding import OTHER, FoundInput
+from pipeline.inputs.kinds import READ, kind_of
 from pipeline.inputs.tables import read_table
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
@@ -21,7 +23,13 @@ _READERS: dict[str, Callable[[Path, InputConfig], Recording]] = {
     "table": read_table,
     "npy": read_npy,
     "mat": read_mat,
+    OTHER: lambda path, told: _refuse(path),
 }
+
+
+def _refuse(path: Path) -> NoReturn:
+    words = kind_of(path).words or "of an unknown kind"
+    raise SignalError(f"{path.name}: {words}; not read: expected {READ}")
 
 
 def read_input(found: FoundInput, told: InputConfig, name: str) -> Recording:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ecg.errors import InputError
+from pipeline.inputs.aside import NotLookedAt, describe_aside
 from pipeline.inputs.finding import find_inputs, is_tarball, name_inputs
 from pipeline.inputs.tarballs import unpacked
 from pipeline.inputs.told import InputConfig
@@ -148,3 +149,67 @@ def test_a_tarball_that_is_cut_short_or_too_large_is_refused(tmp_path: Path, mon
     monkeypatch.setattr("pipeline.inputs.tarballs.SPARE_BYTES", 2**60)
     with pytest.raises(InputError, match="does not fit the disk of"), unpacked([archive], tmp_path):
         pass
+
+
+def test_what_is_no_recording_is_counted_with_what_it_is(tmp_path: Path) -> None:
+    write_record(tmp_path / "in", "A0001", SIGNAL)
+    (tmp_path / "in" / "A0001.qrs").write_bytes(b"\x01\x02")  # the record's own
+    write_record(tmp_path / "in", "s100", SIGNAL)
+    header = tmp_path / "in" / "s100.hea"
+    (tmp_path / "in" / "s100.mat").rename(tmp_path / "in" / "samples_of_100.mat")
+    header.write_text(header.read_text().replace("s100.mat", "samples_of_100.mat"))
+    write_table(tmp_path / "in" / "tables" / "named.txt", SIGNAL)
+    for name, content in {
+        "a.xml": b"<?xml version='1.0'?><RestingECG>",
+        "b.pdf": b"%PDF-1.7",
+        "README": b"see the paper\n",
+        ".DS_Store": b"\0\0\0\1Bud1",
+        "._A0001.csv": b"\0\5\26\7",
+        "tables/broken.csv": b"no,names\nof,leads\n",
+        "tables/numbers.txt": b"1 2 3\n4 5 6\n",
+        "bare.mat": b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM",
+        "old.zarr/zarr.json": b"{}",
+        "old.zarr/c/0": b"chunk",
+    }.items():
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    os.mkfifo(tmp_path / "in" / "pipe.csv")
+    aside: list[NotLookedAt] = []
+    found = find_inputs([tmp_path / "in"], NOTHING, aside)
+    assert {one.relative for one in found} == {"A0001.hea", "s100.hea", "tables/named.txt"}
+    assert {one.relative: one.reason for one in aside} == {
+        "a.xml": "XML file (GE MUSE)",
+        "b.pdf": "PDF",
+        "README": "text",
+        ".DS_Store": "hidden file",
+        "._A0001.csv": "hidden file",
+        "tables/broken.csv": "table without lead names",
+        "tables/numbers.txt": "text",
+        "bare.mat": "bare .mat array",
+        "old.zarr": "store, to be named itself",
+        "pipe.csv": "FIFO",
+    }
+    assert [one.relative for one in aside] == sorted(one.relative for one in aside)
+    assert describe_aside(aside).startswith("10 files not looked at: 2 hidden file, 2 text, 1 ")
+    assert describe_aside(aside).endswith(f"(the first are {', '.join(one.relative for one in aside[:3])})")
+    # what is named itself is not set aside, nor is what the user tells about
+    again: list[NotLookedAt] = []
+    found = find_inputs([tmp_path / "in", tmp_path / "in" / "tables" / "numbers.txt"], InputConfig(fs=500), again)
+    assert {"tables/broken.csv", "bare.mat", "numbers.txt"} <= {one.relative for one in found}
+    assert {one.relative for one in aside} - {one.relative for one in again} == {
+        "tables/broken.csv",
+        "bare.mat",
+        "tables/numbers.txt",
+    }
+
+
+def test_a_folder_without_recordings_says_what_it_holds(tmp_path: Path) -> None:
+    for number in range(8):
+        (tmp_path / f"{number}.xml").write_bytes(b"<restingecgdata>")
+    message = (
+        r"no recording there; .* \(8 files not looked at: 8 XML file \(Philips SierraECG\) \(the first are 0\.xml, "
+    )
+    with pytest.raises(InputError, match=message):
+        kinds_of(tmp_path)
+    assert describe_aside([]) == ""
