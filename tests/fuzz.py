@@ -58,6 +58,7 @@ READERS = {
     "dicom": "tests.pipeline.inputs.test_dicom:FUZZED",
     "edf": "tests.pipeline.inputs.test_edf:FUZZED",
     "matlab": "tests.pipeline.inputs.test_matlab:FUZZED",
+    "npy": "tests.pipeline.inputs.test_arrays:FUZZED",
     "table": "tests.pipeline.inputs.test_tables:FUZZED",
 }
 """Where each `Fuzzed` is: a module and a name in it."""

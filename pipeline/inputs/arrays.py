@@ -12,6 +12,7 @@ from ecg.errors import SignalError
 from ecg.recording import Recording, make_recording
 from pipeline.inputs.foreign import reading
 from pipeline.inputs.matlab import read_matlab_file
+from pipeline.inputs.npy import read_npy_array
 from pipeline.inputs.told import InputConfig, require_fs, require_leads, require_units
 
 VARIABLE = "val"
@@ -30,9 +31,7 @@ def read_npy(path: Path, told: InputConfig) -> Recording:
         If it cannot be read, or what it does not say was not told.
     """
     with reading(path, "a NumPy array"):
-        # mapped, so that a header that promises more than the file holds costs nothing
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return _to_recording(path, array, told)
+        return _to_recording(path, read_npy_array(path), told)
 
 
 def read_mat(path: Path, told: InputConfig) -> Recording:
@@ -43,13 +42,18 @@ def read_mat(path: Path, told: InputConfig) -> Recording:
     SignalError
         If it cannot be read, or what it does not say was not told.
     """
+    with reading(path, "a MATLAB file"):
+        return _to_recording(path, _only_array(path), told)
+
+
+def _only_array(path: Path) -> NDArray:
     held = read_matlab_file(path)
     arrays = {name: values for name, values in held.arrays.items() if values.ndim == 2 and values.size > 1}
     name = VARIABLE if VARIABLE in arrays else next(iter(arrays), None)
     if name is None or (name != VARIABLE and len(arrays) > 1):
         there = ", ".join([*held.arrays, *(f"{name} ({kind})" for name, kind in held.others.items())][:MOST_NAMED])
         raise SignalError(f"{path.name}: holds {there or 'nothing'}; expected one table of samples, or `val`")
-    return _to_recording(path, arrays[name], told)
+    return arrays[name]
 
 
 def _to_recording(path: Path, array: NDArray, told: InputConfig) -> Recording:
@@ -63,6 +67,8 @@ def _to_recording(path: Path, array: NDArray, told: InputConfig) -> Recording:
         array = array.T
     leads = require_leads(None, told, name, array.shape[0] if leads is not None else min(array.shape))
     fs, factor = require_fs(None, told, name), require_units(None, told, name)
-    with reading(path, "an array of samples"), np.errstate(over="ignore", invalid="ignore"):
-        signal_uv = np.asarray(array, np.float64) * factor
+    signal_uv = np.empty(array.shape, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused, or missing
+        for row, samples in enumerate(array):
+            signal_uv[row] = samples.astype(np.float64) * factor
     return make_recording(name, signal_uv, leads, fs)

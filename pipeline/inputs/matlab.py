@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ecg.errors import SignalError
 from pipeline.inputs.foreign import reading
+from pipeline.inputs.regular import open_regular
 
 INFLATED_BYTES, INFLATED_RATIO = 64 * 2**20, 16
 """Compressed variables may grow to so many bytes and, beyond them, to so many times the file."""
@@ -84,7 +85,8 @@ def read_matlab_file(path: Path) -> MatlabFile:
         As `read_matlab`.
     """
     with reading(path, "a MATLAB file"):
-        return _parse(path.read_bytes(), path.name)
+        with open_regular(path) as file:
+            return _parse(file.readall(), path.name)
 
 
 def _parse(data: bytes, name: str) -> MatlabFile:

@@ -170,7 +170,7 @@ def test_npy_says_what_is_wrong(tmp_path: Path) -> None:
             read_npy(path, ALL)
     np.save(path, SIGNAL)
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(SignalError, match=r"ecg\.npy: cannot be read as a NumPy array \(ValueError"):
+    with pytest.raises(SignalError, match=r"ecg\.npy: 35,990 bytes of samples; expected 36,000"):
         read_npy(path, ALL)
     np.save(path, np.array([{}]), allow_pickle=True)
     with pytest.raises(SignalError, match="cannot be read as a NumPy array"):
