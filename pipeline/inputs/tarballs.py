@@ -1,23 +1,38 @@
 """Recordings in a tarball: unpacked into a folder of their own, which goes when the work is done.
 
 WFDB records are several files each, which stand in a tarball in any order, and readers want them by path; so the
-tarball is unpacked, below that folder and nowhere else.
+tarball is unpacked, below that folder and nowhere else. What it inflates to, how many members it has and how long the
+headers of each are is bounded before anything is read or written.
 """
 
-import lzma
+import os
 import shutil
 import tarfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import Self
 
 from ecg.errors import InputError
 from pipeline.inputs.finding import TARBALLS, is_tarball
+from pipeline.inputs.inflating import inflated
 
 SPARE_BYTES = 256 * 2**20
 """What must stay free on the disk."""
+
+MOST_MEMBERS = 1_000_000
+LONGEST_HEADER = 2**20
+"""Bytes of a member's long name or further attributes, which are read whole before the member is seen."""
+
+_BLOCK_BYTES = 4096  # that the smallest file takes of a disk
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 
 
 @contextmanager
@@ -53,16 +68,39 @@ def _name_of(archive: Path) -> str:
     return archive.name[: -len(suffix)] or "tarball"
 
 
+class _HeldMember(tarfile.TarInfo):
+    """A member whose header is held to a length when its first block is seen."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        if member.size < 0 or (member.type in _HEADERS and member.size > LONGEST_HEADER):
+            raise InputError(f"a member's header states {member.size:,} bytes; expected at most {LONGEST_HEADER:,}")
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            raise InputError(f"member {member.name!r}: a sparse file; expected it in full")
+        return member
+
+
 def _unpack(archive: Path, folder: Path) -> None:
     room = shutil.disk_usage(folder).free - SPARE_BYTES
     try:
-        with tarfile.open(archive, mode="r|*") as tar:
-            for member in tar:
-                room -= member.size
+        with inflated(archive) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=_HeldMember) as tar:
+            for number, member in enumerate(tar, start=1):
+                room -= member.size + _BLOCK_BYTES
+                if number > MOST_MEMBERS:
+                    raise InputError(f"more than {MOST_MEMBERS:,} members; unpack it, and name its folders")
                 _check(archive, member, folder, room)
                 tar.extract(member, folder, filter="data")
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise InputError(f"{archive}: not a whole tarball ({error}); fetch it again") from error
+                tar.members.clear()  # type: ignore[attr-defined]  # a million of them take a gigabyte
+            while file.read(2**16):  # what follows the last member proves that it was whole
+                pass
+    except InputError as error:
+        told = str(error)
+        raise InputError(told if told.startswith(f"{archive}") else f"{archive}: {told}") from None
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+        raise InputError(f"{archive}: not a whole tarball ({error or type(error).__name__}); fetch it again") from error
+    except OSError as error:
+        raise InputError(f"{archive}: cannot be unpacked ({error.strerror or error})") from error
 
 
 def _check(archive: Path, member: tarfile.TarInfo, folder: Path, room: int) -> None:
@@ -78,3 +116,5 @@ def _check(archive: Path, member: tarfile.TarInfo, folder: Path, room: int) -> N
         tarfile.data_filter(member, str(folder))
     except tarfile.FilterError as error:
         raise InputError(f"{where}: refused ({error})") from error
+    if member.isreg() and os.path.lexists(folder / member.name):
+        raise InputError(f"{where}: there twice, or another name differs only in capitals; the tarball is refused")
