@@ -1,36 +1,46 @@
-"""DICOM ECG waveforms (12-lead, general and ambulatory), read by pydicom.
+"""DICOM ECG waveforms (12-lead, general and ambulatory), in any transfer syntax.
 
-Leads are told by their codes, MDC's or SCP-ECG's, which no language changes; by their names where a file has no code.
-Source: DICOM PS3.3 C.10.9 (waveform module), PS3.16 CID 3001 (ECG leads).
+Leads that are spread over several groups of simultaneous samples are joined (PS3.3 A.34.3: a 12-lead ECG may have five
+groups); a second group of the same leads is the median beat, and is left alone.
+Source: DICOM PS3.3 C.10.9 (waveform module), C.7.1.1 and C.7.2.2 (age).
 """
 
-import logging
+import re
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecg.errors import LeadError, SignalError
 from ecg.leads import LEADS, canonical_lead, select_leads
 from ecg.recording import Recording, make_recording
+from pipeline.inputs.dicom_elements import Item, parse_dicom
+from pipeline.inputs.dicom_groups import SEQUENCES, WANTED, WAVEFORMS, Group, read_group, to_group
 from pipeline.inputs.foreign import reading
-from pipeline.inputs.told import InputConfig, require_units
+from pipeline.inputs.told import InputConfig
 
-_NUMBERS = {"1": "I", "2": "II", "61": "III", "62": "aVR", "63": "aVL", "64": "aVF"} | {
-    str(number + 2): f"V{number}" for number in range(1, 7)
-}
-"""A lead's number in both schemes: 2:61 in MDC and 5.6.3-9-61 in SCP-ECG are lead III."""
+_AGE, _SEX, _BORN = 0x00101010, 0x00100040, 0x00100030
+_DATES = (0x0008002A, 0x00080022, 0x00080023, 0x00080020, 0x00080021)
+"""When it was recorded, the best first: acquisition's date and time, dates of acquisition, content, study, series."""
 
-_PREFIXES = ("2:", "5.6.3-9-")
-_SEX = {"M": "Male", "F": "Female"}
+_MODALITY, _PIXELS, _DOCUMENT, _DOCUMENT_KIND = 0x00080060, 0x7FE00010, 0x00420011, 0x00420012
+_REPORT, _FILES = 0x0040A730, 0x00041220
+_OTHERS = {_PIXELS: "an image", _DOCUMENT: "an encapsulated document", _REPORT: "a report", _FILES: "a list of files"}
+_ALL_WANTED = WANTED | {_AGE, _SEX, _BORN, _MODALITY, _PIXELS, _DOCUMENT, _DOCUMENT_KIND, *_DATES}
+_ALL_SEQUENCES = SEQUENCES | {_REPORT, _FILES}
+_SEXES = {"M": "Male", "F": "Female"}
 _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
-_UNITS = {"uv": "uV", "mv": "mV", "v": "V", "microvolt": "uV", "millivolt": "mV", "volt": "V"}
+_OLDEST = 120
+"""Years; a birth date that makes somebody older stands for an unknown one."""
 
 
 def read_dicom(path: Path, told: InputConfig) -> Recording:
     """The standard leads of a DICOM file's ECG: of the group that has most of them, of those the longest.
 
-    A 12-lead ECG often comes with a second group of the same leads, the median beat.
+    Leads that it lacks are taken from simultaneous groups. Where no channel is a lead, `told.leads` names those of the
+    first group with as many.
 
     Raises
     ------
@@ -38,72 +48,123 @@ def read_dicom(path: Path, told: InputConfig) -> Recording:
         If it cannot be read, holds no ECG, or a lead is uncalibrated.
     """
     with reading(path, "a DICOM file"):
-        import pydicom
-
-        # its remarks on values that bend the standard are not about samples
-        logging.getLogger("pydicom").setLevel(logging.ERROR)
-        dataset = pydicom.dcmread(path)
-        groups = dataset.get("WaveformSequence") or []
-        if not groups:
-            raise SignalError(f"{path.name}: a DICOM file without waveforms; expected an ECG")
-        leads = [[_lead_of(channel) for channel in group.ChannelDefinitionSequence] for group in groups]
-        number = max(range(len(groups)), key=lambda n: (len(set(leads[n]) & set(LEADS)), _duration(groups[n]), -n))
-        group, names = groups[number], leads[number]
-        standard = [lead for lead in LEADS if lead in names]
-        if not standard:
-            raise LeadError(f"{path.name}: channels {', '.join(names) or 'none'}; expected some of {', '.join(LEADS)}")
-        rows = select_leads(names, standard)
-        signal_uv = _samples(dataset, number, rows, told, path.name)
-        age, sex = _patient(dataset)
-        return make_recording(_name(path), signal_uv, standard, float(group.SamplingFrequency), age=age, sex=sex)
+        dataset = parse_dicom(path.read_bytes(), _ALL_WANTED, _ALL_SEQUENCES, path.name)
+        items = dataset.sequences.get(WAVEFORMS, [])
+        if not items:
+            raise SignalError(f"{path.name}: a DICOM file {_instead(dataset)}; expected an ECG")
+        groups, unread = _groups(items, told)
+        base = max(
+            groups, key=lambda one: (len(set(one.names) & set(LEADS)), one.duration_s, not one.derived, -one.number)
+        )
+        if not set(base.names) & set(LEADS):
+            signal_uv, leads, fs, notes = _named_by_user(groups, told, path.name)
+            return _recording(path, dataset, signal_uv, leads, fs, [*unread, *notes])
+        joined, notes = _join(base, groups)
+        signal_uv, leads, said = _read(joined, told)
+        return _recording(path, dataset, signal_uv, leads, base.fs, [*unread, *notes, *said])
 
 
-def _name(path: Path) -> str:
-    return path.stem if path.suffix.lower() in (".dcm", ".dicom", ".ima") else path.name
+def _groups(items: Sequence[Item], told: InputConfig) -> tuple[list[Group], list[str]]:
+    """The groups that can be read, and why others cannot; where none can be, that is the error."""
+    groups, errors = list[Group](), list[SignalError]()
+    for number, item in enumerate(items, start=1):
+        try:
+            groups.append(to_group(item, number, told))
+        except SignalError as error:
+            errors.append(error)
+    if not groups:
+        raise errors[0]
+    return groups, [f"{str(error).removeprefix(items[0].name).strip()}: left out" for error in errors[:3]]
 
 
-def _duration(group: Any) -> float:  # noqa: ANN401 - pydicom's datasets have any attribute
-    return int(group.NumberOfWaveformSamples) / float(group.SamplingFrequency)
+def _instead(dataset: Item) -> str:
+    """What a file without waveforms holds."""
+    found = next((what for tag, what in _OTHERS.items() if tag in dataset.values or tag in dataset.sequences), "")
+    details = ", ".join(filter(None, (dataset.text(_MODALITY), dataset.text(_DOCUMENT_KIND))))
+    return f"without waveforms, {found or 'nothing known'}{f' ({details[:60]})' if details else ''}"
 
 
-def _lead_of(channel: Any) -> str:  # noqa: ANN401
-    source = (channel.get("ChannelSourceSequence") or [{}])[0]
-    code = str(source.get("CodeValue", ""))
-    for prefix in _PREFIXES:
-        if code.startswith(prefix) and code.removeprefix(prefix) in _NUMBERS:
-            return _NUMBERS[code.removeprefix(prefix)]
-    for text in (code, source.get("CodeMeaning", ""), channel.get("ChannelLabel", "")):
-        if (lead := canonical_lead(str(text))) in LEADS:
-            return lead
-    return str(source.get("CodeMeaning", "") or channel.get("ChannelLabel", "") or code or "unnamed")
+def _join(base: Group, groups: Sequence[Group]) -> tuple[list[tuple[Group, list[str]]], list[str]]:
+    """The leads to take from each group, the base first, and what is to be said about leads that are left out."""
+    joined = [(base, [lead for lead in LEADS if lead in base.names])]
+    left: dict[str, str] = {}
+    for group in groups:
+        have = {lead for _, leads in joined for lead in leads}
+        new = [lead for lead in LEADS if lead in group.names and lead not in have]
+        unlike = group.unlike(base)
+        if new and not unlike:
+            joined.append((group, new))
+        for lead in new if unlike else ():
+            left.setdefault(lead, f"in group {group.number}, which {unlike}")
+    have = {lead for _, leads in joined for lead in leads}
+    reasons: dict[str, list[str]] = {}
+    for lead, reason in left.items():
+        if lead not in have:
+            reasons.setdefault(reason, []).append(lead)
+    notes = [
+        f"{' '.join(leads)} {'is' if len(leads) == 1 else 'are'} {why}: left out" for why, leads in reasons.items()
+    ]
+    return joined, notes
 
 
-def _samples(dataset: Any, number: int, rows: list[int], told: InputConfig, name: str) -> np.ndarray:  # noqa: ANN401
-    """Microvolts of some channels of a group, float64 (lead, sample); NaN where the file pads."""
-    group = dataset.WaveformSequence[number]
-    raw = dataset.waveform_array(number)  # in the units of each channel's sensitivity, (sample, channel)
-    signal = raw[:, rows].T.astype(np.float64)
-    for row, channel in enumerate(group.ChannelDefinitionSequence[at] for at in rows):
-        signal[row] *= _microvolts(channel, told, f"{name} lead {_lead_of(channel)}")
-    if "WaveformPaddingValue" in group:
-        padding = np.frombuffer(group.WaveformPaddingValue, f"<i{int(group.WaveformBitsAllocated) // 8}")[0]
-        from pydicom.waveforms import multiplex_array
-
-        signal[(multiplex_array(dataset, number, as_raw=True) == padding)[:, rows].T] = np.nan
-    return signal
-
-
-def _microvolts(channel: Any, told: InputConfig, where: str) -> float:  # noqa: ANN401
-    """Microvolts in one of a channel's units."""
-    if "ChannelSensitivity" not in channel:
-        raise SignalError(f"{where}: uncalibrated, the file states no sensitivity; expected one")
-    units = (channel.get("ChannelSensitivityUnitsSequence") or [{}])[0]
-    stated = str(units.get("CodeValue", "")).strip()
-    return require_units(_UNITS.get(stated.lower(), stated) or None, told, where)
+def _read(
+    joined: Sequence[tuple[Group, list[str]]], told: InputConfig
+) -> tuple[NDArray[np.float32], list[str], list[str]]:
+    """Microvolts (lead, sample) of leads in standard order, the leads, and what is to be said."""
+    parts, names, notes = [], list[str](), list[str]()
+    for group, leads in joined:
+        signal, begin, said = read_group(group, select_leads(group.names, leads), told)
+        parts.append((signal, begin))
+        names += leads
+        notes += said
+    latest = max(begin for _, begin in parts)
+    aligned = [signal[:, round(min(latest - begin, signal.shape[1])) :] for signal, begin in parts]
+    length = min(signal.shape[1] for signal in aligned)
+    order = [names.index(lead) for lead in LEADS if lead in names]
+    stacked = aligned[0] if len(aligned) == 1 else np.concatenate([signal[:, :length] for signal in aligned])[order]
+    return stacked, [names[row] for row in order], list(dict.fromkeys(notes))
 
 
-def _patient(dataset: Any) -> tuple[float | None, str | None]:  # noqa: ANN401
-    """Age in years and sex, None where the file does not say."""
-    text = str(dataset.get("PatientAge", "") or "")
-    known = len(text) == 4 and text[:3].isdigit() and text[3] in _YEARS
-    return (int(text[:3]) * _YEARS[text[3]] if known else None), _SEX.get(str(dataset.get("PatientSex", "")).upper())
+def _named_by_user(
+    groups: Sequence[Group], told: InputConfig, name: str
+) -> tuple[NDArray[np.float32], list[str], float, list[str]]:
+    """The same of a group whose channels the user names, with its sampling frequency."""
+    told_names = [canonical_lead(lead) for lead in told.lead_names or ()]
+    group = next((group for group in groups if told_names and len(group.names) == len(told_names)), None)
+    if group is None:
+        found = "; ".join(f"group {one.number}: {', '.join(one.names)}" for one in groups)[:400]
+        expected = f"a group of {len(told_names)}" if told_names else f"some of {', '.join(LEADS)}"
+        raise LeadError(f"{name}: channels {found}; expected {expected}, which --leads can name")
+    leads = [lead for lead in LEADS if lead in told_names]
+    signal, _, notes = read_group(group, select_leads(told_names, leads), told)
+    pairs = ", ".join(f"{stated!r} is {lead}" for stated, lead in zip(group.names, told_names, strict=True))
+    return signal, leads, group.fs, [f"{pairs}, as told", *notes]
+
+
+def _recording(
+    path: Path, dataset: Item, signal_uv: NDArray[np.float32], leads: list[str], fs: float, notes: list[str]
+) -> Recording:
+    name = path.stem if path.suffix.lower() in (".dcm", ".dicom", ".ima") else path.name
+    sex = _SEXES.get(dataset.text(_SEX).upper())
+    return make_recording(name, signal_uv, leads, fs, age=_age(dataset), sex=sex, notes=tuple(notes))
+
+
+def _age(dataset: Item) -> float | None:
+    """Years, as stated, else between the date of birth and that of the recording; None where the file does not say."""
+    stated = re.fullmatch(r"(\d{1,3})([YMWD])", dataset.text(_AGE).upper(), re.ASCII)
+    if stated:
+        return int(stated[1]) * _YEARS[stated[2]]
+    born, day = _day(dataset.text(_BORN)), next(filter(None, (_day(dataset.text(tag)) for tag in _DATES)), None)
+    if born is None or day is None or day < born:
+        return None
+    years = day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+    return float(years) if years <= _OLDEST else None
+
+
+def _day(text: str) -> date | None:
+    """A date as DICOM writes it, 19510802, and once wrote it, 1951.08.02; None for part of one and anything else."""
+    match = re.match(r"(\d{4})(\.?)(\d{2})\2(\d{2})", text, re.ASCII)
+    try:
+        return date(int(match[1]), int(match[3]), int(match[4])) if match else None
+    except ValueError:
+        return None

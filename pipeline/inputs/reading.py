@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from ecg.errors import SignalError
+from ecg.errors import LeadError, SignalError
 from ecg.recording import Recording
 from pipeline.inputs.arrays import read_mat, read_npy
 from pipeline.inputs.dicom import read_dicom
@@ -51,7 +51,13 @@ def read_complete(found: FoundInput, leads: Sequence[str], told: InputConfig, na
     ChecksumError, HeaderError, LeadError, SignalError
         As `read_input`; and if a lead cannot be had, or no lead has any deflection, unless told otherwise.
     """
-    recording = read_input(found, told, name).complete(leads, missing=told.missing_leads)
+    read = read_input(found, told, name)
+    try:
+        recording = read.complete(leads, missing=told.missing_leads)
+    except LeadError as error:
+        if read.notes:  # they may tell where the lead is
+            error.args = (f"{error} ({'; '.join(read.notes)})",)
+        raise
     if recording.is_flat and not told.keep_flat:
         raise SignalError(f"{name}: no deflection in any lead; there is nothing to tell from it (--keep-flat predicts)")
     return recording
