@@ -1,7 +1,7 @@
 """Damaged files for readers of other people's bytes: whatever is in a file, an `EcgError` or a result comes of it.
 
 `python -m tests.fuzz --reader dicom --cases 100000 --keep found` reads mutated files in a child process and watches it:
-a crash, a case of more than 5 seconds, growth above four times the file and 200 MB, and an exception that is no
+a crash, a case of more than 5 seconds of work, growth above four times the file and 200 MB, and an exception that is no
 `EcgError` are counted and their files kept. Case n is a pure function of the seed and n, so it can be had again. Tests
 of readers run some hundreds of cases in their own process through `run_cases`.
 
@@ -29,7 +29,7 @@ from ecg.errors import EcgError
 SLOW_S = 5.0
 GROWTH = 4
 GROWTH_BYTES = 200 * 10**6
-_HANG_S = 60
+_HANG_S = 300
 _NUMBERS = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1)
 _TEXTS = tuple(
     text.encode() for text in "0 -1 1e9 1e308 nan inf 99999999 2147483648 0.00001 1,5 \0\0\0\0 \xff -0 1_0".split(" ")
@@ -148,7 +148,7 @@ def _splice(content: bytearray, at: int, random: np.random.Generator, seeds: Seq
     content[at:] = other[_place(len(other), random) :]
 
 
-_WAYS = (_flip, _set, _number, _text, _delete, _truncate, _insert, _repeat, _copy, _splice)
+_WAYS = (_flip, _set, _number, _text) * 3 + (_delete, _truncate, _insert, _repeat, _copy, _splice)
 
 
 def case(fuzzed: Fuzzed, seeds: Sequence[bytes], seed: int, number: int) -> bytes:
@@ -173,7 +173,7 @@ def run_cases(fuzzed: Fuzzed, folder: Path, numbers: Iterable[int], *, seed: int
         path.write_bytes(content)
         if watch:
             print(number, flush=True)
-        before, began = (_reset_peak() if watch else 0), time.monotonic()
+        before, began = (_reset_peak() if watch else 0), time.process_time()
         try:
             fuzzed.read(path)
             tally.n_read += 1
@@ -184,7 +184,7 @@ def run_cases(fuzzed: Fuzzed, folder: Path, numbers: Iterable[int], *, seed: int
         except BaseException:  # a MemoryError or a SystemExit is as much a failure as any other
             tally.failures[number] = traceback.format_exc(limit=-4)
         if watch:
-            _hold(tally, number, time.monotonic() - began, _peak() - before, len(content))
+            _hold(tally, number, time.process_time() - began, _peak() - before, len(content))
     return tally
 
 
@@ -286,7 +286,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.child:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        with tempfile.TemporaryDirectory() as folder:
+        memory = Path("/dev/shm")  # files are opened ten times as fast there
+        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
             tally = run_cases(find(options.reader), Path(folder), range(*options.child), seed=options.seed, watch=True)
         print(json.dumps(vars(tally)), flush=True)
         return 0

@@ -131,15 +131,15 @@ def read_group(group: Group, rows: list[int], told: InputConfig) -> tuple[NDArra
 
 def _names_of(channels: list[Item]) -> tuple[str, ...]:
     """The channels' leads: by their codes, which no language changes; by their names where a file has no known code."""
-    by_code, texts = [], []
+    by_code: list[str | None] = []
+    texts: list[str] = []
     for channel in channels:
         source = channel.first(SOURCE)
         by_code.append(_lead_of_code(source.text(_CODE), source.text(_SCHEME)))
-        candidates = [source.text(_MEANING), channel.text(_LABEL), source.text(_CODE)]
-        named = next((text for text in candidates if find_lead(text)), next(filter(None, candidates), "unnamed"))
-        texts.append(named)
-    named = iter(name_leads([text for text, lead in zip(texts, by_code, strict=True) if lead is None]))
-    return tuple(lead or next(named) for lead in by_code)
+        stated = [source.text(_MEANING), channel.text(_LABEL), source.text(_CODE)]
+        texts.append(next((text for text in stated if find_lead(text)), next(filter(None, stated), "unnamed")))
+    rest = iter(name_leads([text for text, lead in zip(texts, by_code, strict=True) if lead is None]))
+    return tuple(lead or next(rest) for lead in by_code)
 
 
 def _lead_of_code(code: str, scheme: str) -> str | None:

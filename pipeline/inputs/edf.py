@@ -61,9 +61,8 @@ def read_edf(path: Path, told: InputConfig) -> Recording:
         scales = [_scale(channel, told, f"{name} lead {lead}") for channel, lead in zip(channels, leads, strict=True)]
         signal_uv = _read_samples(file, header, channels, [(gain, offset) for gain, offset, _ in scales])
         age, sex = _patient(header)
-        notes = (*header.notes, *notes, *(note for *_, note in scales if note))
-        notes = tuple(dict.fromkeys(notes))
-        return make_recording(name, signal_uv, leads, fs, age=age, sex=sex, notes=notes)
+        said = dict.fromkeys([*header.notes, *notes, *(note for *_, note in scales if note)])
+        return make_recording(name, signal_uv, leads, fs, age=age, sex=sex, notes=tuple(said))
 
 
 def _choose(header: EdfHeader, told: InputConfig, name: str) -> tuple[list[str], list[EdfChannel], list[str]]:

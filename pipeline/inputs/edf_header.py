@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from ecg.errors import SignalError
 
-_FIELDS = (("label", 16), ("transducer", 80), ("dimension", 8), ("physical_min", 8), ("physical_max", 8))
-_FIELDS += (("digital_min", 8), ("digital_max", 8), ("prefiltering", 80), ("n_samples", 8), ("reserved", 32))
-_CHANNEL_BYTES = sum(width for _, width in _FIELDS)
+_FIELDS = {"label": 16, "transducer": 80, "dimension": 8, "physical_min": 8, "physical_max": 8}
+_FIELDS |= {"digital_min": 8, "digital_max": 8, "prefiltering": 80, "n_samples": 8, "reserved": 32}
+_CHANNEL_BYTES = sum(_FIELDS.values())
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII)
 HEADER_BYTES = 256
 NO_SIGNALS = ("EDF Annotations", "BDF Annotations", "Status")
@@ -140,20 +140,20 @@ def _count_channels(head: bytes, name: str) -> int:
 def _parse_channels(head: bytes, n_channels: int, name: str) -> tuple[EdfChannel, ...]:
     columns: dict[str, list[bytes]] = {}
     at = HEADER_BYTES
-    for field, width in _FIELDS:
+    for field, width in _FIELDS.items():
         columns[field] = [head[at + width * n : at + width * (n + 1)] for n in range(n_channels)]
         at += width * n_channels
     channels, at = [], 0
     for n in range(n_channels):
-        field = {name: _text(values[n]) for name, values in columns.items()}
-        n_samples = _whole(columns["n_samples"][n], f"samples in a record of {field['label'] or f'channel {n}'}", name)
+        texts = {field: _text(values[n]) for field, values in columns.items()}
+        n_samples = _whole(columns["n_samples"][n], f"samples in a record of {texts['label'] or f'channel {n}'}", name)
         if n_samples < 0:
             raise SignalError(f"{name}: {n_samples} samples in a record; the file is damaged")
-        physical, digital = ((field[f"{kind}_min"], field[f"{kind}_max"]) for kind in ("physical", "digital"))
+        physical, digital = ((texts[f"{kind}_min"], texts[f"{kind}_max"]) for kind in ("physical", "digital"))
         channels.append(
             EdfChannel(
-                label=field["label"],
-                dimension=field["dimension"],
+                label=texts["label"],
+                dimension=texts["dimension"],
                 physical=physical,
                 digital=digital,
                 n_samples=n_samples,
