@@ -136,6 +136,7 @@ def make_recording(
     sex: str | None = None,
     dx_codes: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
+    keep: bool = False,
 ) -> Recording:
     """A recording from samples in physical units, some of which may be missing.
 
@@ -143,19 +144,21 @@ def make_recording(
     ----------
     signal_uv : float array, shape (n_leads, n_samples), µV; what is not finite is missing, and is interpolated
     leads : names as the file has them
+    keep : the samples are the caller's to give away: mended in place where they are float32, for a long recording is
+        twice its file already
 
     Raises
     ------
     SignalError
         If there is no valid sample at all, or a voltage that no ECG has.
     """
-    signal = np.array(signal_uv, np.float32, order="C")
+    signal = np.array(signal_uv, np.float32, order="C", copy=None if keep else True)
     missing = ~np.isfinite(signal)
     signal[missing] = np.nan
     if missing.all():
         raise SignalError(f"{name}: no valid sample in any lead; expected numbers")
     names = tuple(map(canonical_lead, leads))
-    for row in np.flatnonzero(np.fmax.reduce(np.abs(signal), axis=1) > LARGEST_UV)[:1]:
+    for row in np.flatnonzero(np.array([np.fmax.reduce(np.abs(lead)) for lead in signal]) > LARGEST_UV)[:1]:
         largest = np.nanmax(np.abs(signal[row]))
         raise SignalError(f"{name} lead {names[row]}: {largest / 1e6:.3g} V; expected at most {LARGEST_UV / 1e6:g} V")
     flags = np.where(missing.any(axis=1), np.uint16(LeadFlag.INVALID), np.uint16(0)).astype(np.uint16)

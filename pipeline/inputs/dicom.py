@@ -5,6 +5,7 @@ groups); a second group of the same leads is the median beat, and is left alone.
 Source: DICOM PS3.3 C.10.9 (waveform module), C.7.1.1 and C.7.2.2 (age).
 """
 
+import os
 import re
 from collections.abc import Sequence
 from datetime import date
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from ecg.errors import LeadError, SignalError
 from ecg.leads import LEADS, canonical_lead, select_leads
 from ecg.recording import Recording, make_recording
-from pipeline.inputs.dicom_elements import Item, parse_dicom
+from pipeline.inputs.dicom_elements import Item, begins_like_dicom, parse_dicom
 from pipeline.inputs.dicom_groups import SEQUENCES, WANTED, WAVEFORMS, Group, read_group, to_group
 from pipeline.inputs.foreign import reading
 from pipeline.inputs.told import InputConfig
@@ -32,6 +33,9 @@ _ALL_WANTED = WANTED | {_AGE, _SEX, _BORN, _MODALITY, _PIXELS, _DOCUMENT, _DOCUM
 _ALL_SEQUENCES = SEQUENCES | {_REPORT, _FILES}
 _SEXES = {"M": "Male", "F": "Female"}
 _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+LARGEST_BYTES = 2**32
+"""An element's length has 32 bits."""
+
 _OLDEST = 120
 """Years; a birth date that makes somebody older stands for an unknown one."""
 
@@ -48,7 +52,7 @@ def read_dicom(path: Path, told: InputConfig) -> Recording:
         If it cannot be read, holds no ECG, or a lead is uncalibrated.
     """
     with reading(path, "a DICOM file"):
-        dataset = parse_dicom(path.read_bytes(), _ALL_WANTED, _ALL_SEQUENCES, path.name)
+        dataset = parse_dicom(_content(path), _ALL_WANTED, _ALL_SEQUENCES, path.name)
         items = dataset.sequences.get(WAVEFORMS, [])
         if not items:
             raise SignalError(f"{path.name}: a DICOM file {_instead(dataset)}; expected an ECG")
@@ -62,6 +66,18 @@ def read_dicom(path: Path, told: InputConfig) -> Recording:
         joined, notes = _join(base, groups)
         signal_uv, leads, said = _read(joined, told)
         return _recording(path, dataset, signal_uv, leads, base.fs, [*unread, *notes, *said])
+
+
+def _content(path: Path) -> bytes:
+    """A file's bytes, after a look whether it can be one: a disk image is not read to find out that it is none."""
+    with path.open("rb") as file:
+        head = file.read(132)
+        size = os.fstat(file.fileno()).st_size
+        if not begins_like_dicom(head):
+            raise SignalError(f"{path.name}: begins unlike a DICOM file; expected one by its name")
+        if size > LARGEST_BYTES:
+            raise SignalError(f"{path.name}: {size:,} bytes; expected a DICOM file of at most {LARGEST_BYTES:,}")
+        return head + file.read()
 
 
 def _groups(items: Sequence[Item], told: InputConfig) -> tuple[list[Group], list[str]]:
@@ -146,7 +162,7 @@ def _recording(
 ) -> Recording:
     name = path.stem if path.suffix.lower() in (".dcm", ".dicom", ".ima") else path.name
     sex = _SEXES.get(dataset.text(_SEX).upper())
-    return make_recording(name, signal_uv, leads, fs, age=_age(dataset), sex=sex, notes=tuple(notes))
+    return make_recording(name, signal_uv, leads, fs, age=_age(dataset), sex=sex, notes=tuple(notes), keep=True)
 
 
 def _age(dataset: Item) -> float | None:

@@ -21,6 +21,9 @@ MOST_ELEMENTS = 500_000
 INFLATED, INFLATED_BYTES = 10, 16 * 2**20
 """A deflated file may grow to so many times its size, or to so many bytes: ECGs shrink to a half or a fifth."""
 
+_LONGEST_FIRST = 1024
+"""Bytes of a data set's first element, which names a character set or a class."""
+
 WAVEFORM_DATA = 0x54001010
 _SYNTAX, _IMPLICIT, _DEFLATED, _BIG = 0x00020010, "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
 _LONG = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
@@ -116,6 +119,11 @@ def parse_dicom(content: bytes, wanted: frozenset[int], sequences: frozenset[int
     return walk.item(0, len(data), form, 0)[0]
 
 
+def begins_like_dicom(head: bytes) -> bool:
+    """Whether a file's first bytes are a preamble, or else an element."""
+    return head[128:132] == b"DICM" or head[:4] == b"DICM" or _first_form(memoryview(head), _Form()) is not None
+
+
 def _skip_meta(data: memoryview, name: str) -> tuple[int, str]:
     """Where the meta information (group 2, always explicit and little-endian) ends, and the syntax that it states."""
     at, syntax = 0, ""
@@ -155,7 +163,7 @@ def _first_form(data: memoryview, stated: _Form) -> _Form | None:
     if not 0 < min(little, big) <= 0xFF:
         return None
     form = _item_form(data, 0, _Form(big < little, stated.implicit))
-    if form.implicit and int.from_bytes(data[4:8], "big" if form.big else "little") > len(data):
+    if form.implicit and int.from_bytes(data[4:8], "big" if form.big else "little") > _LONGEST_FIRST:
         return None
     return form
 

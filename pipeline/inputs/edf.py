@@ -30,6 +30,9 @@ from pipeline.inputs.lead_names import name_leads
 from pipeline.inputs.told import InputConfig, require_fs, weigh_units
 
 _BLOCK_BYTES = 4_000_000
+MOST_SAMPLES = 2**31
+"""Of all leads together, 8 GiB: four days of twelve leads at 500 Hz; more would be a file that is mostly a hole."""
+
 _RATES_HZ = (1.0, 1e6)
 _LARGEST_DIGITAL = 2.0**23
 _LARGEST_SCALE_UV = 1e30
@@ -56,13 +59,15 @@ def read_edf(path: Path, told: InputConfig) -> Recording:
         header = parse_edf_header(head, os.fstat(file.fileno()).st_size, name)
         leads, channels, notes = _choose(header, told, name)
         fs = _rate(header, channels, leads, told, name)
+        if header.n_records * channels[0].n_samples * len(leads) > MOST_SAMPLES:
+            raise SignalError(f"{name}: more than {MOST_SAMPLES:,} samples; cut the recording into parts")
         if header.kind.endswith("D"):
             check_times(_annotations(file, header, name), header.record_s, 1 / fs, name)
         scales = [_scale(channel, told, f"{name} lead {lead}") for channel, lead in zip(channels, leads, strict=True)]
         signal_uv = _read_samples(file, header, channels, [(gain, offset) for gain, offset, _ in scales])
         age, sex = _patient(header)
         said = dict.fromkeys([*header.notes, *notes, *(note for *_, note in scales if note)])
-        return make_recording(name, signal_uv, leads, fs, age=age, sex=sex, notes=tuple(said))
+        return make_recording(name, signal_uv, leads, fs, age=age, sex=sex, notes=tuple(said), keep=True)
 
 
 def _choose(header: EdfHeader, told: InputConfig, name: str) -> tuple[list[str], list[EdfChannel], list[str]]:

@@ -149,3 +149,12 @@ def test_gain_multiplies_every_sample() -> None:
 )
 def test_names_of_other_formats(name: str, expected: str) -> None:
     assert canonical_lead(name) == expected
+
+
+def test_samples_that_are_given_away_are_not_copied() -> None:
+    mine = pulses_uv(50).astype(np.float32)
+    mine[0, 3] = np.nan
+    assert make_recording("x", mine, LEADS, 500).signal_uv is not mine
+    assert np.isnan(mine[0, 3])
+    assert make_recording("x", mine, LEADS, 500, keep=True).signal_uv is mine
+    assert not np.isnan(mine).any()

@@ -419,6 +419,10 @@ def test_bounds_that_no_file_can_move(tmp_path: Path) -> None:
     path.write_bytes(content[:-1000])
     with pytest.raises(SignalError, match=r"bytes, where [\d,]+ are left; the file is cut short or damaged"):
         read_dicom(path, NOTHING)
+    with path.open("r+b") as file:
+        file.truncate(2**33)  # a hole, not samples
+    with pytest.raises(SignalError, match=r"8,589,934,592 bytes; expected a DICOM file of at most 4,294,967,296"):
+        read_dicom(path, NOTHING)
     path.write_bytes(b"")
     with pytest.raises(SignalError, match=r"ecg\.dcm: begins unlike a DICOM file; expected one by its name"):
         read_dicom(path, NOTHING)

@@ -293,6 +293,14 @@ def test_headers_that_cannot_be_are_refused(tmp_path: Path, changes: dict, messa
         read_edf(by_hand(tmp_path / "ecg.edf", **changes), NOTHING)
 
 
+def test_a_hole_in_a_file_is_not_read(tmp_path: Path) -> None:
+    path = by_hand(tmp_path / "ecg.edf", n_records=-1)
+    with path.open("r+b") as file:
+        file.truncate(2**33)
+    with pytest.raises(SignalError, match="more than 2,147,483,648 samples; cut the recording into parts"):
+        read_edf(path, NOTHING)
+
+
 def test_many_records_are_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_edf(tmp_path / "ecg.bdf", SIGNAL)
     other = edfio.read_bdf(path)
