@@ -112,7 +112,8 @@ def parse_dicom(content: bytes, wanted: frozenset[int], sequences: frozenset[int
     data = data[at:]
     if syntax == _DEFLATED:
         data = memoryview(_inflate(data, len(content), name))
-    form = _first_form(data, _Form(syntax == _BIG, syntax == _IMPLICIT))
+    stated = _Form(syntax == _BIG, syntax == _IMPLICIT)
+    form = _first_form(data, stated) or (_item_form(data, 0, stated) if at or content[128:132] == b"DICM" else None)
     if form is None:
         raise SignalError(f"{name}: begins unlike a DICOM file; expected one by its name")
     walk = _Walk(data, wanted, sequences, name)
@@ -239,6 +240,8 @@ class _Walk:
             items, at = self._items(begin, stop, within, depth, keep=tag in self.into, open_ended=length == _UNDEFINED)
             if tag in self.into:
                 item.sequences[tag] = items
+            elif tag in self.wanted:  # pixels in fragments: that they are there is enough
+                item.values[tag] = self.data[begin:begin]
             return at if length == _UNDEFINED else stop
         if tag in self.wanted:
             item.values[tag] = self.data[begin : begin + length]

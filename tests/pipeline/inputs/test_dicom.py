@@ -370,7 +370,7 @@ def test_told_leads_name_channels_that_no_lead_is(tmp_path: Path) -> None:
 
 
 def test_a_published_file_reads_as_pydicom_reads_it() -> None:
-    path = Path(get_testdata_file("waveform_ecg.dcm"))
+    path = Path(str(get_testdata_file("waveform_ecg.dcm")))
     dataset = dcmread(path)
     recording = read_dicom(path, NOTHING)
     group = dataset.WaveformSequence[0]
@@ -432,6 +432,7 @@ def test_bounds_that_no_file_can_move(tmp_path: Path) -> None:
     ("elements", "what"),
     [
         ([(0x00080060, "CS", b"CT"), (0x7FE00010, "OW", bytes(8))], r"an image \(CT\)"),
+        ([(0x00010001, "UN", bytes(2000)), (0x00080060, "CS", b"NM")], r"nothing known \(NM\)"),
         (
             [(0x00080060, "CS", b"ECG"), (0x00420011, "OB", b"%PDF"), (0x00420012, "LO", b"application/pdf")],
             r"an encapsulated document \(ECG, application/pdf\)",
@@ -444,6 +445,12 @@ def test_other_kinds_of_files_are_named(tmp_path: Path, elements: Sequence[tuple
     head = element(0x00020010, "UI", b"1.2.840.10008.1.2.1")
     path.write_bytes(bytes(128) + b"DICM" + head + b"".join(element(*one) for one in elements))
     with pytest.raises(SignalError, match=f"a DICOM file without waveforms, {what}; expected an ECG"):
+        read_dicom(path, NOTHING)
+
+
+def test_pixels_in_fragments_are_an_image() -> None:
+    path = Path(str(get_testdata_file("JPEG2000.dcm")))
+    with pytest.raises(SignalError, match=r"a DICOM file without waveforms, an image \(NM\); expected an ECG"):
         read_dicom(path, NOTHING)
 
 
