@@ -19,6 +19,9 @@ STORE_LIMIT_UV = 32767
 FLOAT32_EXACT_ADU = 2**23
 """A baseline up to here, less any 16-bit sample, is exact in float32."""
 
+FINEST_ADU_PER_MV = 1e9
+"""At which a 32-bit converter reaches 2 mV: beyond it every sample is zero microvolts, and no ECG."""
+
 _UNITS_PER_MV = {"mv": 1.0, "uv": 1000.0, "µv": 1000.0, "μv": 1000.0, "v": 0.001}
 
 INVALID_SAMPLE_BY_FORMAT = {
@@ -46,8 +49,8 @@ def gain_per_mv(gain: float | None, units: str | None, *, where: str) -> float:
     Raises
     ------
     SignalError
-        If there is no gain (an uncalibrated lead), it is not a positive finite number, or the unit is none
-        of V, mV, uV.
+        If there is no gain (an uncalibrated lead), it is not a positive finite number or is too large
+        for any ECG, or the unit is none of V, mV, uV.
     """
     if gain is None or gain == 0:
         raise SignalError(f"{where}: uncalibrated, the header states no gain; expected gain in adu/mV")
@@ -56,6 +59,8 @@ def gain_per_mv(gain: float | None, units: str | None, *, where: str) -> float:
     per_mv = _UNITS_PER_MV.get((units or "mV").strip().lower())
     if per_mv is None:
         raise SignalError(f"{where}: units {units!r} not understood; expected mV, uV or V")
+    if gain * per_mv > FINEST_ADU_PER_MV:
+        raise SignalError(f"{where}: gain {gain:g} adu/{units or 'mV'}; expected at most {FINEST_ADU_PER_MV:g} adu/mV")
     return gain * per_mv
 
 

@@ -25,9 +25,13 @@ _FORMAT = re.compile(r"([0-9]+)(?:x([1-9][0-9]*))?(?::([0-9]+))?(?:\+([0-9]+))?"
 # Parentheses in the units would be a baseline written in the wrong place: 1000/mV(0).
 _GAIN = re.compile(rf"({_NUMBER})(?:\(([-+]?[0-9]+)\))?(?:/([^\s()]+))?")
 _FREQUENCY = re.compile(rf"({_NUMBER})(?:/({_NUMBER})(?:\(({_NUMBER})\))?)?")
-_RECORD_NAME = re.compile(r"[-\w][^\s/\\]*")
+_RECORD_NAME = re.compile(r"(?:[-\w][^\s/\\]*/)*[-\w][^\s/\\]*")
 _TIME = re.compile(r"(?:[0-9]{1,2}:){0,2}[0-9]+(?:\.[0-9]*)?")
 _DATE = re.compile(r"[0-9]{1,4}([-/.])(?:[0-9]{1,2}|[^\W\d_]+)\1[0-9]{1,4}")
+
+
+LONGEST_ERROR = 400
+"""Letters. A word of a damaged header may be a megabyte long."""
 
 
 class SignalSpec(NamedTuple):
@@ -80,8 +84,8 @@ class Header:
 
     @property
     def name(self) -> str:
-        """The record name without a trailing `.mat`, which early Georgia headers state."""
-        return self.record_name.removesuffix(".mat")
+        """The record name without folders, and without a trailing `.mat` or `.hea`: early Georgia headers state one."""
+        return self.record_name.rpartition("/")[2].removesuffix(".mat").removesuffix(".hea")
 
 
 def parse_header(text: str) -> Header:
@@ -110,10 +114,18 @@ def parse_header(text: str) -> Header:
                 raise HeaderError(f"a signal line too many; expected {n_leads}, as the record line states")
             signals.append(_signal_spec(line))
     except HeaderError as error:
-        raise HeaderError(f"{place} line {number}: {error}") from None
+        raise HeaderError(_in_a_line(f"{place} line {number}: {error}")) from None
     if len(signals) < n_leads:
-        raise HeaderError(f"{place}: {len(signals)} signal lines; expected {n_leads}, as the record line states")
+        text = f"{len(signals)} signal lines; expected {n_leads:.6g}, as the record line states"
+        raise HeaderError(_in_a_line(f"{place}: {text}"))
     return Header(**record, signals=tuple(signals), comments=tuple(comments))
+
+
+def _in_a_line(text: str) -> str:
+    """An error's text, whatever the damaged header put into it: what prints, and not more of it than one reads."""
+    if len(text) > LONGEST_ERROR:
+        text = f"{text[: LONGEST_ERROR // 2]}…{text[-LONGEST_ERROR // 2 :]}"
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _split_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:

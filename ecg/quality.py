@@ -36,7 +36,7 @@ class LeadFlag(IntFlag):
     CHECKSUM = 128
     """the samples' checksum is not the stated one (kept by request)"""
     UNVERIFIED = 256
-    """the header states no checksum"""
+    """the header states no checksum, or 0 for all leads, which nobody computed"""
 
 
 RAILED_SAMPLES = 10
@@ -51,15 +51,20 @@ def checksum_mismatches(record: Record) -> list[int]:
 
     Source: WFDB header(5), "checksum".
     """
-    if record.signal.dtype == np.int16:
-        sums = record.signal.sum(axis=1, dtype=np.int16)  # wraps, which is what is wanted
-    else:
-        sums = record.signal.sum(axis=1, dtype=np.int64)
     return [
         row
-        for row, (found, stated) in enumerate(zip(sums, record.checksum, strict=True))
+        for row, (found, stated) in enumerate(zip(checksums_of(record), record.checksum, strict=True))
         if stated is not None and (int(found) - stated) % 65536 != 0
     ]
+
+
+def checksums_of(record: Record) -> Sequence[int] | NDArray[np.integer]:
+    """Sums of each lead's samples as its file has them; right modulo 65,536."""
+    if record.sums is not None:
+        return record.sums
+    if record.signal.dtype == np.int16:
+        return record.signal.sum(axis=1, dtype=np.int16)  # wraps, which is what is wanted
+    return record.signal.sum(axis=1, dtype=np.int64)
 
 
 def compute_lead_flags(

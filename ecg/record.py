@@ -24,6 +24,9 @@ class Record:
     baseline : int64 array, shape (n_leads,), adu
     invalid_sample : the adu value that means "no sample" in this record's format
     checksum : stated 16-bit checksum of each lead's samples, None where the header has none
+    sums : of the samples that the checksums were made of, where these are others than `signal`: skew keeps some of
+        them out of it; else None
+    notes : what was taken otherwise than the files say it, in words
     dx_codes : diagnosis codes without repeats, in the header's order; empty means unlabelled
     age : years, None when absent; 300 stands for "older than 89" in PTB-XL
     sex : "Female", "Male" or None
@@ -44,6 +47,8 @@ class Record:
     sex: str | None = None
     stated_gain: NDArray[np.float64] | None = None
     remarks: tuple[tuple[str, str], ...] = ()
+    sums: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n_leads = len(self.leads)
@@ -63,7 +68,7 @@ class Record:
             values = getattr(self, field)
             if values is not None and values.shape != (n_leads,):
                 raise SignalError(f"{self.name}: {field} of shape {values.shape}; expected ({n_leads},)")
-        if len(self.checksum) != n_leads:
+        if len(self.checksum) != n_leads or (self.sums is not None and len(self.sums) != n_leads):
             raise SignalError(f"{self.name}: {len(self.checksum)} checksums; expected {n_leads}, one for each lead")
 
     @property
@@ -97,5 +102,6 @@ class Record:
             adc_gain=self.adc_gain[rows],
             baseline=self.baseline[rows],
             checksum=tuple(self.checksum[row] for row in rows),
+            sums=None if self.sums is None else tuple(self.sums[row] for row in rows),
             stated_gain=None if self.stated_gain is None else self.stated_gain[rows],
         )

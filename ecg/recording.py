@@ -14,6 +14,9 @@ from ecg.quality import EINTHOVEN_LIMIT_UV, LeadFlag, describe_flags
 LARGEST_UV = 1e9
 """A kilovolt is no ECG but a wrong gain or unit."""
 
+LOWEST_FS, HIGHEST_FS = 10.0, 1e6
+"""Hz. No ECG is sampled beyond; a slip of the point in a rate would ask for a thousand times the samples."""
+
 USUAL_SCALE_UV = (5.0, 10_000.0)
 """Between these lies the amplitude of every plausible ECG, whether as a lead's standard deviation or as the scale of
 `ecg.quality.compute_scale`, which was 47 to 1,720 µV in 486 real ones. Volts taken for millivolts, or millivolts for
@@ -57,8 +60,10 @@ class Recording:
                 f"{self.name}: signal of shape {self.signal_uv.shape}; expected at least one sample of each lead in "
                 f"({len(self.leads)}, samples)"
             )
-        if not (np.isfinite(self.fs) and self.fs > 0):
-            raise SignalError(f"{self.name}: sampling frequency {self.fs:g} Hz; expected a positive number")
+        if not LOWEST_FS <= self.fs <= HIGHEST_FS:
+            raise SignalError(
+                f"{self.name}: sampling frequency {self.fs:g} Hz; expected {LOWEST_FS:g} to {HIGHEST_FS:,g} Hz"
+            )
 
     @property
     def n_samples(self) -> int:

@@ -16,7 +16,8 @@ from ecg.resample import resampled_length
 from pipeline.groups import patient_group, record_group
 from pipeline.prefetch import prefetch
 from pipeline.progress import Progress, silent
-from pipeline.wfdb_io import FoundRecord, challenge_dataset, find_records, read_header_text, sampling_of
+from pipeline.wfdb_files import read_header_text
+from pipeline.wfdb_io import FoundRecord, challenge_dataset, find_records, sampling_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,7 +164,7 @@ def _read_candidate(record: FoundRecord, config: StoreConfig) -> _Candidate:
     text = read_header_text(record.path)
     header = parse_header(text)
     challenge = challenge_dataset(header)
-    fs, n_samples = sampling_of(record.path, header)
+    fs, n_samples = sampling_of(record.path, header, config.leads)
     return _Candidate(
         found=record,
         dataset=challenge.name if challenge else record.source,

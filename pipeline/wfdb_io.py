@@ -1,15 +1,10 @@
-"""Finding WFDB records on disk and reading them into `Record`.
-
-Format 16 in one file, which is what all the Challenge's records are, is read here: wfdb's own header parser
-takes twenty times as long as reading the samples. Every other format goes through wfdb.
-"""
+"""Finding WFDB records on disk and reading them into `Record`; `pipeline.wfdb_signals` reads the samples."""
 
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from io import RawIOBase
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +14,19 @@ from cache.location import Location, RemotePath
 from ecg.adc import gain_per_mv, invalid_sample_of, true_gain
 from ecg.annotations import parse_annotations
 from ecg.datasets import Dataset, dataset_of
-from ecg.errors import HeaderError, InputError, RemoteError, SignalError
+from ecg.errors import HeaderError, InputError, SignalError
 from ecg.header import Header, SignalSpec, parse_header
 from ecg.leads import LEADS, canonical_lead, select_leads
+from ecg.quality import checksum_mismatches
 from ecg.record import Record
+from ecg.recording import HIGHEST_FS, LOWEST_FS
+from ecg.wfdb_formats import COMPRESSED
 from pipeline.folders import walk_folders
-from pipeline.inputs.foreign import reading
 from pipeline.inputs.what_is_there import describe_what_is_there
+from pipeline.names import printable
 from pipeline.remote_records import at_hand, headers_below
+from pipeline.wfdb_files import file_size, read_header_text
+from pipeline.wfdb_signals import FLAC_SAMPLES_A_BYTE, Signals, measure_frames, read_signals, samples_per_frame
 
 CHALLENGE_OFFSET = 24
 """Bytes of the MATLAB v4 header in front of the Challenge's samples."""
@@ -35,10 +35,6 @@ LONG_SAMPLES = 1_000_000
 """Lengths from here on are held against the file's size before a build is planned; INCART has 462,600."""
 
 HEADER_SUFFIXES = (".hea", ".HEA")
-
-_COMPRESSED_FORMATS = ("508", "516", "524")
-_WIDE_FORMATS = ("24", "32", "524")
-"""Samples beyond 16 bits; all other formats fit int16, so that equal samples have equal digests."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,14 +155,6 @@ def _records_behind(given: RemotePath) -> Iterator[tuple[str, FoundRecord]]:
     yield str(single), FoundRecord(path=single, relative=printable(single.stem), source=source)
 
 
-def printable(text: str) -> str:
-    """A name that every file and terminal can hold: odd bytes of a file's name become \\xNN, line breaks \\n."""
-    if text.isprintable():
-        return text
-    text = os.fsencode(text).decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
 def read_header(path: Location) -> Header:
     """Parse the header file at `path`.
 
@@ -178,50 +166,42 @@ def read_header(path: Location) -> Header:
     return parse_header(read_header_text(path))
 
 
-def read_header_text(path: Location) -> str:
-    """The text of the header file at `path`; raises HeaderError if it cannot be read."""
-    try:
-        if isinstance(path, RemotePath):
-            data = path.read_bytes()
-        else:
-            with open(path, "rb", buffering=0) as file:  # half the time of path.read_bytes
-                data = file.read()
-    except RemoteError:
-        raise
-    except OSError as error:
-        raise HeaderError(f"{printable(path.name)}: cannot be read ({error.strerror})") from error
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")  # comments of the older databases
+def sampling_of(path: Location, header: Header, leads: Sequence[str] | None = LEADS) -> tuple[float, int]:
+    """(fs in Hz, n_samples) of the wanted leads; a length the header leaves open is measured from the file.
 
-
-def sampling_of(path: Location, header: Header) -> tuple[float, int]:
-    """(fs in Hz, n_samples) of a record; a length the header leaves open is measured from the file.
+    Both count samples, not frames: a header of 1 frame a second, 500 samples each, is of 500 Hz.
 
     Raises
     ------
     HeaderError
-        If the header states no frequency, or no length and the format does not tell it.
+        If the header states no frequency or one that no ECG has, or no length and the format does not tell it.
     SignalError
-        If the signal file is missing or holds no whole sample.
+        If the leads have several rates, or the signal file is missing or cannot hold that many samples.
     """
+    spf = 1
+    if any(spec.samples_per_frame not in (None, 1) for spec in header.signals):
+        wanted = [spec for spec in header.signals if leads is None or canonical_lead(spec.description or "") in leads]
+        spf = samples_per_frame(header.name, wanted or header.signals)
     if header.fs is None:
         raise HeaderError(f"{header.name}: no sampling frequency stated; expected it after the number of leads")
+    fs = header.fs * spf
+    if not LOWEST_FS <= fs <= HIGHEST_FS:
+        raise HeaderError(
+            f"{header.name}: sampling frequency {fs:g} Hz; expected {LOWEST_FS:g} to {HIGHEST_FS:,g} Hz: correct the "
+            "header"
+        )
     if header.n_samples:
         _check_long(path, header)
-        return header.fs, header.n_samples
-    if not _is_plain(header):
+        return fs, header.n_samples * spf
+    n_frames = measure_frames(path, header)
+    if n_frames is None:
         raise HeaderError(
             f"{header.name}: no length stated, and format {header.signals[0].fmt} does not tell it; "
             "expected the number of samples after the frequency"
         )
-    spec = header.signals[0]
-    n_bytes = _file_size(path, header, spec) - (spec.byte_offset or 0)
-    n_samples = n_bytes // (2 * header.n_leads)
-    if n_samples < 1:
-        raise SignalError(f"{header.name}: {spec.file_name} holds no sample of {header.n_leads} leads")
-    return header.fs, n_samples
+    if n_frames < 1:
+        raise SignalError(f"{header.name}: {header.signals[0].file_name} holds no sample of {header.n_leads} leads")
+    return fs, n_frames * spf
 
 
 def _check_long(path: Location, header: Header) -> None:
@@ -230,10 +210,10 @@ def _check_long(path: Location, header: Header) -> None:
     Short records are checked when they are read; a slip of a digit in one header must not cost a terabyte.
     """
     spec, n_samples = header.signals[0], header.n_samples or 0
-    if n_samples < LONG_SAMPLES or spec.fmt in _COMPRESSED_FORMATS:
+    if n_samples < LONG_SAMPLES:
         return
-    size = _file_size(path, header, spec)
-    if n_samples > size:
+    size = file_size(path, header, spec)
+    if n_samples > size * (FLAC_SAMPLES_A_BYTE if spec.fmt in COMPRESSED else 1):
         raise SignalError(
             f"{header.name}: {spec.file_name} has {size:,} bytes; expected more for the {n_samples:,} samples of "
             "each lead that the header states: correct the header, or fetch the file again"
@@ -274,9 +254,10 @@ def read_record(path: Location, leads: Sequence[str] | None = LEADS, *, by_lead:
             return read_record(local, leads, by_lead=by_lead)
     header, name = read_header(path), path.stem
     rows, names = _choose_leads(name, header, leads)
-    fs, n_samples = sampling_of(path, header)
-    signal = _read_plain(path, header, n_samples) if _is_plain(header) else _read_with_wfdb(path, header)
-    return _to_record(name, header, signal, fs, rows, names, by_lead=by_lead)
+    fs, n_samples = sampling_of(path, header, leads)
+    spf = header.signals[rows[0]].samples_per_frame or 1
+    signals = read_signals(path, header, n_samples // spf, rows)
+    return _to_record(name, header, signals, fs, rows, names, by_lead=by_lead)
 
 
 def to_record(name: str, header: Header, signal: NDArray[np.integer], leads: Sequence[str] | None = LEADS) -> Record:
@@ -294,7 +275,9 @@ def to_record(name: str, header: Header, signal: NDArray[np.integer], leads: Seq
         raise SignalError(
             f"{name}: samples of shape {signal.shape}; expected ({header.n_leads}, samples), as the header states"
         )
-    return _to_record(name, header, signal, header.fs, rows, names, by_lead=True)
+    specs = [header.signals[row] for row in rows]
+    fs = header.fs * samples_per_frame(name, specs)
+    return _to_record(name, header, Signals(signal[list(rows)]), fs, rows, names, by_lead=True)
 
 
 def _choose_leads(name: str, header: Header, leads: Sequence[str] | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -309,35 +292,52 @@ def _choose_leads(name: str, header: Header, leads: Sequence[str] | None) -> tup
 def _to_record(
     name: str,
     header: Header,
-    signal: NDArray[np.integer],
+    signals: Signals,
     fs: float,
     rows: tuple[int, ...],
     names: tuple[str, ...],
     *,
     by_lead: bool,
 ) -> Record:
-    specs = header.signals
+    specs, signal = header.signals, signals.signal
     if rows != tuple(range(len(specs))):
-        specs, signal = tuple(specs[row] for row in rows), signal[list(rows)]
+        specs = tuple(specs[row] for row in rows)
     dataset = challenge_dataset(header)
     stated = _stated_gains(name, specs, trusted=dataset is None)
     gain, corrected = true_gain(dataset, stated)
     annotations = parse_annotations(header.comments)
-    return Record(
+    record = Record(
         name=name,
         signal=np.ascontiguousarray(signal) if by_lead else signal,
         leads=names,
         fs=fs,
         adc_gain=gain,
-        baseline=np.array([0 if dataset else _baseline(spec) for spec in specs], np.int64),
+        baseline=np.array([0 if dataset else _baseline(name, spec) for spec in specs], np.int64),
         invalid_sample=_invalid_sample(name, specs),
         checksum=tuple(spec.checksum for spec in specs),
+        sums=signals.sums,
         dx_codes=annotations.dx_codes,
         age=annotations.age,
         sex=annotations.sex,
         remarks=annotations.remarks,
         stated_gain=stated if corrected.any() else None,
     )
+    return _without_placeholders(record) if never_computed(header) else record
+
+
+def never_computed(header: Header) -> bool:
+    """Whether a header has 0 in the place of every checksum, as those have that are written by hand."""
+    return header.signals[0].checksum == 0 and not any(spec.checksum for spec in header.signals)
+
+
+def _without_placeholders(record: Record) -> Record:
+    """The record without checksums of 0 that its samples do not have: nothing was there to hold them against."""
+    wrong = checksum_mismatches(record)
+    if not wrong:
+        return record
+    checksum = tuple(None if row in wrong else stated for row, stated in enumerate(record.checksum))
+    note = "its header has 0 for every checksum, which was never computed: the samples are not verified"
+    return replace(record, checksum=checksum, notes=(*record.notes, note))
 
 
 @lru_cache(maxsize=256)
@@ -345,81 +345,6 @@ def _rows_and_names(found: tuple[str, ...], wanted: tuple[str, ...] | None) -> t
     """Where the wanted leads are among those found, and their standard names; nearly all records have the same."""
     rows = range(len(found)) if wanted is None else select_leads(found, wanted)
     return tuple(rows), tuple(canonical_lead(found[row]) for row in rows)
-
-
-def _is_plain(header: Header) -> bool:
-    """Whether the samples are 16-bit, in one file, one after another: readable without wfdb."""
-    first = header.signals[0]
-    return all(
-        spec.fmt == "16"
-        and spec.file_name == first.file_name
-        and spec.samples_per_frame in (None, 1)
-        and not spec.skew
-        and spec.byte_offset == first.byte_offset
-        for spec in header.signals
-    )
-
-
-def _check_file_name(header: Header, spec: SignalSpec) -> None:
-    if "/" in spec.file_name or "\0" in spec.file_name or spec.file_name in (".", "..", "-", "~"):
-        raise HeaderError(
-            f"{header.name}: signal file {spec.file_name!r}; expected a file name in the header's own folder"
-        )
-
-
-def _file_size(path: Location, header: Header, spec: SignalSpec) -> int:
-    _check_file_name(header, spec)
-    try:
-        return path.with_name(spec.file_name).stat().st_size
-    except RemoteError:
-        raise
-    except OSError as error:
-        raise SignalError(f"{header.name}: signal file {spec.file_name}: {error.strerror}") from error
-
-
-def _read_plain(path: Path, header: Header, n_samples: int) -> NDArray[np.int16]:
-    """Samples of format 16 as int16, shape (lead, sample), in memory as they lie in the file: sample by sample."""
-    spec = header.signals[0]
-    offset, n_leads = spec.byte_offset or 0, header.n_leads
-    expected = offset + 2 * n_leads * n_samples
-    _check_file_name(header, spec)
-    try:
-        with open(os.path.join(os.path.dirname(path), spec.file_name), "rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < expected:
-                raise SignalError(
-                    f"{header.name}: {spec.file_name} has {size:,} bytes; expected {expected:,} for {n_samples:,} "
-                    f"samples of {n_leads} leads: the file is cut short, fetch it again"
-                )
-            file.seek(offset)
-            samples = np.empty((n_samples, n_leads), "<i2")
-            _read_into(file, samples.data.cast("B"))
-    except OSError as error:
-        _file_size(path, header, spec)  # has its own words for a file that is not there
-        raise SignalError(f"{header.name}: {spec.file_name} cannot be read ({error.strerror or error})") from error
-    return samples.T
-
-
-def _read_into(file: RawIOBase, wanted: memoryview) -> None:
-    """Fill `wanted`; one call may give less, 2 GiB at most."""
-    while wanted.nbytes:
-        n_bytes = file.readinto(wanted)
-        if not n_bytes:
-            raise OSError("it ended while it was read")
-        wanted = wanted[n_bytes:]
-
-
-def _read_with_wfdb(path: Path, header: Header) -> NDArray[np.integer]:
-    for spec in header.signals:
-        _file_size(path, header, spec)
-    import wfdb  # here, because it brings pandas and matplotlib with it: a second that few need
-
-    with reading(path, "a WFDB record"):
-        record = wfdb.rdrecord(str(path.with_suffix("")), physical=False)
-    # wfdb gives (sample, lead)
-    signal = record.d_signal.T
-    wide = any(spec.fmt in _WIDE_FORMATS for spec in header.signals)
-    return signal.astype(np.int32 if wide else np.int16, copy=False)
 
 
 def _stated_gains(name: str, specs: Sequence[SignalSpec], *, trusted: bool) -> NDArray[np.float64]:
@@ -439,8 +364,9 @@ def _invalid_sample(name: str, specs: Sequence[SignalSpec]) -> int:
     return values.pop()
 
 
-def _baseline(spec: SignalSpec) -> int:
+def _baseline(name: str, spec: SignalSpec) -> int:
     """header(5): a baseline that is not stated is the ADC zero, which is 0 unless stated."""
-    if spec.baseline is not None:
-        return spec.baseline
-    return spec.adc_zero or 0
+    baseline = (spec.adc_zero or 0) if spec.baseline is None else spec.baseline
+    if not -(2**31) <= baseline < 2**31:
+        raise HeaderError(f"{name} lead {spec.description}: baseline beyond 32 bits; expected one in adu")
+    return baseline

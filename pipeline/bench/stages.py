@@ -19,7 +19,8 @@ from ecg.resample import resample
 from pipeline.allocator import keep_freed_memory
 from pipeline.convert import clean_samples, convert_record, source_digest
 from pipeline.plan import PlannedRecord
-from pipeline.wfdb_io import read_header_text, read_record
+from pipeline.wfdb_files import read_header_text
+from pipeline.wfdb_io import read_record
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from ecg.recording import Recording, make_recording
 from pipeline.convert import check_checksum, to_clean_microvolts
 from pipeline.inputs.foreign import reading
 from pipeline.inputs.told import microvolts_in
-from pipeline.wfdb_io import read_header_text, read_record
+from pipeline.wfdb_files import read_header_text
+from pipeline.wfdb_io import read_record
 
 
 def read_wfdb(path: Path) -> Recording:
