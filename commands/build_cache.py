@@ -5,9 +5,17 @@ from typing import Any
 
 import click
 
-from cache.schema import CHECKSUM_POLICIES, CODECS, StoreConfig
+from cache.schema import CODECS, StoreConfig
 from commands.inspect_store import echo_labels, echo_rejects, echo_store
-from commands.options import DEFAULT_DATA, DEFAULT_STORE, NameList, Place, force_option, workers_option
+from commands.options import (
+    DEFAULT_DATA,
+    DEFAULT_STORE,
+    NameList,
+    Place,
+    bad_checksum_option,
+    force_option,
+    workers_option,
+)
 from commands.progress import Bar
 
 BUILD = StoreConfig()
@@ -26,13 +34,7 @@ NO_TABLE = Path("none")
 @click.option("--highpass", type=float, help="Zero-phase high-pass filter at this frequency, Hz.  [default: none]")
 @click.option("--notch", type=float, help="Zero-phase notch filter at this frequency, Hz.  [default: none]")
 @click.option("--seed", type=int, default=BUILD.seed, show_default=True, help="Of the records' placement.")
-@click.option(
-    "--bad-checksum",
-    type=click.Choice(CHECKSUM_POLICIES),
-    default=BUILD.bad_checksum,
-    show_default=True,
-    help="What to do with a record whose samples do not match its header's checksum.",
-)
+@bad_checksum_option(BUILD.bad_checksum)
 @click.option(
     "--patients",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from commands.options import DEFAULT_STORE, Place, told_options
+from commands.options import DEFAULT_STORE, TOLD, Place, told_options
 from commands.progress import Bar
 
 
@@ -52,7 +52,7 @@ def export(
     from pipeline import export as exporting
     from pipeline.inputs.told import InputConfig
 
-    told = InputConfig(**{name: options.pop(name) for name in ("fs", "units", "leads", "missing_leads")})
+    told = InputConfig(**{name: options.pop(name) for name in TOLD})
     summary = exporting.export(
         run,
         output,

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from cache.schema import CHECKSUM_POLICIES
+
 DEFAULT_DATA = Path("data")
 DEFAULT_STORE = Path("data/ecg.zarr")
 
@@ -121,8 +123,23 @@ workers_option = click.option(
 )
 
 
+def bad_checksum_option(default: str) -> Any:
+    """What to do about samples that are not those a header was written for."""
+    return click.option(
+        "--bad-checksum",
+        type=click.Choice(CHECKSUM_POLICIES),
+        default=default,
+        show_default=True,
+        help="What to do with a record whose samples do not match its header's checksum.",
+    )
+
+
+TOLD = ("fs", "units", "leads", "missing_leads", "bad_checksum")
+"""Names of what `told_options` asks for, as fields of `pipeline.inputs.told.InputConfig`."""
+
+
 def told_options(command: Any) -> Any:
-    """The options about recordings whose files do not say all: fs, units, leads and missing_leads."""
+    """The options about recordings whose files do not say all, or wrongly: those in `TOLD`."""
     options = [
         click.option("--fs", type=float, help="Sampling frequency, Hz, of files that do not state one."),
         click.option("--units", help="V, mV or uV: instead of what files state."),
@@ -138,6 +155,7 @@ def told_options(command: Any) -> Any:
             show_default=True,
             help="What to do about a lead that is neither there nor follows from other limb leads.",
         ),
+        bad_checksum_option("reject"),
     ]
     for option in reversed(options):
         command = option(command)

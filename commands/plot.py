@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from commands.echo import echo_some
-from commands.options import told_options
+from commands.options import TOLD, told_options
 from commands.progress import Bar
 
 
@@ -61,7 +61,7 @@ def plot(
     from pipeline.inputs.aside import describe_aside
     from pipeline.inputs.told import InputConfig
 
-    told = InputConfig(**{name: options.pop(name) for name in ("fs", "units", "leads", "missing_leads")})
+    told = InputConfig(**{name: options.pop(name) for name in TOLD})
     if not records and place is None:
         raise click.UsageError("name a RECORD, or the store or folder they are in with --from")
     summary = plotting.plot(

@@ -96,7 +96,7 @@ def check_checksum(record: Record, *, reject: bool = True) -> list[int]:
     if wrong and reject:
         raise ChecksumError(
             f"{record.name} lead {', '.join(record.leads[row] for row in wrong)}: the samples do not match the "
-            "header's checksum: the file is damaged, fetch it again (or build with --bad-checksum flag)"
+            "header's checksum: the file is damaged, fetch it again (or take it as it is with --bad-checksum flag)"
         )
     return wrong
 

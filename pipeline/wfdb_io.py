@@ -367,6 +367,6 @@ def _invalid_sample(name: str, specs: Sequence[SignalSpec]) -> int:
 def _baseline(name: str, spec: SignalSpec) -> int:
     """header(5): a baseline that is not stated is the ADC zero, which is 0 unless stated."""
     baseline = (spec.adc_zero or 0) if spec.baseline is None else spec.baseline
-    if not -(2**31) <= baseline < 2**31:
-        raise HeaderError(f"{name} lead {spec.description}: baseline beyond 32 bits; expected one in adu")
+    if abs(baseline) > 2**53:
+        raise HeaderError(f"{name} lead {spec.description}: baseline beyond 53 bits; expected one in adu")
     return baseline

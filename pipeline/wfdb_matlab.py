@@ -72,8 +72,8 @@ def read_matlab_samples(path: Path, name: str, n_leads: int, n_samples: int) -> 
     Raises
     ------
     SignalError
-        If the file is damaged, of version 7.3, has no matrix `val`, one of other rows and columns, or values that are not
-        whole numbers. NaN becomes the missing sample of format 16.
+        If the file is damaged, of version 7.3, has no matrix `val` or another than the header says, or values that
+        are no whole numbers. NaN becomes the missing sample of format 16.
     """
     try:
         values = _matrix(path, n_leads, n_samples)

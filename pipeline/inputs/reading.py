@@ -17,7 +17,7 @@ from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
 
 _READERS: dict[str, Callable[[Path, InputConfig], Recording]] = {
-    "wfdb": lambda path, told: read_wfdb(path),
+    "wfdb": read_wfdb,
     "edf": read_edf,
     "dicom": read_dicom,
     "table": read_table,

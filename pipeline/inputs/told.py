@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cache.schema import CHECKSUM_POLICIES
 from ecg.config import Config
 from ecg.errors import ConfigError, SignalError
 from ecg.leads import LEADS, MISSING_LEADS, canonical_lead
@@ -29,6 +30,7 @@ class InputConfig(Config):
     leads : names of the columns, in order, of files that do not name them; `STANDARD` for the twelve
     missing_leads : "error", or "zero" for zeros in the place of a lead that can neither be found nor derived
     keep_flat : predict on recordings without any deflection, too
+    bad_checksum : "reject" a record whose samples do not match its header's checksum, or "flag" it
     """
 
     fs: float | None = None
@@ -36,6 +38,7 @@ class InputConfig(Config):
     leads: tuple[str, ...] | None = None
     missing_leads: str = "error"
     keep_flat: bool = False
+    bad_checksum: str = "reject"
 
     def __post_init__(self) -> None:
         if self.fs is not None and not (np.isfinite(self.fs) and self.fs > 0):
@@ -46,6 +49,8 @@ class InputConfig(Config):
             names = [canonical_lead(lead) for lead in self.leads]
             if not set(names) & set(LEADS):
                 raise ConfigError(f"leads are {', '.join(names)}; expected some of {', '.join(LEADS)}, or standard")
+        if self.bad_checksum not in CHECKSUM_POLICIES:
+            raise ConfigError(f"bad_checksum is {self.bad_checksum!r}; expected {' or '.join(CHECKSUM_POLICIES)}")
         if self.missing_leads not in MISSING_LEADS:
             raise ConfigError(f"missing_leads is {self.missing_leads!r}; expected {' or '.join(MISSING_LEADS)}")
 

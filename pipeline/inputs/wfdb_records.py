@@ -1,5 +1,6 @@
 """WFDB records, the Challenge's among them, as recordings."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from ecg.record import Record
 from ecg.recording import Recording, make_recording
 from pipeline.convert import check_checksum, to_clean_microvolts
 from pipeline.inputs.foreign import reading
-from pipeline.inputs.told import microvolts_in
+from pipeline.inputs.told import InputConfig, microvolts_in
 from pipeline.wfdb_files import read_header_text
 from pipeline.wfdb_io import read_record
 
+TOLD_NOTHING = InputConfig()
 
-def read_wfdb(path: Path) -> Recording:
+
+def read_wfdb(path: Path, told: InputConfig = TOLD_NOTHING) -> Recording:
     """The standard leads of the record whose header is at `path`; all its leads if none is standard.
 
     Only what is needed must be calibrated: a channel of respiration without a gain is nobody's business here.
@@ -35,8 +38,7 @@ def read_wfdb(path: Path) -> Recording:
     standard = [lead for lead in LEADS if lead in names]
     select_leads(names, standard)  # says which one is there twice
     record = read_record(path, standard or None)
-    check_checksum(record)
-    return to_recording(record)
+    return to_recording(record, check_checksum(record, reject=told.bad_checksum == "reject"))
 
 
 def is_multi_segment(text: str) -> bool:
@@ -87,8 +89,12 @@ def _samples_of(segment: Any, length: int, n_leads: int) -> NDArray[np.float64]:
     return np.full((length, n_leads), np.nan) if segment is None else segment.p_signal
 
 
-def to_recording(record: Record) -> Recording:
+def to_recording(record: Record, mismatches: Sequence[int] = ()) -> Recording:
     """A record's samples in microvolts, those that are missing interpolated, with its flags.
+
+    Parameters
+    ----------
+    mismatches : rows whose checksum is wrong, which are flagged and noted
 
     Raises
     ------
@@ -96,6 +102,10 @@ def to_recording(record: Record) -> Recording:
         If a gain is not a positive number, or gives a voltage that no ECG has.
     """
     signal_uv, flags, _ = to_clean_microvolts(record)
+    notes = record.notes
+    if mismatches:
+        leads = ", ".join(record.leads[row] for row in mismatches)
+        notes = (*notes, f"lead {leads}: taken although the samples do not match the header's checksum")
     return Recording(
         name=record.name,
         signal_uv=signal_uv,
@@ -105,4 +115,5 @@ def to_recording(record: Record) -> Recording:
         age=record.age,
         sex=record.sex,
         dx_codes=record.dx_codes,
+        notes=notes,
     )

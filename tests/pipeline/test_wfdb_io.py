@@ -427,6 +427,8 @@ def test_leads_that_mark_missing_samples_differently_are_refused(tmp_path: Path)
     path = write_record(tmp_path, "mixed")
     lines = path.read_text().splitlines()
     lines[3] = lines[3].replace("mixed.mat 16+24", "other.dat 212")
+    lines = [line.replace("mixed.mat 16+24", "mixed.dat 16") for line in lines]
+    (tmp_path / "mixed.dat").write_bytes(bytes(2 * 11 * 5000))
     (tmp_path / "other.dat").write_bytes(bytes(7500))
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(SignalError, match="mixed: leads in formats 16, 212, which mark a missing sample differently"):

@@ -1,15 +1,17 @@
 """Records as other programs write them, held against wfdb: frames, skew, every format; and files that do not fit."""
 
+import re
 import warnings
 
 import numpy as np
 import pytest
 import wfdb
 
-from ecg.errors import HeaderError, SignalError
+from ecg.errors import ChecksumError, ConfigError, HeaderError, SignalError
 from ecg.leads import LEADS
 from ecg.quality import LeadFlag, checksum_mismatches
 from pipeline.convert import to_clean_microvolts
+from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
 from pipeline.wfdb_io import read_header, read_record, sampling_of
 from tests.records import checksum_of, mat_bytes, pulses_uv, write_record
@@ -152,7 +154,7 @@ def test_what_no_program_writes_is_refused_by_name(tmp_path):
     path.write_text(text.replace(" 16+24 ", " 17+24 "))
     with pytest.raises(HeaderError, match="X lead I: format 17; expected one of 8, 16, 61, "):
         read_record(path)
-    path.write_text(text.replace(" 16+24 1000/mV 16 0 ", " 8+24 1000/mV 16 0 9999999999999999999999999999 "))
+    path.write_text(re.sub(r" 16\+24 1000/mV 16 0 \S+", " 8 1000/mV 16 0 9999999999999999999999999999", text))
     with pytest.raises(HeaderError, match=r"X lead I: initial value 1e\+28; expected a number of 32 bits"):
         read_record(path)
 
@@ -230,3 +232,18 @@ def test_a_record_line_with_a_folder_or_a_suffix(tmp_path):
         path = write_record(tmp_path, "E00001", stated_name=stated, gain="4880/mV")
         record = read_record(path)
         assert (record.name, record.adc_gain[0]) == ("E00001", 1000)
+
+
+def test_samples_of_another_checksum_are_taken_where_told_and_said(tmp_path):
+    path = write_record(tmp_path, "X", checksums=[checksum_of(lead) for lead in pulses_uv(5000)[:11]] + [1])
+    with pytest.raises(
+        ChecksumError, match=r"X lead V6: the samples do not match .*\(or take it .* --bad-checksum flag"
+    ):
+        read_wfdb(path)
+    recording = read_wfdb(path, InputConfig(bad_checksum="flag"))
+    assert recording.notes == ("lead V6: taken although the samples do not match the header's checksum",)
+    assert [bool(flag & LeadFlag.CHECKSUM) for flag in recording.lead_flags] == [False] * 11 + [True]
+    with pytest.raises(ConfigError, match="bad_checksum is 'no'; expected reject or flag"):
+        InputConfig(bad_checksum="no")
+    path = write_record(tmp_path, "Y", checksums=[0] * 12)
+    assert read_wfdb(path).notes == read_record(path).notes != ()
