@@ -99,7 +99,7 @@ def parse_header(text: str) -> Header:
 
     Source: WFDB header(5).
     """
-    lines, comments = _split_lines(text)
+    lines, comments = split_lines(text)
     if not lines:
         raise HeaderError("header: no record line found; expected name n_signals [fs [n_samples]]")
     number, record_line = lines[0]
@@ -107,28 +107,28 @@ def parse_header(text: str) -> Header:
     signals: list[SignalSpec] = []
     try:
         place, *words = record_line.split()
-        record = _record_fields(place, words)
+        record = record_fields(place, words)
         n_leads = record["n_leads"]
         for number, line in lines[1:]:  # noqa: B007 (number: the line an error is about)
             if len(signals) == n_leads:
                 raise HeaderError(f"a signal line too many; expected {n_leads}, as the record line states")
             signals.append(_signal_spec(line))
     except HeaderError as error:
-        raise HeaderError(_in_a_line(f"{place} line {number}: {error}")) from None
+        raise HeaderError(in_a_line(f"{place} line {number}: {error}")) from None
     if len(signals) < n_leads:
         text = f"{len(signals)} signal lines; expected {n_leads:.6g}, as the record line states"
-        raise HeaderError(_in_a_line(f"{place}: {text}"))
+        raise HeaderError(in_a_line(f"{place}: {text}"))
     return Header(**record, signals=tuple(signals), comments=tuple(comments))
 
 
-def _in_a_line(text: str) -> str:
+def in_a_line(text: str) -> str:
     """An error's text, whatever the damaged header put into it: what prints, and not more of it than one reads."""
     if len(text) > LONGEST_ERROR:
         text = f"{text[: LONGEST_ERROR // 2]}…{text[-LONGEST_ERROR // 2 :]}"
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
-def _split_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:
+def split_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:
     """The stripped record and signal lines with their numbers, and the comments without `#`."""
     # Not str.splitlines: it also breaks at \x85, which a comment in another encoding may hold.
     if "\r" in text:
@@ -143,7 +143,7 @@ def _split_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:
     return lines, comments
 
 
-def _record_fields(record_name: str, words: list[str]) -> dict[str, Any]:
+def record_fields(record_name: str, words: list[str]) -> dict[str, Any]:
     """The record line: a `Header`'s fields but for signals and comments."""
     stem, slash, n_segments = record_name.rpartition("/")
     if slash and stem and n_segments.isdecimal():

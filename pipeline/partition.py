@@ -18,6 +18,7 @@ from ecg.errors import ClusterError, EcgError, StoreError
 from pipeline.allocator import keep_freed_memory
 from pipeline.cluster import Cluster, Say, open_client, say_nothing
 from pipeline.convert import convert_record
+from pipeline.inputs.foreign import reading
 from pipeline.plan import PlannedRecord, reject_for
 from pipeline.remote_records import records_at_hand
 
@@ -100,7 +101,8 @@ def _ingest(job: Job) -> tuple[int, int]:
     at_hand = records_at_hand(job.records)
     for planned, local, start in zip(job.records, at_hand, job.starts, strict=True):
         try:
-            signal, row = convert_record(local, start, config)
+            with reading(Path(f"{planned.name}.hea"), "a WFDB record"):  # whatever it is, the others go on
+                signal, row = convert_record(local, start, config)
         except EcgError as error:
             if job.strict:
                 error.add_note(f"while ingesting {planned.path}")
@@ -137,7 +139,8 @@ def announce_reading(records: Sequence[PlannedRecord]) -> None:
         if not isinstance(record.path, Path):
             continue
         try:
-            file = os.open(record.path.with_suffix(".mat"), os.O_RDONLY)
+            # without waiting: it may be a FIFO
+            file = os.open(record.path.with_suffix(".mat"), os.O_RDONLY | os.O_NONBLOCK)
         except OSError:
             continue
         try:

@@ -14,10 +14,18 @@ from ecg.errors import ChecksumError, EcgError, HeaderError, RemoteError
 from ecg.header import parse_header
 from ecg.resample import resampled_length
 from pipeline.groups import patient_group, record_group
+from pipeline.inputs.foreign import reading
+from pipeline.names import printable
 from pipeline.prefetch import prefetch
 from pipeline.progress import Progress, silent
 from pipeline.wfdb_files import read_header_text
 from pipeline.wfdb_io import FoundRecord, challenge_dataset, find_records, sampling_of
+
+LONGEST = 2**28
+"""Samples of a lead at the store's rate: a week at 400 Hz, which takes 13 GB to convert."""
+
+LONGEST_NAME = 240
+"""Bytes. A file of a prediction has four more, and one that is being written eleven."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,7 +161,8 @@ def _read_candidates(found: Sequence[FoundRecord], config: StoreConfig) -> Itera
 
 def _candidate_or_error(record: FoundRecord, config: StoreConfig) -> _Candidate | EcgError:
     try:
-        return _read_candidate(record, config)
+        with reading(record.path, "a WFDB record"):
+            return _read_candidate(record, config)
     except RemoteError:
         raise  # it is the server that cannot be had, not this record
     except EcgError as error:
@@ -165,17 +174,24 @@ def _read_candidate(record: FoundRecord, config: StoreConfig) -> _Candidate:
     header = parse_header(text)
     challenge = challenge_dataset(header)
     fs, n_samples = sampling_of(record.path, header, config.leads)
+    length = resampled_length(n_samples, fs, config.fs)
+    if length > LONGEST:
+        raise HeaderError(
+            f"{header.name}: {length:,} samples at {config.fs:g} Hz; expected at most {LONGEST:,}: cut the record"
+        )
     return _Candidate(
         found=record,
         dataset=challenge.name if challenge else record.source,
         fs=fs,
         n_samples=n_samples,
-        length=resampled_length(n_samples, fs, config.fs),
+        length=length,
         header_digest=hashlib.sha256(text.encode()).hexdigest(),
     )
 
 
 def _check_name(dataset: str, name: str, taken: set[tuple[str, str]]) -> None:
+    if len(name.rpartition("/")[2].encode("utf-8", "surrogateescape")) > LONGEST_NAME:
+        raise HeaderError(f"{name[:50]}…: a record name beyond {LONGEST_NAME} bytes; rename the record")
     if "," in name:
         raise HeaderError(f"{name}: a record name with a comma; rename the record")
     if not name.isprintable():
@@ -195,4 +211,4 @@ def reject_for(error: EcgError, dataset: str, record: str) -> Reject:
     """The entry of a record that `error` keeps out of the store; its stage is where it failed."""
     stages = {HeaderError: "header", ChecksumError: "checksum"}
     stage = next((stage for kind, stage in stages.items() if isinstance(error, kind)), "signal")
-    return Reject(dataset=dataset, record=record, stage=stage, reason=str(error))
+    return Reject(dataset=dataset, record=record, stage=stage, reason=printable(str(error)))

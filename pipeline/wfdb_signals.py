@@ -199,6 +199,26 @@ def measure_frames(path: Location, header: Header) -> int | None:
     return n_frames
 
 
+def check_files(path: Path, header: Header, n_frames: int) -> None:
+    """Refuse signal files that are too short for so many frames, without reading them.
+
+    Raises
+    ------
+    HeaderError, SignalError
+        If a file is missing, too short, or its format is not known.
+    """
+    for file_name in dict.fromkeys(spec.file_name for spec in header.signals):
+        specs = [spec for spec in header.signals if spec.file_name == file_name]
+        _check_spec(header, specs[0], n_frames)
+        size = file_size(path, header, specs[0])
+        n_samples = n_frames * sum(spec.samples_per_frame or 1 for spec in specs)
+        if specs[0].fmt in COMPRESSED or is_mat(specs[0]):
+            check_size(header, specs[0], size, n_samples // FLAC_SAMPLES_A_BYTE, n_frames)
+        else:
+            needed = bytes_needed(specs[0].fmt, n_samples)
+            check_size(header, specs[0], size, (specs[0].byte_offset or 0) + needed, n_frames)
+
+
 def check_size(header: Header, spec: SignalSpec, size: int, expected: int, n_frames: int) -> None:
     """Refuse a file that is too short for what the header states."""
     if size < expected:

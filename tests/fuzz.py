@@ -60,6 +60,7 @@ READERS = {
     "matlab": "tests.pipeline.inputs.test_matlab:FUZZED",
     "npy": "tests.pipeline.inputs.test_arrays:FUZZED",
     "table": "tests.pipeline.inputs.test_tables:FUZZED",
+    "wfdb": "tests.pipeline.test_wfdb_fuzz:FUZZED",
 }
 """Where each `Fuzzed` is: a module and a name in it."""
 

@@ -2,19 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ecg.annotations import parse_annotations
 from ecg.header import parse_header
 from ecg.leads import LEADS, canonical_lead, select_leads
 from ecg.record import Record
-from ecg.recording import Recording, make_recording
+from ecg.recording import Recording
+from ecg.segments import is_multi_segment
 from pipeline.convert import check_checksum, to_clean_microvolts
-from pipeline.inputs.foreign import reading
-from pipeline.inputs.told import InputConfig, microvolts_in
+from pipeline.inputs.told import InputConfig
+from pipeline.inputs.wfdb_segments import read_segments
 from pipeline.wfdb_files import read_header_text
 from pipeline.wfdb_io import read_record
 
@@ -33,60 +29,12 @@ def read_wfdb(path: Path, told: InputConfig = TOLD_NOTHING) -> Recording:
     """
     text = read_header_text(path)
     if is_multi_segment(text):
-        return _read_segments(path)
+        return read_segments(path, text, told)
     names = [canonical_lead(spec.description or "") for spec in parse_header(text).signals]
     standard = [lead for lead in LEADS if lead in names]
     select_leads(names, standard)  # says which one is there twice
     record = read_record(path, standard or None)
     return to_recording(record, check_checksum(record, reject=told.bad_checksum == "reject"))
-
-
-def is_multi_segment(text: str) -> bool:
-    """Whether a header's record line is that of a record in several segments: name/number of segments."""
-    line = next((line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
-    return "/" in line.split()[0] if line else False
-
-
-def _read_segments(path: Path) -> Recording:
-    """A record in several segments, which wfdb puts together; what lies between them is missing."""
-    with reading(path, "a WFDB record in several segments"):
-        import wfdb
-
-        whole: Any = wfdb.rdrecord(str(path.with_suffix("")), physical=True, m2s=False)
-        if whole.layout == "variable":
-            record, signal = _joined(whole)
-        else:
-            record = next(segment for segment in whole.segments if segment is not None)
-            signal = np.concatenate([_samples_of(*pair, len(record.sig_name)) for pair in _with_lengths(whole)])
-        names = [canonical_lead(name) for name in record.sig_name]
-        standard = [lead for lead in LEADS if lead in names] or names
-        rows = select_leads(names, standard)
-        factors = [microvolts_in(record.units[row], where=f"{path.stem} lead {names[row]}") for row in rows]
-        annotations = parse_annotations(whole.comments or record.comments or ())
-        return make_recording(
-            path.stem,
-            signal.T[rows] * np.array(factors)[:, None],
-            standard,
-            float(record.fs),
-            age=annotations.age,
-            sex=annotations.sex,
-            dx_codes=annotations.dx_codes,
-        )
-
-
-def _joined(whole: Any) -> tuple[Any, NDArray[np.float64]]:  # noqa: ANN401 - wfdb.MultiRecord
-    """What wfdb makes of segments with different signals: a record, and its samples (sample, lead)."""
-    record = whole.multi_to_single(physical=True)
-    return record, record.p_signal
-
-
-def _with_lengths(whole: Any) -> list[tuple[Any, int]]:  # noqa: ANN401
-    return list(zip(whole.segments, whole.seg_len, strict=True))
-
-
-def _samples_of(segment: Any, length: int, n_leads: int) -> NDArray[np.float64]:  # noqa: ANN401
-    """A segment's samples (sample, lead), of a gap NaN: wfdb itself trips over gaps between segments alike."""
-    return np.full((length, n_leads), np.nan) if segment is None else segment.p_signal
 
 
 def to_recording(record: Record, mismatches: Sequence[int] = ()) -> Recording:

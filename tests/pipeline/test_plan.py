@@ -92,7 +92,7 @@ def damage(path, text):
             "header",
             "no sampling",
         ),
-        (lambda path: damage(path, lambda text: text.replace(" 500 5000", " 0.0001 5000")), "signal", "times apart"),
+        (lambda path: damage(path, lambda text: text.replace(" 500 5000", " 0.0001 5000")), "header", "expected 10 to"),
         (lambda path: path.rename(path.with_name("A,2.hea")), "header", "A,2: a record name with a comma; rename"),
         (
             lambda path: path.rename(path.with_name(os.fsdecode(b"A\xff.hea"))),

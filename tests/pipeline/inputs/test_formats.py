@@ -67,7 +67,7 @@ def test_wfdb_in_several_segments(tmp_path: Path) -> None:
     (found,) = find_inputs([tmp_path], NOTHING)
     assert found.path.name == "w.hea"
     (tmp_path / "w_0002.mat").unlink()
-    with pytest.raises(SignalError, match=r"w\.hea: .*several segments"):
+    with pytest.raises(SignalError, match=r"w_0002: signal file w_0002\.mat: No such file"):
         read_wfdb(tmp_path / "w.hea")
 
 
