@@ -128,8 +128,14 @@ def predict(
     echo_some([f"doubtful {text}" for text in summaries[len(summaries) // 2].doubts])
     echo_some([f"skipped {reject.record}: {reject.reason}" for reject in summaries[0].rejects])
     echo_some([describe_aside(summaries[0].aside)] * bool(summaries[0].aside))
-    if summaries[0].rejects:
-        raise click.ClickException(f"{len(summaries[0].rejects)} record(s) could not be read and have no prediction")
+    n_unexplained = sum(reject.stage == "explain" for reject in summaries[0].rejects)
+    n_without = len(summaries[0].rejects) - n_unexplained
+    if n_unexplained:
+        click.echo(f"{n_unexplained} record(s) could not be explained, but are predicted")
+    if n_without:
+        raise click.ClickException(f"{n_without} record(s) could not be read and have no prediction")
+    if n_unexplained:
+        raise click.exceptions.Exit(1)
 
 
 def _echo_predicted(summary: Any) -> None:

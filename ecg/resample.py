@@ -20,6 +20,10 @@ MAX_FACTOR = 200_000
 400 Hz is 160000/24989), at most five in a million off otherwise, where the exact one (360.00123 Hz to 400 Hz is
 40000000/36000123) would take a filter of gigabytes."""
 
+MOST_SAMPLES_FROM_ONE = 64
+"""A recording may become so many times as long: from 8 Hz to 500 Hz. Slower ones are no ECGs but frequencies
+stated wrongly, of which one of 0.01 Hz would make gigabytes of a small file."""
+
 MATRIX_FACTOR = 2000
 """Ratios of two numbers up to this go through matrices (all of the six datasets' do); beyond, they would be large
 and each used for a handful of samples, and scipy's filter loop takes over."""
@@ -49,7 +53,8 @@ def resampling_ratio(fs_in: float, fs_out: float) -> tuple[int, int]:
     Raises
     ------
     SignalError
-        If a frequency is not a positive finite number, or one is more than `MAX_FACTOR` times the other.
+        If a frequency is not a positive finite number, one is more than `MAX_FACTOR` times the other, or the one to
+        come more than `MOST_SAMPLES_FROM_ONE` times the one there is.
     """
     return _ratio(float(fs_in), float(fs_out))
 
@@ -60,6 +65,11 @@ def _ratio(fs_in: float, fs_out: float) -> tuple[int, int]:
         if not (np.isfinite(fs) and fs > 0):
             raise SignalError(f"sampling frequency {fs:g} Hz; expected a positive number")
     ratio = Fraction(fs_out) / Fraction(fs_in)
+    if ratio > MOST_SAMPLES_FROM_ONE:
+        raise SignalError(
+            f"sampling frequency {fs_in:g} Hz; expected that of an ECG, at least {fs_out / MOST_SAMPLES_FROM_ONE:g} Hz "
+            f"to be resampled to {fs_out:g} Hz: state the true one"
+        )
     smaller = min(ratio, 1 / ratio)
     if smaller * MAX_FACTOR < 1:
         raise SignalError(f"{fs_in:g} Hz to {fs_out:g} Hz; expected frequencies at most {MAX_FACTOR:,} times apart")

@@ -4,7 +4,6 @@ A record is read a second time for this, which takes milliseconds where its expl
 waits in memory.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +27,11 @@ from pipeline.inputs.finding import FoundInput
 from pipeline.inputs.reading import read_complete
 from pipeline.inputs.told import InputConfig
 from pipeline.plot import read_stored, render
+from pipeline.prediction_folder import EXPLAINED, WORK
 from pipeline.predictor import Predictor
 from pipeline.score_maps import RecordMaps, explain_windows, knows
 
-FOLDER = "explained"
+FOLDER = EXPLAINED
 """Below the folder of the predictions."""
 LAYOUT = "12x1"
 """Ten seconds of every lead: the other layouts show most leads for a part of the time."""
@@ -87,7 +87,7 @@ class Explainer:
     ) -> None:
         self.predictor, self.config, self.device, self.model = predictor, config, device, model
         predictor.network.requires_grad_(False)  # gradients are wanted of the input, not of the weights
-        self.folder = output / FOLDER
+        self.folder, self.work = output / FOLDER, output / WORK
         self.wanted = None if config.classes[0] in (POSITIVE, TOP) else _find_classes(config.classes, predictor)
         self.n_explained = self.n_without = 0
 
@@ -112,7 +112,7 @@ class Explainer:
         path = self.folder / f"{prediction.record_name}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays: Any = self._arrays(prediction, names, maps)
-        _write(path, lambda file: np.savez_compressed(file, **arrays))
+        self._write(path, lambda file: np.savez_compressed(file, **arrays))
         if self.config.form != "none":
             for row, column in enumerate(columns):
                 self._draw(prediction, column, given, maps, row)
@@ -179,7 +179,14 @@ class Explainer:
             given.recording, paper, caption, form=self.config.form, dpi=self.config.dpi, score_map=score_map
         )
         path = self.folder / f"{prediction.record_name}.{abbreviation_of(name)}.{self.config.form}"
-        _write(path, lambda file: file.write(content))
+        self._write(path, lambda file: file.write(content))
+
+    def _write(self, path: Path, fill: Callable[[Any], object]) -> None:
+        """Write whole or not at all; until then it lies where what is unfinished is removed."""
+        partial_path = self.work / "explained.partial"
+        with partial_path.open("wb") as file:
+            fill(file)
+        partial_path.replace(path)
 
 
 def _find_classes(wanted: Sequence[str], predictor: Predictor) -> frozenset[str]:
@@ -206,14 +213,3 @@ def _find_classes(wanted: Sequence[str], predictor: Predictor) -> frozenset[str]
             f"explain: the model was not trained for {', '.join(unknown)}; expected classes that it knows"
         )
     return frozenset(found)
-
-
-def _write(path: Path, fill: Callable[[Any], object]) -> None:
-    """Write whole or not at all."""
-    partial_path = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial_path.open("wb") as file:
-            fill(file)
-        partial_path.replace(path)
-    finally:
-        partial_path.unlink(missing_ok=True)

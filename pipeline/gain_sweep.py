@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecg.errors import InputError
+from pipeline.ensemble import load_ensemble
 from pipeline.inputs.told import InputConfig
-from pipeline.outputs import GAIN_SWEEP, write_gain_sweep
+from pipeline.outputs import write_gain_sweep
 from pipeline.predict import PredictSummary, predict
-from pipeline.prediction_files import check_output
+from pipeline.prediction_folder import check_output, held_output, is_interrupted
 from pipeline.progress import Progress, silent
 
 GAINS = (1 / 4.88, 1.0, 4.88)
@@ -53,26 +53,31 @@ def sweep_gains(
     Raises
     ------
     InputError
-        Also if `output` holds predictions or a sweep already, unless `force` allows it.
+        Also if `output` holds predictions or a sweep already, unless `force` allows it or it was interrupted.
     """
-    check_output(output, force=force)
-    if (output / GAIN_SWEEP).exists() and not force:
-        raise InputError(f"{output}: holds a gain sweep already; choose another --output, or --force to write into it")
-    (output / GAIN_SWEEP).unlink(missing_ok=True)
-    found = {
-        gain: predict(
-            inputs,
-            output / folder_of(gain),
-            model,
-            average=average,
-            gain=gain,
-            told=told,
-            precision=precision,
-            cuda=cuda,
-            force=force,
-            progress=progress,
-        )
-        for gain in GAINS
-    }
-    write_gain_sweep(output, {gain: folder_of(gain) for gain in GAINS})
+    folders = {gain: folder_of(gain) for gain in GAINS}
+    with held_output(output, force=force) as held:
+        if not force and not is_interrupted(output):
+            for name in folders.values():  # all of them, before the first is predicted
+                check_output(output / name, force=False)
+        load_ensemble([model] if isinstance(model, Path) else model, average=average)  # or nothing is removed
+        held.begin(list(folders.values()))
+        found = {
+            gain: predict(
+                inputs,
+                output / name,
+                model,
+                average=average,
+                gain=gain,
+                told=told,
+                precision=precision,
+                cuda=cuda,
+                force=force,
+                progress=progress,
+            )
+            for gain, name in folders.items()
+        }
+        if any(summary.n_records for summary in found.values()):
+            write_gain_sweep(output, folders)
+        held.finish()
     return SweepSummary(output=output, predictions=found)

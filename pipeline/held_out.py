@@ -7,6 +7,7 @@ nothing that is reported was fitted on itself.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from pipeline.ensemble import load_ensemble
 from pipeline.outputs import PREDICTIONS, TEST_IDS
 from pipeline.predicted import predict_rows
 from pipeline.prediction_files import PredictionFiles, replace_text
+from pipeline.prediction_folder import held_output
 from pipeline.prediction_text import read_prediction
 from pipeline.predictor import OwnPredictor, Predictor
 from pipeline.progress import Progress
@@ -95,15 +97,17 @@ def _predict(
 ) -> None:
     device = choose_device(cuda=cuda)
     predictor.network.to(device)
-    output.mkdir(exist_ok=True)
     with (
         PredictionFiles(output, predictor.thresholds) as writer,
         progress("test", len(rows), "records") as task,
         workers_for(device) as workers,
     ):
-        for predicted in predict_rows(store, rows, predictor, device, workers=workers):
-            writer.write(*predicted)
-            task.advance()
+        for found, unread in predict_rows(store, rows, predictor, device, workers=workers):
+            if unread:
+                raise RunFolderError(f"{output}: {unread[0].record} cannot be tested ({unread[0].reason})")
+            for predicted in found:
+                writer.write(*predicted)
+                task.advance()
         writer.finish([])
 
 
@@ -124,7 +128,6 @@ def pool(parts: Sequence[HeldOut], truth: Mapping[str, NDArray[np.uint8]], folde
         all; `folder` then gets thresholds that were fitted to all, for its models together
     """
     output = folder / PREDICTIONS
-    output.mkdir(exist_ok=True)
     decided_by = "the thresholds of each run's validation records"
     if any(part.thresholds is None for part in parts):
         decided_by = "the rule of each run's model"
@@ -132,11 +135,14 @@ def pool(parts: Sequence[HeldOut], truth: Mapping[str, NDArray[np.uint8]], folde
         decided_by = "thresholds fitted to the held-out records of the other parts"
         parts = _decide_across(parts, truth)
         _write_thresholds(parts, truth, folder)
-    for part in parts:
-        for prediction in part.predictions:
-            path = output / f"{prediction.record_name}.csv"
-            path.parent.mkdir(parents=True, exist_ok=True)  # a name may be DATASET/NAME
-            replace_text(path, format_prediction(prediction))
+    with held_output(output, force=True) as held:
+        held.begin()
+        for part in parts:
+            for prediction in part.predictions:
+                path = held.path_of(prediction.record_name)
+                path.parent.mkdir(parents=True, exist_ok=True)  # a name may be DATASET/NAME
+                replace_text(path, format_prediction(prediction), os.fspath(held.work / "record.partial"))
+        held.finish()
     return decided_by
 
 

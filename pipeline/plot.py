@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -20,6 +20,7 @@ from ecg.prediction import sort_scores
 from ecg.recording import Recording
 from ecg.score_map import ScoreMap
 from ecg.snomed import name_of
+from pipeline.fence import FENCED, reason_of
 from pipeline.inputs.aside import NotLookedAt
 from pipeline.inputs.finding import find_inputs, name_inputs
 from pipeline.inputs.reading import read_input
@@ -27,6 +28,7 @@ from pipeline.inputs.tarballs import unpacked
 from pipeline.inputs.told import InputConfig
 from pipeline.prediction_text import read_prediction
 from pipeline.progress import Progress, silent
+from pipeline.scratch import NO_ROOM, scratch
 from pipeline.stored_recording import read_stored
 
 FORMATS = ("png", "svg", "pdf")
@@ -93,9 +95,10 @@ def plot(
     told, written, rejects, notes = told or InputConfig(), [], list[Reject](), list[str]()
     aside: list[NotLookedAt] = []
     with ExitStack() as stack:
-        sources = list(_sources(records, place, told, output, stack, aside))
+        work = stack.enter_context(_unfinished(output))
+        sources = list(_sources(records, place, told, work, stack, aside))
         paths = {name: output / f"{name}.{form}" for name, *_ in sources}
-        there = [path for path in paths.values() if path.exists()]
+        there = [path for path in paths.values() if os.path.exists(path)]
         if there and not force:
             raise InputError(f"{there[0]}: is there already; choose another --output, or --force to replace it")
         with progress("plot", len(sources), "records") as task:
@@ -104,10 +107,12 @@ def plot(
                     recording = read()
                     caption = _caption(recording, source, predictions)
                     content = render(recording, config, caption, form=form, dpi=dpi)
-                except EcgError as error:
-                    rejects.append(Reject(dataset=source, record=name, stage="plot", reason=str(error)))
+                    _write(paths[name], content, work)
+                except FENCED as error:
+                    if isinstance(error, OSError) and error.errno in NO_ROOM:
+                        raise
+                    rejects.append(Reject(dataset=source, record=name, stage="plot", reason=reason_of(error)))
                 else:
-                    _write(paths[name], content)
                     written.append(paths[name])
                     notes.extend(f"{name}: {note}" for note in recording.notes)
                 task.advance()
@@ -171,8 +176,37 @@ def _caption(recording: Recording, source: str, predictions: Path | None) -> Cap
     )
 
 
-def _write(path: Path, content: bytes) -> None:
+@contextmanager
+def _unfinished(output: Path) -> Iterator[Path]:
+    """A folder in `output` for what is not whole yet; what the disk has against it is said in a line."""
+    is_new = not output.exists()
+    try:
+        with ExitStack() as stack:
+            try:
+                work = stack.enter_context(scratch(output, "plot"))
+            except OSError as error:
+                raise _unwritable(output, error) from error
+            try:
+                yield work
+            except OSError as error:
+                if isinstance(error, EcgError) or error.errno not in NO_ROOM:
+                    raise
+                raise _unwritable(output, error) from error
+    finally:
+        if is_new:
+            with suppress(OSError):  # not empty: pictures are there
+                output.rmdir()
+
+
+def _unwritable(output: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{error.filename or output}: cannot be written ({error.strerror or error}); mend that, or choose another "
+        "--output"
+    )
+
+
+def _write(path: Path, content: bytes, work: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial_path = work / "picture.partial"
     partial_path.write_bytes(content)
     partial_path.replace(path)

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from cache.location import Location
 from cache.reader import Store
 from cache.schema import Reject
-from ecg.errors import ConfigError, InputError
+from ecg.errors import ConfigError, EcgError, InputError
 from ecg.prediction import Prediction
 from ecg.quality import LeadFlag
 from pipeline.allocator import keep_features
 from pipeline.device import choose_device
 from pipeline.ensemble import load_ensemble
 from pipeline.explain_config import ExplainConfig
+from pipeline.fence import FENCED, reason_of
 from pipeline.inputs.aside import NotLookedAt
 from pipeline.inputs.finding import FoundInput, find_inputs, name_inputs
 from pipeline.inputs.remote import brought
@@ -28,9 +29,11 @@ from pipeline.inputs.tarballs import unpacked
 from pipeline.inputs.told import InputConfig
 from pipeline.predict_precision import set_precision
 from pipeline.predicted import Predicted, predict_files, predict_rows
-from pipeline.prediction_files import TABLE, PredictionFiles, check_output
+from pipeline.prediction_files import PredictionFiles, RecordFacts
+from pipeline.prediction_folder import TABLE, PredictionFolder, held_output
 from pipeline.predictor import Predictor, open_fitting
 from pipeline.progress import Progress, Task, silent
+from pipeline.scratch import NO_ROOM
 from pipeline.workers import Workers, workers_for
 
 if TYPE_CHECKING:
@@ -90,12 +93,13 @@ def predict(
     table : write `predictions.csv`, beside one file a record
     precision : of the arithmetic, see `pipeline.predict_precision`
     explain : what to explain of each prediction, into the folder `explained` below `output`; None for nothing
-    force : write into a folder that holds predictions already
+    force : write into a folder that holds predictions already, which go; see `pipeline.prediction_folder`
 
     Raises
     ------
     InputError
-        If there is nothing to predict on, `output` holds CSV files, or a store and a folder hold records of one name.
+        If there is nothing to predict on, `output` holds CSV files, cannot be written or is another process's, or a
+        store and a folder hold records of one name.
     RunFolderError
         If the model cannot be loaded.
     ConfigError
@@ -105,11 +109,41 @@ def predict(
     """
     if explain is not None and gain != 1:
         raise ConfigError(f"explain: samples are multiplied by {gain:g}; expected recordings as they are")
-    told = told or InputConfig()
-    check_output(output, force=force)
+    with held_output(output, force=force) as held:
+        return _predict(
+            inputs,
+            held,
+            [model] if isinstance(model, Path) else list(model),
+            average=average,
+            gain=gain,
+            told=told or InputConfig(),
+            json_path=json_path,
+            table=table,
+            precision=precision,
+            explain=explain,
+            cuda=cuda,
+            progress=progress,
+        )
+
+
+def _predict(
+    inputs: Sequence[Location],
+    held: PredictionFolder,
+    models: Sequence[Path],
+    *,
+    average: str | None,
+    gain: float,
+    told: InputConfig,
+    json_path: Path | None,
+    table: bool,
+    precision: str,
+    explain: ExplainConfig | None,
+    cuda: bool,
+    progress: Progress,
+) -> PredictSummary:
+    output = held.output
     keep_features()
     device = choose_device(cuda=cuda)
-    models = [model] if isinstance(model, Path) else list(model)
     predictor = make_predictor(models, average=average)
     predictor.network.to(device)
     set_precision(predictor, precision, device)
@@ -118,28 +152,38 @@ def predict(
     rejects: list[Reject] = []
     store = open_fitting(paths, predictor, rejects, alone=len(paths) == len(inputs))
     with (
-        brought([path for path in inputs if path not in paths], output) as local,
-        unpacked(local, output) as folders,
+        brought([path for path in inputs if path not in paths], held.work) as local,
+        unpacked(local, held.work) as folders,
     ):
         aside: list[NotLookedAt] = []
         named = dict(name_inputs(find_inputs(folders, told, aside))) if folders else {}
         _check_names(store, named)
-        output.mkdir(parents=True, exist_ok=True)
         doubts: list[str] = []
         notes: list[str] = []
         only: Prediction | None = None
         n_records = (store.n_records if store else 0) + len(named)
-        writer = PredictionFiles(output, predictor.thresholds, json_path, model=name_models(models), table=table)
+        writer = PredictionFiles(
+            output, predictor.thresholds, json_path, model=name_models(models), table=table, held=held
+        )
         # explanations take nearly all of the time, and all of torch's threads
         helping = workers_for(device) if explainer is None else nullcontext()
         with writer, progress("predict", n_records, "records") as task, helping as workers:
             for prediction, facts in _all(store, named, predictor, told, device, rejects, task, gain, workers):
-                writer.write(prediction, facts)
                 task.advance()
+                try:
+                    writer.write(prediction, facts)
+                except EcgError as error:
+                    rejects.append(_reject(facts, "write", error))
+                    continue
                 only = prediction if n_records == 1 else None
                 if explainer is not None:
                     name = prediction.record_name
-                    explainer.explain(prediction, partial(explainer.read, name, store, named, told))
+                    try:
+                        explainer.explain(prediction, partial(explainer.read, name, store, named, told))
+                    except FENCED as error:
+                        if isinstance(error, OSError) and error.errno in NO_ROOM:
+                            raise
+                        rejects.append(_reject(facts, "explain", error))
                 if "expected" in facts.quality:
                     doubts.append(f"{facts.record}: {facts.quality}")
                 notes.extend(f"{facts.record}: {note}" for note in facts.notes)
@@ -213,12 +257,20 @@ def _all(
         flat = _flat_rows(store) if not told.keep_flat else np.zeros(store.n_records, bool)
         rejects.extend(_reject_flat(store, int(row)) for row in np.flatnonzero(flat))
         task.advance(int(flat.sum()))
-        yield from predict_rows(store, np.flatnonzero(~flat), predictor, device, gain=gain, workers=workers)
+        rows = np.flatnonzero(~flat)
+        for found, unread in predict_rows(store, rows, predictor, device, gain=gain, workers=workers):
+            rejects.extend(unread)
+            task.advance(len(unread))
+            yield from found
     change = None if gain == 1 else lambda recording: recording.with_gain(gain)
     for predicted, unread in predict_files(named.items(), predictor, told, device, change=change, workers=workers):
         rejects.extend(unread)
         task.advance(len(unread))
         yield from predicted
+
+
+def _reject(facts: RecordFacts, stage: str, error: BaseException) -> Reject:
+    return Reject(dataset=facts.source, record=facts.record, stage=stage, reason=reason_of(error))
 
 
 def _flat_rows(store: Store) -> NDArray[np.bool_]:

@@ -17,7 +17,8 @@ from cache.schema import Reject
 from ecg.decisions import Decided
 from ecg.prediction import Prediction
 from ecg.recording import Recording, describe_lead_flags, doubt_amplitude
-from pipeline.feeds import Windows, scale_windows
+from pipeline.feeds import Windows, call_record, scale_windows
+from pipeline.fence import FENCED, raise_if_of_all, reason_of
 from pipeline.inputs.finding import FoundInput
 from pipeline.inputs.told import InputConfig
 from pipeline.prediction_files import RecordFacts
@@ -37,6 +38,8 @@ bar and Ctrl-C have to wait for."""
 FEW_WORKERS = 4
 
 Predicted = tuple[Prediction, RecordFacts]
+Found = tuple[list[Predicted], list[Reject]]
+"""Of a group of records: what was predicted, and what could not be."""
 
 G = TypeVar("G")
 R = TypeVar("R")
@@ -50,23 +53,41 @@ def predict_rows(
     *,
     gain: float = 1.0,
     workers: Workers | None = None,
-) -> Iterator[Predicted]:
+) -> Iterator[Found]:
     """Predictions of some of a store's records, in the order in which they lie there, a few chunks' worth at a time.
 
     The predictor's network must be on `device`; `gain` is what samples are multiplied by, and `workers` help on a CPU.
     """
+
+    def cut(group: NDArray[np.integer]) -> list[Windows]:
+        windows = list(predictor.cut_windows(store, group, STORED_BATCH_WINDOWS))
+        return windows if gain == 1 else [scale_windows(one, gain) for one in windows]
+
+    def try_to_cut(group: NDArray[np.integer]) -> tuple[NDArray[np.integer], list[Windows] | None]:
+        try:
+            return group, cut(group)
+        except FENCED as error:
+            raise_if_of_all(error)
+            return group, None
+
+    def predict(windows: Sequence[Windows]) -> Found:
+        decided = predictor.predict(windows, device, workers)
+        return _sort_out(decided, [_facts_of(store, int(row)) for row in decided.record], predictor)
+
+    def predict_group(group: NDArray[np.integer], windows: list[Windows] | None) -> Found:
+        try:
+            if windows is not None:
+                return predict(windows)
+        except FENCED as error:
+            raise_if_of_all(error)
+        # one of them is at fault: each by itself
+        alone = [np.array([row]) for row in group]
+        return _each((lambda one=one: predict(cut(one)), _facts_of(store, int(one[0]))) for one in alone)
+
     groups = group_by_chunks(store, rows, GROUP_SAMPLES[device.type])
-    cut = (list(predictor.cut_windows(store, group, STORED_BATCH_WINDOWS)) for group in groups)
-
-    def predict(windows: Sequence[Windows]) -> list[Predicted]:
-        scaled = windows if gain == 1 else [scale_windows(one, gain) for one in windows]
-        decided = predictor.predict(scaled, device, workers)
-        facts = (_facts_of(store, int(row)) for row in decided.record)
-        return list(zip(_to_predictions(decided, store.ids, predictor), facts, strict=True))
-
-    with closing(_in_turn(predict, run_ahead(cut, ahead=1), workers)) as found:
-        for predicted in found:
-            yield from predicted
+    made = run_ahead(map(try_to_cut, groups), ahead=1)
+    with closing(_in_turn(lambda given: predict_group(*given), made, workers)) as found:
+        yield from found
 
 
 def group_by_chunks(store: Store, rows: NDArray[np.integer], size: int) -> list[NDArray[np.integer]]:
@@ -90,7 +111,7 @@ def predict_files(
     *,
     change: Callable[[Recording], Recording] | None = None,
     workers: Workers | None = None,
-) -> Iterator[tuple[list[Predicted], Sequence[Reject]]]:
+) -> Iterator[Found]:
     """Predictions of recordings in files, group by group, with those of each group that could not be read.
 
     Parameters
@@ -99,17 +120,28 @@ def predict_files(
     change : what to do to each before it is cut into windows
     """
 
-    def predict(group: Group) -> tuple[list[Predicted], Sequence[Reject]]:
-        if not group.facts:
-            return [], group.rejects
-        decided = predictor.predict(group.split(BATCH_WINDOWS), device, workers)
-        names = [facts.record for facts in group.facts]
-        return list(zip(_to_predictions(decided, names, predictor), group.facts, strict=True)), group.rejects
+    def predict(windows: Iterable[Windows], facts: Sequence[RecordFacts]) -> Found:
+        return _sort_out(predictor.predict(windows, device, workers), facts, predictor)
+
+    def predict_alone(windows: Windows, facts: RecordFacts) -> Found:
+        call_record(windows, 0)
+        return predict(Group([facts], [windows]).split(BATCH_WINDOWS), [facts])
+
+    def predict_group(group: Group) -> Found:
+        found: Found = [], []
+        if group.facts:
+            try:
+                found = predict(group.split(BATCH_WINDOWS), group.facts)
+            except FENCED as error:
+                raise_if_of_all(error)
+                pairs = zip(group.batches, group.facts, strict=True)
+                found = _each((partial(predict_alone, *pair), pair[1]) for pair in pairs)
+        return found[0], [*group.rejects, *found[1]]
 
     # a few cores predict less than one thread reads
     readers = 1 if workers is not None and workers.n_workers <= FEW_WORKERS else MOST_READERS
     groups = read_groups(named, predictor, told, batch_size=BATCH_WINDOWS, readers=readers, change=change)
-    with closing(_in_turn(predict, groups, workers)) as found:
+    with closing(_in_turn(predict_group, groups, workers)) as found:
         yield from found
 
 
@@ -134,14 +166,36 @@ def _facts_of(store: Store, row: int) -> RecordFacts:
     )
 
 
-def _to_predictions(
-    decided: Decided, names: Sequence[str] | NDArray[np.object_], predictor: Predictor
-) -> Iterator[Prediction]:
-    """One prediction for each record that was decided; `names` by its row."""
-    for row, labels, scores in zip(decided.record, decided.labels, decided.scores, strict=True):
-        yield Prediction(
-            record_name=str(names[row]),
+def _sort_out(decided: Decided, facts: Sequence[RecordFacts], predictor: Predictor) -> Found:
+    """A prediction for each record that was decided, in the order of `facts`; those without numbers are rejects."""
+    predicted: list[Predicted] = []
+    rejects: list[Reject] = []
+    for one, labels, scores in zip(facts, decided.labels, decided.scores, strict=True):
+        if not np.isfinite(scores).all():
+            n_bad = int((~np.isfinite(scores)).sum())
+            reason = f"the model's scores of {n_bad} of {len(scores)} classes are no numbers; look at the samples"
+            rejects.append(Reject(dataset=one.source, record=one.record, stage="predict", reason=reason))
+            continue
+        prediction = Prediction(
+            record_name=one.record,
             codes=predictor.classes,
             labels=tuple(map(int, labels)),
             scores=tuple(map(float, scores)),
         )
+        predicted.append((prediction, one))
+    return predicted, rejects
+
+
+def _each(jobs: Iterable[tuple[Callable[[], Found], RecordFacts]]) -> Found:
+    """What each record's own job gives; a reject where it fails."""
+    predicted: list[Predicted] = []
+    rejects: list[Reject] = []
+    for do, facts in jobs:
+        try:
+            found = do()
+        except FENCED as error:
+            raise_if_of_all(error)
+            found = [], [Reject(dataset=facts.source, record=facts.record, stage="predict", reason=reason_of(error))]
+        predicted.extend(found[0])
+        rejects.extend(found[1])
+    return predicted, rejects

@@ -9,6 +9,7 @@ import io
 import json
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,9 +21,8 @@ from ecg.errors import InputError
 from ecg.prediction import Prediction, format_prediction, format_scores
 from ecg.snomed import abbreviation_of, name_of
 from pipeline.inputs.aside import NotLookedAt
-
-TABLE = "predictions.csv"
-TABLE_COLUMNS = ("record", "class", "name", "score", "label", "threshold", "quality")
+from pipeline.prediction_folder import JSON_BEGIN, TABLE, TABLE_COLUMNS, PredictionFolder, held_output
+from pipeline.scratch import NO_ROOM
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,13 +54,16 @@ class RecordFacts:
 class PredictionFiles:
     """Writes predictions; a context, at whose end the table and the JSON get their names.
 
+    Where nothing is predicted there is no table, nor anything else in the way of another run.
+
     Parameters
     ----------
-    output : folder, which must exist
+    output : folder, with whatever earlier predictions
     thresholds : of each class, None where another rule decides
     json_path : None for none
     model : named in the JSON
     table : write the table, too
+    held : the folder, if the caller holds it already
     """
 
     def __init__(
@@ -71,32 +74,53 @@ class PredictionFiles:
         *,
         model: str = "",
         table: bool = True,
+        held: PredictionFolder | None = None,
     ) -> None:
         self.output, self.json_path, self.model, self.has_table = output, json_path, model, table
         self.thresholds = tuple(thresholds)
         self._stated_thresholds = tuple("" if at is None else str(at) for at in self.thresholds)
         self.n_written = 0
         self._folders: set[Path] = {output}
+        self._given = held
 
     def __enter__(self) -> Self:
         self._table: IO[str] | None = None
         self._json: IO[str] | None = None
-        if self.has_table:
-            self._table = _open_partial(self.output / TABLE)
-            csv.writer(self._table, lineterminator="\n").writerow(TABLE_COLUMNS)
-        if self.json_path is not None:
-            self.json_path.parent.mkdir(parents=True, exist_ok=True)
-            self._json = _open_partial(self.json_path)
-            self._json.write('{"model": ' + json.dumps(self.model, ensure_ascii=False) + ', "records": [')
+        with ExitStack() as stack:
+            self._held = self._given or stack.enter_context(held_output(self.output, force=True))
+            self._partial = os.fspath(self._held.work / "record.partial")
+            stack.callback(self._discard)
+            if self.has_table:
+                self._table = _open_text(self._held.work / TABLE)
+                csv.writer(self._table, lineterminator="\n").writerow(TABLE_COLUMNS)
+            if self.json_path is not None:
+                self.json_path.parent.mkdir(parents=True, exist_ok=True)
+                self._json = _open_text(self.json_path.with_name(f"{self.json_path.name}.partial"))
+                self._json.write(JSON_BEGIN + json.dumps(self.model, ensure_ascii=False) + ', "records": [')
+            self._stack = stack.pop_all()
         return self
 
     def write(self, prediction: Prediction, facts: RecordFacts) -> None:
-        """One record's prediction, to all files."""
-        path = self.output / f"{prediction.record_name}.csv"
-        if path.parent not in self._folders:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folders.add(path.parent)
-        replace_text(path, format_prediction(prediction))
+        """One record's prediction, to all files.
+
+        Raises
+        ------
+        InputError, PredictionError
+            If this record's name makes no file here; nothing of it is written, and other records may be.
+        OSError
+            If nothing more can be written.
+        """
+        self._held.begin()
+        text, path = format_prediction(prediction), self._held.path_of(prediction.record_name)
+        try:
+            self._write_file(path, text)
+        except (OSError, ValueError) as error:  # ValueError: a NUL, or half of a surrogate pair
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(
+                f"{self.output}: no file for {_shorten(prediction.record_name)} ({reason}); rename the record"
+            ) from error
         if self._table is not None:
             self._write_rows(self._table, prediction, facts)
         if self._json is not None:
@@ -104,6 +128,12 @@ class PredictionFiles:
             self._json.write("\n" if self.n_written == 0 else ",\n")
             json.dump(asdict(facts) | {"classes": [_class(*row) for row in rows]}, self._json, ensure_ascii=False)
         self.n_written += 1
+
+    def _write_file(self, path: Path, text: str) -> None:
+        if path.parent not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(path.parent)
+        replace_text(path, text, self._partial)
 
     def _write_rows(self, table: IO[str], prediction: Prediction, facts: RecordFacts) -> None:
         classes, scores = _quote_classes(prediction.codes), format_scores(prediction)
@@ -113,7 +143,8 @@ class PredictionFiles:
 
     def finish(self, rejects: Sequence[Reject], aside: Sequence[NotLookedAt] = ()) -> None:
         """Give the table and the JSON their names; `rejects`, and files that were set aside, are named in the JSON."""
-        if self._table is not None:
+        self._held.begin()  # what a run before predicted is not to be taken for this one's
+        if self._table is not None and self.n_written:
             _rename(self._table, self.output / TABLE)
         if self._json is not None and self.json_path is not None:
             skipped = [{"record": one.record, "source": one.dataset, "reason": one.reason} for one in rejects]
@@ -121,28 +152,19 @@ class PredictionFiles:
             self._json.write('\n], "skipped": ' + json.dumps(skipped, ensure_ascii=False))
             self._json.write(', "not_looked_at": ' + json.dumps(others, ensure_ascii=False) + "}\n")
             _rename(self._json, self.json_path)
+        self._held.finish()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def _discard(self) -> None:
         for file in (self._table, self._json):
             if file is not None and not file.closed:  # not finished: leave nothing that looks whole
-                file.close()
+                with suppress(OSError):  # what is still to be written does not fit a full disk
+                    file.close()
                 Path(file.name).unlink(missing_ok=True)
-
-
-def check_output(output: Path, *, force: bool) -> None:
-    """Refuse a folder for predictions that is a file, or that holds some already.
-
-    Raises
-    ------
-    InputError
-        Saying which, unless `force` allows the second.
-    """
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: is a file; expected a folder for the predictions")
-    if not force and output.is_dir() and any(output.glob("*.csv")):
-        raise InputError(f"{output}: holds CSV files already; choose another --output, or --force to write into it")
 
 
 def _class(code: str, score: float, label: int, threshold: float | None) -> dict[str, Any]:
@@ -163,9 +185,17 @@ def _quote(*fields: str) -> str:
     return row.getvalue().removesuffix(",0")
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write whole or not at all; not flushed to the disk file by file, which would take longer than predicting."""
-    partial = f"{path}.{os.getpid()}.partial"
+def _shorten(name: str) -> str:
+    return repr(name if len(name) <= 80 else f"{name[:60]}…{name[-10:]}")
+
+
+def replace_text(path: Path, text: str, partial: str) -> None:
+    """Write whole or not at all; not flushed to the disk file by file, which would take longer than predicting.
+
+    Parameters
+    ----------
+    partial : what to call it as long as it is not whole, on the same disk
+    """
     try:
         with open(partial, "wb") as file:  # a path of text takes half the time of a Path
             file.write(text.encode())
@@ -175,8 +205,8 @@ def replace_text(path: Path, text: str) -> None:
         raise
 
 
-def _open_partial(path: Path) -> IO[str]:
-    return path.with_name(f"{path.name}.{os.getpid()}.partial").open("w", encoding="utf-8", newline="")
+def _open_text(path: Path) -> IO[str]:
+    return path.open("w", encoding="utf-8", newline="")
 
 
 def _rename(file: IO[str], path: Path) -> None:

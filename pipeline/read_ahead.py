@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from cache.schema import Reject
-from ecg.errors import EcgError
 from ecg.recording import Recording, describe_quality, doubt_amplitude
 from pipeline.feeds import Windows, call_record, join_windows, piece_of
+from pipeline.fence import FENCED, reason_of
 from pipeline.inputs.finding import FoundInput
 from pipeline.inputs.reading import read_complete
 from pipeline.inputs.told import InputConfig
@@ -90,8 +90,8 @@ def _read(
         if change is not None:
             recording = change(recording)
         return _facts_of(recording, found), predictor.cut_recording(recording, 0)
-    except EcgError as error:
-        return Reject(dataset=found.source, record=name, stage="read", reason=str(error))
+    except FENCED as error:
+        return Reject(dataset=found.source, record=name, stage="read", reason=reason_of(error))
 
 
 def _collect(read: Iterable[tuple[RecordFacts, Windows] | Reject], batch_size: int) -> Iterator[Group]:

@@ -37,7 +37,8 @@ from pipeline.precision import Arithmetic
 from pipeline.predict import make_predictor, predict
 from pipeline.predict_precision import set_precision
 from pipeline.predicted import BATCH_WINDOWS
-from pipeline.prediction_files import TABLE, PredictionFiles, RecordFacts
+from pipeline.prediction_files import PredictionFiles, RecordFacts
+from pipeline.prediction_folder import TABLE
 from pipeline.predictor import Predictor
 from pipeline.progress import Progress, silent
 from pipeline.simulate import simulate

@@ -19,7 +19,7 @@ from ecg.threshold_rule import ThresholdRule
 from pipeline.ensemble import EnsemblePredictor, find_run_folders, load_ensemble
 from pipeline.ingest import build_cache
 from pipeline.predict import predict
-from pipeline.prediction_files import TABLE
+from pipeline.prediction_folder import TABLE
 from pipeline.predictor import OwnPredictor
 from pipeline.run_folder import load_model
 from pipeline.train import train

@@ -14,7 +14,7 @@ from pipeline.feeds import FeedBatches, scale_windows
 from pipeline.gain_sweep import GAINS, folder_of, sweep_gains
 from pipeline.outputs import find_outputs
 from pipeline.predict import predict
-from pipeline.prediction_files import TABLE
+from pipeline.prediction_folder import TABLE
 from pipeline.predictor import OwnPredictor
 from pipeline.run_folder import load_model
 from tests.pipeline.reference_folders import write_august

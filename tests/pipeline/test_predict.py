@@ -15,7 +15,7 @@ from ecg.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
 from pipeline import predicted as prediction
 from pipeline.ingest import build_cache
 from pipeline.predict import predict
-from pipeline.prediction_files import TABLE
+from pipeline.prediction_folder import TABLE
 from pipeline.run_folder import load_model
 from pipeline.train import train
 from tests.conftest import REPOSITORY, TINY

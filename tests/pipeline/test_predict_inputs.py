@@ -14,13 +14,16 @@ from cache.schema import StoreConfig
 from ecg.errors import ConfigError, InputError, SignalError
 from ecg.leads import LEADS
 from ecg.prediction import Prediction, parse_prediction
+from ecg.recording import Recording
 from ecg.snomed import SCORED_CODES
 from pipeline import read_ahead
 from pipeline.ingest import build_cache
+from pipeline.inputs.finding import FoundInput
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
 from pipeline.predict import make_predictor, predict
-from pipeline.prediction_files import TABLE, TABLE_COLUMNS, PredictionFiles, RecordFacts
+from pipeline.prediction_files import PredictionFiles, RecordFacts
+from pipeline.prediction_folder import TABLE, TABLE_COLUMNS, WORK
 from tests.pipeline.inputs.files import write_dicom, write_edf, write_table
 from tests.records import pulses_uv, write_record
 
@@ -204,7 +207,7 @@ def test_an_interrupted_prediction_leaves_no_table(run: Path, tmp_path: Path) ->
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", WORK}
 
 
 @pytest.mark.parametrize("n_records", [40, 120])
@@ -234,21 +237,41 @@ def test_reading_ahead_is_bounded(run: Path, tmp_path: Path, monkeypatch: pytest
     assert most <= 4 * (read_ahead.GROUPS_AHEAD + 2) + read_ahead.RECORDS_AHEAD + read_ahead.MOST_READERS
 
 
-def test_what_a_reader_did_not_foresee_is_not_hidden(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (SignalError("a: refused"), "a: refused"),
+        (MemoryError(), "takes more memory than there is; expected a recording that fits"),
+        (RecursionError("too deep"), "cannot be used (RecursionError: too deep)"),
+        (OSError(5, "Input/output error"), "cannot be used (OSError: [Errno 5] Input/output error)"),
+        (ZeroDivisionError(), "cannot be used (ZeroDivisionError: no reason given)"),
+    ],
+)
+def test_whatever_a_record_makes_a_reader_raise_is_said_of_it_and_the_others_are_predicted(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
 ) -> None:
-    """An error of the input becomes a reject; one of the program comes out where the work is done."""
+    for name in ("a", "b", "c"):
+        write_record(tmp_path / "in", name, SIGNAL)
+    real = read_ahead.read_complete
+
+    def read_or_fail(found: FoundInput, leads: tuple[str, ...], told: InputConfig, name: str) -> Recording:
+        if name == "b":
+            raise error
+        return real(found, leads, told, name)
+
+    monkeypatch.setattr(read_ahead, "read_complete", read_or_fail)
+    summary = predict([tmp_path / "in"], tmp_path / "out", run)
+    assert [(reject.record, reject.reason) for reject in summary.rejects] == [("b", reason)]
+    assert read(tmp_path / "out").keys() == {"a", "c"}
+
+
+def test_ctrl_c_in_a_reader_is_no_record_s_fault(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_record(tmp_path / "in", "a", SIGNAL)
 
-    def refuse(*args: object) -> None:
-        raise SignalError("a: refused")
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
 
-    def fail(*args: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(read_ahead, "read_complete", refuse)
-    assert predict([tmp_path / "in"], tmp_path / "out", run).rejects[0].reason == "a: refused"
-    monkeypatch.setattr(read_ahead, "read_complete", fail)
-    with pytest.raises(ZeroDivisionError):
-        predict([tmp_path / "in"], tmp_path / "out2", run)
-    assert not list((tmp_path / "out2").iterdir())
+    monkeypatch.setattr(read_ahead, "read_complete", stop)
+    with pytest.raises(KeyboardInterrupt):
+        predict([tmp_path / "in"], tmp_path / "out", run)
+    assert not (tmp_path / "out").exists()

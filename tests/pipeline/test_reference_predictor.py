@@ -15,7 +15,7 @@ from ecg.prediction import parse_prediction
 from pipeline.ingest import build_cache
 from pipeline.inputs.wfdb_records import read_wfdb
 from pipeline.predict import make_predictor, predict
-from pipeline.prediction_files import TABLE
+from pipeline.prediction_folder import TABLE
 from tests.pipeline.reference_folders import LAYERS_OF_CHOICE, write_april, write_august
 from tests.records import pulses_uv, write_record
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ecg.errors import RunFolderError
-from pipeline import run_lock as locking
+from pipeline import claim
 from pipeline import train as training
 from pipeline.crossvalidate import TrainOptions, cross_validate
 from pipeline.pretrain import pretrain
@@ -141,7 +141,7 @@ def test_without_locks_a_run_is_warned(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
         yield
 
-    monkeypatch.setattr(locking, "hold", hold)
+    monkeypatch.setattr(claim, "hold", hold)
     with run_lock(tmp_path, "train"):
         pass
-    assert "its file system has no locks; let no second run write into it" in caplog.text
+    assert "its file system has no locks; let nothing else write there meanwhile" in caplog.text
