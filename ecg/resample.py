@@ -53,8 +53,7 @@ def resampling_ratio(fs_in: float, fs_out: float) -> tuple[int, int]:
     Raises
     ------
     SignalError
-        If a frequency is not a positive finite number, one is more than `MAX_FACTOR` times the other, or the one to
-        come more than `MOST_SAMPLES_FROM_ONE` times the one there is.
+        If a frequency is not a positive finite number, or one is more than `MAX_FACTOR` times the other.
     """
     return _ratio(float(fs_in), float(fs_out))
 
@@ -65,11 +64,6 @@ def _ratio(fs_in: float, fs_out: float) -> tuple[int, int]:
         if not (np.isfinite(fs) and fs > 0):
             raise SignalError(f"sampling frequency {fs:g} Hz; expected a positive number")
     ratio = Fraction(fs_out) / Fraction(fs_in)
-    if ratio > MOST_SAMPLES_FROM_ONE:
-        raise SignalError(
-            f"sampling frequency {fs_in:g} Hz; expected that of an ECG, at least {fs_out / MOST_SAMPLES_FROM_ONE:g} Hz "
-            f"to be resampled to {fs_out:g} Hz: state the true one"
-        )
     smaller = min(ratio, 1 / ratio)
     if smaller * MAX_FACTOR < 1:
         raise SignalError(f"{fs_in:g} Hz to {fs_out:g} Hz; expected frequencies at most {MAX_FACTOR:,} times apart")
@@ -78,8 +72,19 @@ def _ratio(fs_in: float, fs_out: float) -> tuple[int, int]:
 
 
 def resampled_length(n_samples: int, fs_in: float, fs_out: float) -> int:
-    """Samples after resampling: ⌈n_samples · fs_out / fs_in⌉, what `resample` returns and a plan expects."""
+    """Samples after resampling: ⌈n_samples · fs_out / fs_in⌉, what `resample` returns and a plan expects.
+
+    Raises
+    ------
+    SignalError
+        As `resampling_ratio`; and if that is more than `MOST_SAMPLES_FROM_ONE` times as many.
+    """
     up, down = resampling_ratio(fs_in, fs_out)
+    if up > MOST_SAMPLES_FROM_ONE * down:
+        raise SignalError(
+            f"sampling frequency {fs_in:g} Hz; expected that of an ECG, at least {fs_out / MOST_SAMPLES_FROM_ONE:g} Hz "
+            f"to be resampled to {fs_out:g} Hz: state the true one"
+        )
     return -(-n_samples * up // down)
 
 
@@ -103,7 +108,7 @@ def resample(signal: NDArray[np.float32] | NDArray[np.int16], fs_in: float, fs_o
     up, down = resampling_ratio(fs_in, fs_out)
     if up == down:
         return signal.astype(np.float32, copy=False)
-    n_out = -(-signal.shape[-1] * up // down)
+    n_out = resampled_length(signal.shape[-1], fs_in, fs_out)
     if not signal.size:
         return np.zeros((*signal.shape[:-1], n_out), np.float32)
     # rows: (row, sample)

@@ -209,6 +209,15 @@ class TestRatio:
             resampling_ratio(fs_in, fs_out)
 
 
+class TestLength:
+    def test_a_frequency_that_is_no_ecg_s_is_refused_before_anything_is_allocated(self):
+        said = r"sampling frequency 0\.01 Hz; expected that of an ECG, at least 7\.8125 Hz to be resampled to 500 Hz"
+        for fs, give in ((0.01, resampled_length), (0.01, lambda n, *rates: resample(make("random", n), *rates))):
+            with pytest.raises(SignalError, match=said):
+                give(5000, fs, 500.0)
+        assert resampled_length(5000, 8.0, 500.0) == 312_500
+
+
 class TestShapes:
     @pytest.mark.parametrize(("fs_in", "fs_out"), RATES)
     def test_batched_is_one_by_one_bit_for_bit(self, fs_in, fs_out):
