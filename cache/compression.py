@@ -23,6 +23,7 @@ from ecg.errors import ConfigError
 numcodecs.blosc.use_threads = False
 
 _LEVELS = {"lz4": 5, "zstd": 1, "pcodec": 8}
+_TABLE_LEVEL = 5
 
 
 def signal_codecs(codec: str) -> dict[str, Any]:
@@ -79,6 +80,25 @@ def codecs_beyond_zarr() -> Iterator[None]:
         yield
 
 
+def codec_metadata(dtype: str, codec: str | None = None) -> list[dict[str, Any]]:
+    """The codecs of an array as its zarr.json has them: of the signal, encoded by `codec`, or of a table's column."""
+    if codec is None:
+        serializer = _BYTES | _endian_of(dtype) if dtype != "string" else {"name": "vlen-utf8", "configuration": {}}
+        return [serializer, {"name": "zstd", "configuration": {"level": _TABLE_LEVEL, "checksum": False}}, _CRC]
+    if codec == "pcodec":
+        return [{"name": "numcodecs.pcodec", "configuration": {"level": _LEVELS[codec]}}, _CRC]
+    blosc = {"typesize": 2, "cname": codec, "clevel": _LEVELS[codec], "shuffle": "bitshuffle", "blocksize": 0}
+    return [_BYTES | _endian_of(dtype), {"name": "blosc", "configuration": blosc}, _CRC]
+
+
+_BYTES, _CRC = {"name": "bytes"}, {"name": "crc32c"}
+
+
+def _endian_of(dtype: str) -> dict[str, Any]:
+    """What has one byte a value has no byte order."""
+    return {"configuration": {"endian": "little"}} if np.dtype(dtype).itemsize > 1 else {}
+
+
 def table_compressors() -> list[Any]:
     """Compressors of every table column."""
-    return [ZstdCodec(level=5), Crc32cCodec()]
+    return [ZstdCodec(level=_TABLE_LEVEL), Crc32cCodec()]

@@ -194,6 +194,10 @@ class RemotePath:
         """Its bytes from `start` to before `stop`."""
         return self._ask("read", lambda fs, key: bytes(fs.cat_file(key, start=start, end=stop)))
 
+    def read_first(self, n_bytes: int) -> bytes:
+        """Its first bytes, all of them where it has no more."""
+        return self._ask("read", lambda fs, key: _cat(fs, key, n_bytes))[:n_bytes]
+
     def read_text(self, encoding: str = "utf-8") -> str:
         """The object as text."""
         return self.read_bytes().decode(encoding)
@@ -326,9 +330,9 @@ def _harmless(text: str) -> str:
     return _QUERY.sub("?…", _CREDENTIALS.sub("…@", text))
 
 
-def _cat(fs: Any, key: str) -> bytes:  # noqa: ANN401 - a driver of fsspec
+def _cat(fs: Any, key: str, end: int | None = None) -> bytes:  # noqa: ANN401 - a driver of fsspec
     try:
-        return bytes(fs.cat_file(key, start=0))  # without a start, some drivers ask for the size first
+        return bytes(fs.cat_file(key, start=0, end=end))  # without a start, some drivers ask for the size first
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise

@@ -1,24 +1,24 @@
 """Opening a store and reading from it: version first, then completeness, then whatever is asked for."""
 
-import json
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
+from cache.checksum import chunk_digest
+from cache.chunk_file import ChunkFiles
 from cache.compression import require_codec
-from cache.location import Location, RemotePath, in_parallel, locate
-from cache.remote_arrays import fetch_array, open_array, with_chunks
-from cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, OPTIONAL_COLUMNS, RANK, SIGNAL, StoreConfig
-from ecg.errors import ChecksumError, FormatVersionError, RemoteError, StoreError
+from cache.location import Location, in_parallel, locate
+from cache.metadata import METADATA
+from cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, OPTIONAL_COLUMNS, RANK, StoreConfig
+from cache.small_file import read_json
+from cache.table_file import read_table
+from cache.table_values import check_column, check_places
+from ecg.errors import ChecksumError, ConfigError, FormatVersionError, RemoteError, StoreError
 
-_OPENING = (OSError, KeyError, TypeError, ValueError)
-"""What zarr raises on metadata that is missing or damaged."""
-
-_COLUMN_PATHS = tuple(column.path for column in (*COLUMNS, *OPTIONAL_COLUMNS))
+_COLUMNS = {column.path: column for column in (*COLUMNS, *OPTIONAL_COLUMNS)}
 
 
 class Store:
@@ -34,6 +34,8 @@ class Store:
     fs : sampling frequency, Hz
     leads : lead names, in storage order
     n_records, n_chunks, chunk_length : sizes
+    files : of the signal's chunks
+    proven : bool array, shape (chunk,): chunks that were found to be those of `chunk/digest` since it was opened
     """
 
     def __init__(self, path: Location | str) -> None:
@@ -54,26 +56,22 @@ class Store:
         require_codec(self.config.codec)
         self.chunk_length = self.config.chunk_length
         self._columns: dict[str, NDArray] = {}
-        shape, chunks, dtype = self._signal.shape, self._signal.chunks, self._signal.dtype
-        expected = (len(self.leads), self.chunk_length)
-        if len(shape) != 2 or (shape[0], *chunks[1:]) != expected or shape[1] % self.chunk_length or dtype != np.int16:
+        self.files = ChunkFiles(self.path, self.config)
+        n_columns = self.files.form.shape[1]
+        if not 0 <= self.n_records <= n_columns:
             raise StoreError(
-                f"{self.path}/signal: {dtype} of shape {shape} in chunks {chunks}; expected int16 in chunks "
-                f"{expected}: build the store again"
+                f"{self.path}: {self.n_records:,} records in {n_columns:,} columns of signal; expected at most one a "
+                "column: build the store again"
             )
-        self.n_chunks = shape[1] // self.chunk_length
+        self.n_chunks = n_columns // self.chunk_length
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}, {self.n_records} records, {self.fs:g} Hz)"
 
     @cached_property
-    def _signal(self) -> zarr.Array:
-        try:
-            return open_array(self.path, SIGNAL.path)
-        except RemoteError:
-            raise
-        except _OPENING as error:
-            raise StoreError(f"{self.path}/signal: cannot be opened ({error}); build the store again") from error
+    def proven(self) -> NDArray[np.bool_]:
+        """See the class."""
+        return np.zeros(len(self.column("chunk/digest")), bool)
 
     def column(self, path: str) -> NDArray:
         """One table column by its path, e.g. "record/name"; texts as an object array of str.
@@ -83,25 +81,17 @@ class Store:
         StoreError
             If it is missing or damaged.
         """
-        if path not in _COLUMN_PATHS:
-            raise StoreError(f"{self.path}: no column {path!r}; expected one of {', '.join(_COLUMN_PATHS)}")
+        if path not in _COLUMNS:
+            raise StoreError(f"{self.path}: no column {path!r}; expected one of {', '.join(_COLUMNS)}")
         if path not in self._columns:
             self._columns[path] = self._read_column(path)
         return self._columns[path]
 
     def _read_column(self, path: str) -> NDArray:
-        try:
-            column = fetch_array(self.path, path)
-            # zarr takes a missing chunk for one full of the fill value; here every chunk is written
-            missing = column.nchunks - column.nchunks_initialized
-            values = np.asarray(column[...])
-        except RemoteError:
-            raise
-        except (*_OPENING, RuntimeError) as error:
-            raise StoreError(f"{self.path}/{path}: cannot be read ({error}); build the store again") from error
-        if missing:
-            raise StoreError(f"{self.path}/{path}: {missing} of its files missing; build the store again")
-        return values.astype(object) if values.dtype.kind == "T" else values
+        sizes = {"record": self.n_records, "chunk": self.n_chunks, "lead": len(self.leads)}
+        values = read_table(self.path, _COLUMNS[path], sizes)
+        check_column(f"{self.path}/{path}", path, values)
+        return values
 
     @property
     def signal_form(self) -> dict[str, Any]:
@@ -135,12 +125,24 @@ class Store:
     @property
     def starts(self) -> NDArray[np.int64]:
         """First column of each record in the signal, shape (record,)."""
+        self._check_places()
         return self.column("record/start")
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Samples of each record, shape (record,)."""
+        self._check_places()
         return self.column("record/length")
+
+    def _check_places(self) -> None:
+        """Once: columns are cut out of the signal by what these two tables say."""
+        if not self._places_checked:
+            starts, lengths = self.column("record/start"), self.column("record/length")
+            # there are as many chunks as have digests, whatever the signal's metadata says
+            check_places(str(self.path), starts, lengths, len(self.proven) * self.chunk_length)
+            self._places_checked = True
+
+    _places_checked = False
 
     def index_of(self, name: str) -> int:
         """The row of the record called `name` (see `ids`; dataset/name always works).
@@ -176,7 +178,7 @@ class Store:
         Raises
         ------
         ChecksumError
-            If its file is missing or damaged.
+            If its file is missing, damaged, or another chunk's.
         """
         return self.read_columns(chunk * self.chunk_length, (chunk + 1) * self.chunk_length)
 
@@ -217,53 +219,64 @@ class Store:
 
     def has(self, path: str) -> bool:
         """Whether a column that a store may have is there; those that it must have always are."""
-        return path not in (column.path for column in OPTIONAL_COLUMNS) or (self.path / path / "zarr.json").is_file()
+        return path not in (column.path for column in OPTIONAL_COLUMNS) or (self.path / path / METADATA).is_file()
 
     def read_columns(self, start: int, stop: int) -> NDArray[np.int16]:
         """Columns `start` to `stop` of the signal, int16, shape (n_leads, stop - start), µV."""
-        return _read_columns(self.path, self._signal, start, stop)
+        width = self.chunk_length
+        chunks = range(start // width, -(-stop // width))
+        for chunk in chunks:
+            if not self.files.is_there(chunk):  # before anything is allocated
+                raise self.files.missing(chunk)
+        # of a remote store several at once
+        encoded = in_parallel(self.files.encoded, chunks) if self.files.is_remote else [None] * len(chunks)
+        out = np.empty((len(self.leads), stop - start), np.int16)
+        for chunk, data in zip(chunks, encoded, strict=True):
+            block = np.empty(self.files.shape, np.int16)
+            self.files.decode(chunk, self.files.encoded(chunk) if data is None else data, block, check=True)
+            self.prove(chunk, block)
+            first = chunk * width
+            begin, end = max(start, first), min(stop, first + width)
+            out[:, begin - start : end - start] = block[:, begin - first : end - first]
+        return out
+
+    def prove(self, chunk: int, block: NDArray[np.int16]) -> None:
+        """Hold a decoded chunk against `chunk/digest`, the first time: its crc32c goes with its file wherever it goes.
+
+        Raises
+        ------
+        ChecksumError
+            If it is another chunk's, or was changed by whoever wrote its crc32c, naming both digests.
+        """
+        if self.proven[chunk]:
+            return
+        found, expected = chunk_digest(block), self.column("chunk/digest")[chunk]
+        if found != expected:
+            raise ChecksumError(
+                f"{self.files.where(chunk)}: SHA-256 {found}; expected {expected}: build the store again, or copy it "
+                "again from where it is whole"
+            )
+        self.proven[chunk] = True
 
 
 def read_chunk_of(path: Location, chunk: int) -> NDArray[np.int16]:
-    """A decoded chunk of a store that may still be incomplete; raises as `Store.read_chunk` does."""
+    """A decoded chunk of a store that may still be incomplete, whatever its digest.
+
+    Raises
+    ------
+    ChecksumError
+        If its file, or the signal's metadata, is missing or damaged.
+    StoreError
+        If there is no store, or its attributes were changed.
+    """
     try:
-        signal = open_array(path, SIGNAL.path)
-    except RemoteError:
+        config = StoreConfig.from_dict(read_attributes(path).get("build", {}))
+        files = ChunkFiles(path, config)
+    except ChecksumError:
         raise
-    except _OPENING as error:
-        raise ChecksumError(f"{path}/signal: cannot be opened ({error})") from error
-    width = signal.chunks[1]
-    return _read_columns(path, signal, chunk * width, (chunk + 1) * width)
-
-
-def _read_columns(path: Location, signal: zarr.Array, start: int, stop: int) -> NDArray[np.int16]:
-    width = signal.chunks[1]
-    first, last = start // width, (stop - 1) // width
-    folder = path / "signal" / "c" / "0"
-    if isinstance(folder, RemotePath):
-        chunks = in_parallel(lambda chunk: _fetch_chunk(folder, chunk), range(first, last + 1))
-        signal = with_chunks(signal, {f"c/0/{first + number}": chunk for number, chunk in enumerate(chunks)})
-    else:
-        for chunk in range(first, last + 1):
-            # zarr takes a missing chunk for one full of zeros; here every chunk is written
-            if not (folder / str(chunk)).is_file():
-                raise _missing(path, chunk)
-    try:
-        return np.asarray(signal[:, start:stop])
-    except (OSError, ValueError, RuntimeError) as error:
-        which = f"chunk {first}" if first == last else f"one of chunks {first} to {last}"
-        raise ChecksumError(f"{path}/signal {which}: damaged ({error}); run verify") from error
-
-
-def _fetch_chunk(folder: RemotePath, chunk: int) -> bytes:
-    try:
-        return (folder / str(chunk)).read_bytes()
-    except FileNotFoundError:
-        raise _missing(folder.parent.parent.parent, chunk) from None
-
-
-def _missing(path: Location, chunk: int) -> ChecksumError:
-    return ChecksumError(f"{path}/signal chunk {chunk}: the file is missing; run verify")
+    except (StoreError, ConfigError) as error:
+        raise ChecksumError(str(error)) from error
+    return files.read(chunk)
 
 
 def read_attributes(path: Location) -> dict[str, Any]:
@@ -277,7 +290,7 @@ def read_attributes(path: Location) -> dict[str, Any]:
         If its version is not the one this program reads.
     """
     try:
-        metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+        metadata = read_json(path / METADATA)
         attributes = metadata["attributes"]
         if attributes["format"] != FORMAT_NAME:
             raise KeyError("format")

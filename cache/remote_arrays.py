@@ -1,4 +1,4 @@
-"""Arrays of a remote store: their objects are fetched side by side, and zarr then reads or writes memory.
+"""Arrays of a remote store that is written: zarr writes memory, and the objects are put side by side.
 
 zarr's own way to fsspec asks for one object after another and raises whatever the driver does; this way every request
 goes through `cache.location`, with its tries and its errors, and the order in which objects appear is ours.
@@ -10,16 +10,15 @@ from typing import Any
 
 import zarr
 from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import MemoryStore, StorePath
+from zarr.storage import MemoryStore
 
 from cache.compression import codecs_beyond_zarr
 from cache.location import Location, RemotePath, in_parallel
-
-METADATA = "zarr.json"
+from cache.metadata import METADATA
 
 
 def open_array(store: Location, path: str) -> zarr.Array:
-    """An array of a store for reading; of a remote one its metadata alone, see `with_chunks` and `fetch_array`.
+    """An array of a store, to ask it for its sizes; of a remote one its metadata alone.
 
     Raises
     ------
@@ -33,21 +32,6 @@ def open_array(store: Location, path: str) -> zarr.Array:
         if isinstance(store, RemotePath):
             return _in_memory({METADATA: metadata})
         return zarr.open_array(store, path=path, mode="r")
-
-
-def fetch_array(store: Location, path: str) -> zarr.Array:
-    """An array of a store with all its chunks at hand; raises as `open_array` does."""
-    if not isinstance(store, RemotePath):
-        return open_array(store, path)
-    names = list((store / path).files())
-    return _in_memory(
-        dict(zip(names, in_parallel(lambda name: (store / path / name).read_bytes(), names), strict=True))
-    )
-
-
-def with_chunks(array: zarr.Array, chunks: Mapping[str, bytes]) -> zarr.Array:
-    """A remote array again, with these chunks (by their keys, such as c/0/7) at hand."""
-    return zarr.Array(zarr.AsyncArray(metadata=array.metadata, store_path=StorePath(_memory_store(chunks))))
 
 
 def _in_memory(objects: Mapping[str, bytes]) -> zarr.Array:

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cache.location import RemotePath, in_parallel
-from cache.remote_arrays import METADATA
+from cache.metadata import METADATA
+from cache.small_file import read_json
 from ecg.errors import StoreError
 
 logger = logging.getLogger(__name__)
@@ -72,12 +73,12 @@ def _machine() -> str:
 
 def _take_over(store: RemotePath, lock: RemotePath, ours: bytes) -> None:
     try:
-        owner = json.loads(lock.read_text())
+        owner = read_json(lock)
         holder = f"process {owner['process']} on {owner['host']} since {owner['since']}"
         gone = _is_gone(owner)
     except FileNotFoundError:
         holder, gone = "a build that ended just now", False
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         holder, gone = "an unknown process", False
     if gone:
         logger.warning("%s: the build by %s is dead; its lock is taken over", store, holder)
@@ -128,7 +129,7 @@ def settle_arrival(store: RemotePath, folder: RemotePath) -> None:
 
 
 def _copy_store(built: RemotePath, store: RemotePath) -> None:
-    metadata = json.loads((built / METADATA).read_text())
+    metadata = read_json(built / METADATA)
     metadata["attributes"]["complete"] = False
     (store / METADATA).write_text(json.dumps(metadata))
     wanted = [name for name in built.files() if name != METADATA]

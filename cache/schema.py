@@ -7,16 +7,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from types import NoneType
 from typing import Any, Self
 
 import numpy as np
 
 from ecg.config import Config
 from ecg.errors import ConfigError, StoreError
+from ecg.json_text import parse_json
 from ecg.leads import LEADS, canonical_lead
 
 FORMAT_NAME = "ecg12"
 FORMAT_VERSION = 1
+
+MOST_CHUNK_BYTES = 64 * 2**20
+"""Of a decoded chunk: ten times what is usual. Every thread that reads holds one, whatever little its file has."""
 
 MERGED_GROUPS = "merged_groups"
 """Root attribute, where there are any: group of a patient → the group that exact duplicates made of it."""
@@ -63,6 +68,11 @@ class StoreConfig(Config):
             raise ConfigError(f"leads are {', '.join(self.leads)}; expected each once, from {', '.join(LEADS)}")
         if self.chunk_length < 1024:
             raise ConfigError(f"chunk_length is {self.chunk_length}; expected at least 1,024 samples")
+        most = MOST_CHUNK_BYTES // (2 * len(self.leads))
+        if self.chunk_length > most:
+            raise ConfigError(
+                f"chunk_length is {self.chunk_length:,}; expected at most {most:,} samples of {len(self.leads)} leads"
+            )
         for field, allowed in (("codec", CODECS), ("bad_checksum", CHECKSUM_POLICIES)):
             if getattr(self, field) not in allowed:
                 choice = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
@@ -259,24 +269,44 @@ class Part:
             If the text is not such an object, naming `where` it came from.
         """
         try:
-            values = json.loads(text)
+            values = parse_json(text)
             columns = values["columns"]
             return cls(
-                partition=values["partition"],
-                chunk_digests={int(chunk): digest for chunk, digest in values["chunk_digests"].items()},
+                partition=_expect(values["partition"], int),
+                chunk_digests={int(chunk): _expect(digest, str) for chunk, digest in values["chunk_digests"].items()},
                 rows=tuple(_row_from_dict(dict(zip(columns, row, strict=True))) for row in values["rows"]),
-                rejects=tuple(Reject(**reject) for reject in values["rejects"]),
+                rejects=tuple(
+                    Reject(**{key: _expect(text, str) for key, text in reject.items()}) for reject in values["rejects"]
+                ),
             )
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise StoreError(f"{where}: not a part of this version's build journal ({error})") from error
 
 
 def _row_from_dict(values: dict[str, Any]) -> RecordRow:
-    for key in ("lead_flags", "offset", "dx_codes"):
-        values[key] = tuple(values[key])
+    for key, kind in (("lead_flags", int), ("offset", int), ("dx_codes", str)):
+        values[key] = tuple(_expect(value, kind) for value in values[key])
+    for key, kinds in _ROW_KINDS.items():
+        _expect(values[key], kinds)
     # an entry that an earlier version of this program left has none
     values["remarks"] = tuple((str(kind), str(value)) for kind, value in values.get("remarks", ()))
     return RecordRow(**values)
+
+
+_ROW_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("dataset", "name", "group", "digest"), str),
+    **dict.fromkeys(("start", "length", "n_samples_source", "n_invalid", "n_clipped"), int),
+    **dict.fromkeys(("fs_source", "scale"), (int, float)),
+    "age": (int, float, NoneType),
+    "sex": (str, NoneType),
+}
+
+
+def _expect(value: Any, kinds: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """The value, if it is of one of these types."""
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise TypeError(f"{value!r} where something else is expected")
+    return value
 
 
 def sha256_of_json(value: Any) -> str:  # noqa: ANN401 - any JSON value

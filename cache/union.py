@@ -115,6 +115,10 @@ class StoreUnion(Store):
         member = bisect_right(self._first_chunks, chunk) - 1
         return member, chunk - self._first_chunks[member]
 
+    def _check_places(self) -> None:
+        for store in self.members:
+            store._check_places()
+
     def _order_of_rows(self) -> NDArray[np.int64]:
         """Rows of the members, one after another, in (dataset, name) order.
 

@@ -1,14 +1,18 @@
-"""Proving a store: every chunk's digest, the tables' digest, and that the tables fit the signal."""
+"""Proving a store: every chunk's digest, the tables' digest, that they fit the signal, and all metadata."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cache.checksum import DIGEST_ATTRIBUTE, OPTIONAL_DIGEST_ATTRIBUTE, chunk_digest, tables_digest
-from cache.location import REQUESTS_AT_ONCE, Location, RemotePath
+from cache.location import REQUESTS_AT_ONCE, Location, RemotePath, file_sizes
+from cache.metadata import MOST_CHUNKS
 from cache.reader import Store
-from cache.schema import COLUMNS, OPTIONAL_COLUMNS
+from cache.schema import COLUMNS, OPTIONAL_COLUMNS, SIGNAL
+from cache.table_values import check_places
+from cache.verify_metadata import metadata_problems
 from ecg.errors import EcgError, RemoteError, StoreError
 
 
@@ -34,31 +38,39 @@ def verify_store(
         If it is remote and the server cannot be had.
     """
     store = Store(path)
-    problems: list[str] = []
-    try:
-        expected = store.column("chunk/digest")
-        problems += _table_problems(store)
-    except StoreError as error:
-        problems.append(str(error))
-        expected = np.full(store.n_chunks, None, object)
+    tables, problems = _read_tables(store)
+    problems += [*metadata_problems(store), *_table_problems(store, tables)]
+    expected = tables.get("chunk/digest", np.full(0, None, object))
+    there, missing = _chunk_numbers(store)
+    problems += missing
 
     def check(chunk: int) -> str | None:
         try:
-            found = chunk_digest(store.read_chunk(chunk))
+            found = chunk_digest(store.files.read(chunk))
         except RemoteError:
             raise  # the server is gone, and would be for every chunk
         except EcgError as error:
             return str(error)
         finally:
             advance(1)
-        if chunk < len(expected) and expected[chunk] not in (None, found):
+        if chunk < len(expected) and expected[chunk] != found:
             return f"{path}/signal chunk {chunk}: SHA-256 {found}; expected {expected[chunk]}: build the store again"
         return None
 
     threads = max(workers, REQUESTS_AT_ONCE) if isinstance(store.path, RemotePath) else workers
     with ThreadPoolExecutor(threads) as pool:
-        problems += [problem for problem in pool.map(check, range(store.n_chunks)) if problem]
+        problems += [problem for problem in pool.map(check, there) if problem]
     return tuple(problems)
+
+
+def _chunk_numbers(store: Store) -> tuple[Sequence[int], list[str]]:
+    """The chunks to be looked at, and a line about those that a signal of absurd size has no files for."""
+    if store.n_chunks <= MOST_CHUNKS:
+        return range(store.n_chunks), []
+    names = file_sizes(store.path / SIGNAL.path / "c" / "0")
+    there = sorted(int(name) for name in names if name.isascii() and name.isdigit() and int(name) < store.n_chunks)
+    n_missing = store.n_chunks - len(there)
+    return there, [f"{store.path}/signal: {n_missing:,} of its files missing; build the store again"] * bool(n_missing)
 
 
 def verify_stores(
@@ -68,35 +80,46 @@ def verify_stores(
     return tuple(problem for path in paths for problem in verify_store(path, workers=workers, advance=advance))
 
 
-def _table_problems(store: Store) -> Iterator[str]:
-    tables = {column.path: store.column(column.path) for column in COLUMNS}
-    found = tables_digest(tables.items(), store.attributes)
-    stated = store.attributes.get(DIGEST_ATTRIBUTE)
-    if found != stated:
-        yield f"{store.path}: tables and attributes have SHA-256 {found}; expected {stated}: build the store again"
-    optional = {column.path: store.column(column.path) for column in OPTIONAL_COLUMNS if store.has(column.path)}
+def _read_tables(store: Store) -> tuple[dict[str, NDArray], list[str]]:
+    """Every column that can be read, and a line for each that cannot."""
+    tables: dict[str, NDArray] = {}
+    problems = []
+    for column in (*COLUMNS, *OPTIONAL_COLUMNS):
+        try:
+            if store.has(column.path):
+                tables[column.path] = store.column(column.path)
+        except RemoteError:
+            raise
+        except StoreError as error:
+            problems.append(str(error))
+    return tables, problems
+
+
+def _table_problems(store: Store, tables: Mapping[str, NDArray]) -> Iterator[str]:
+    if all(column.path in tables for column in COLUMNS):
+        found = tables_digest(((column.path, tables[column.path]) for column in COLUMNS), store.attributes)
+        stated = store.attributes.get(DIGEST_ATTRIBUTE)
+        if found != stated:
+            yield f"{store.path}: tables and attributes have SHA-256 {found}; expected {stated}: build the store again"
+    optional = {column.path: tables[column.path] for column in OPTIONAL_COLUMNS if column.path in tables}
     found, stated = tables_digest(optional.items(), {}), store.attributes.get(OPTIONAL_DIGEST_ATTRIBUTE)
     if found != stated and (optional or stated is not None):
         paths = ", ".join(column.path for column in OPTIONAL_COLUMNS)
         yield f"{store.path}/{paths}: SHA-256 {found}; expected {stated}: build the store again"
-    tables |= optional
-    sizes = {"record": store.n_records, "chunk": store.n_chunks, "lead": len(store.leads)}
-    misshapen = False
+    yield from _unlike_classes(store, tables)
+    if "record/start" in tables and "record/length" in tables:
+        try:
+            n_columns = store.n_chunks * store.chunk_length
+            check_places(str(store.path), tables["record/start"], tables["record/length"], n_columns)
+        except StoreError as error:
+            yield str(error)
+
+
+def _unlike_classes(store: Store, tables: Mapping[str, NDArray]) -> Iterator[str]:
+    """Columns that do not agree about how many classes there are; all other sizes are looked at when they are read."""
+    sizes: dict[str, int] = {}
     for column in (column for column in (*COLUMNS, *OPTIONAL_COLUMNS) if column.path in tables):
         shape = tables[column.path].shape
-        expected = tuple(sizes.setdefault(dim, size) for dim, size in zip(column.dims, shape, strict=False))
+        expected = tuple(sizes.setdefault(dim, size) for dim, size in zip(column.dims, shape, strict=True))
         if shape != expected:
-            misshapen = True
             yield f"{store.path}/{column.path}: shape {shape} along {', '.join(column.dims)}; expected {expected}"
-    if misshapen:
-        return
-    starts, lengths = tables["record/start"], tables["record/length"]
-    order = np.argsort(starts)
-    ends = (starts + lengths)[order]
-    if len(starts) and (
-        starts.min() < 0
-        or ends[-1] > store.n_chunks * store.chunk_length
-        or (lengths < 1).any()
-        or (starts[order][1:] < ends[:-1]).any()
-    ):
-        yield f"{store.path}/record/start: records overlap or lie outside the signal; build the store again"

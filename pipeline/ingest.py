@@ -18,6 +18,7 @@ from cache.layout import Layout, Partition, plan_layout
 from cache.location import Location, RemotePath, in_parallel
 from cache.reader import read_attributes, read_chunk_of
 from cache.schema import Part, StoreConfig
+from cache.small_file import read_small
 from cache.writer import (
     PLAN_MARKER,
     build_lock,
@@ -310,7 +311,7 @@ def _forget_others(folder: Location, finished: Mapping[int, Part]) -> None:
 
 def _read_part(folder: Location, number: int) -> Part:
     path = part_path(folder, number)
-    return Part.from_json(path.read_bytes(), where=str(path))
+    return Part.from_json(read_small(path), where=str(path))
 
 
 def _job(

@@ -111,6 +111,10 @@ def test_part_goes_to_json_and_back():
         PART.to_json().replace('"reason"', '"why"').encode(),
         PART.to_json().replace('{"7"', '{"seven"').encode(),
         PART.to_json().replace('"rejects"', '"refused"').encode(),
+        PART.to_json().replace('"partition": 3', '"partition": "3"').encode(),
+        PART.to_json().replace('"rows": [[', '"rows": [[[],').encode(),
+        b"[" * 100_000,
+        b'{"partition": ' + b"9" * 10_000 + b"}",
     ],
 )
 def test_a_journal_entry_that_is_none_is_refused_by_name(text):

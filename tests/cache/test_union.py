@@ -248,7 +248,9 @@ def test_damage_is_named_by_the_store_it_is_in(tmp_path):
 
 
 class TableStore(Store):
-    """The tables of a store and nothing on a disk."""
+    """The tables of a store and nothing on a disk; where its records are is anything."""
+
+    _places_checked = True
 
     def __init__(self, name, rows):
         self.path, self.config, self.rows = name, CONFIG, merge_groups(rows)
