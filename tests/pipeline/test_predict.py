@@ -1,5 +1,6 @@
 """Prediction: the same from store and files, invariant to gain, everything readable predicted, the rest named."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.predict import predict
 from pipeline.prediction_folder import TABLE
 from pipeline.run_folder import load_model
 from pipeline.train import train
+from tests.cache.small_store import flip_byte
 from tests.conftest import REPOSITORY, TINY
 from tests.records import pulses_uv, write_record
 
@@ -93,6 +95,39 @@ def test_a_bad_record_is_named_and_the_others_predicted(run: Path, tmp_path: Pat
     assert "do not match the header's checksum" in reasons["wrong"]
     assert set(reasons) == {"cut", "wrong", "noise"}
     assert set(read(tmp_path / "out")) == {"fine1", "fine2"}
+
+
+@pytest.mark.parametrize("damage", ["swapped", "lost", "flipped"])
+def test_a_damaged_chunk_costs_its_records_and_no_others(
+    simulated: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """Chunks of a few records each; a long record reaches into the damaged one and is lost, too."""
+    monkeypatch.setattr("pipeline.predicted.GROUP_SAMPLES", {"cpu": 20_000})
+    folder = Path(shutil.copytree(simulated, tmp_path / "in"))
+    write_record(folder, "long", pulses_uv(30_000, seed=9))
+    build_cache([folder], tmp_path / "s.zarr", StoreConfig(chunk_length=8192))
+    predict([tmp_path / "s.zarr"], tmp_path / "whole", run)
+    store = Store(tmp_path / "s.zarr")
+    row = store.index_of("long")
+    bad = int(store.starts[row]) // 8192 + 1
+    first, last = store.starts // 8192, (store.starts + store.lengths - 1) // 8192
+    lost = set(store.ids[(first <= bad) & (last >= bad)])
+    assert "long" in lost
+    file, other = (tmp_path / "s.zarr/signal/c/0" / str(chunk) for chunk in (bad, (bad + 1) % store.n_chunks))
+    if damage == "swapped":
+        file.write_bytes(other.read_bytes())
+    elif damage == "lost":
+        file.unlink()
+    else:
+        flip_byte(file)
+    summary = predict([tmp_path / "s.zarr"], tmp_path / "out", run)
+    assert {reject.record for reject in summary.rejects} == lost
+    assert all(f"signal chunk {bad}: " in reject.reason for reject in summary.rejects)
+    assert summary.n_records == store.n_records - len(lost) > 0
+    whole, found = read(tmp_path / "whole"), read(tmp_path / "out")
+    assert found.keys() == whole.keys() - lost
+    for name, predicted in found.items():
+        np.testing.assert_allclose(predicted.scores, whole[name].scores, atol=1e-6)
 
 
 def test_records_of_the_same_name_keep_their_folders(run: Path, tmp_path: Path) -> None:
