@@ -40,12 +40,12 @@ def read_small_text(path: Location, most: int = MOST_BYTES) -> str:
     return read_small(path, most).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_json(path: Location, most: int = MOST_BYTES) -> Any:  # noqa: ANN401 - any JSON value
+def read_json(path: Location, most: int = MOST_BYTES, *, nan: bool = False) -> Any:  # noqa: ANN401 - any JSON value
     """The same as JSON, see `ecg.json_text`.
 
     Raises ValueError too, where it is none, or none that this program can hold.
     """
-    return parse_json(read_small(path, most))
+    return parse_json(read_small(path, most), nan=nan)
 
 
 def _read_regular(path: Path, most: int) -> bytes:

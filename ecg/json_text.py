@@ -15,8 +15,12 @@ MOST_NESTED = 64
 _LEAST_INTEGER, _MOST_INTEGER = -(2**63), 2**64 - 1
 
 
-def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
+def parse_json(text: str | bytes, *, nan: bool = False) -> Any:  # noqa: ANN401 - any JSON value
     """Read JSON, as text or in UTF-8, with or without a byte order mark.
+
+    Parameters
+    ----------
+    nan : take NaN and Infinity, which are no JSON but what Python writes of figures that there are not
 
     Raises
     ------
@@ -27,10 +31,12 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     try:
-        values = json.loads(text.removeprefix("\ufeff"), parse_int=_integer, parse_constant=_no_number)
+        values = json.loads(
+            text.removeprefix("\ufeff"), parse_int=_integer, parse_constant=float if nan else _no_number
+        )
     except RecursionError:
         raise ValueError(f"nested too deep; expected at most {MOST_NESTED} levels") from None
-    _check(values)
+    _check(values, nan=nan)
     return values
 
 
@@ -44,7 +50,7 @@ def _no_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number in JSON")
 
 
-def _check(values: Any) -> None:  # noqa: ANN401 - any JSON value
+def _check(values: Any, *, nan: bool) -> None:  # noqa: ANN401 - any JSON value
     """Look at every value, level by level: without recursion, for that is what is to be ruled out."""
     level = [values]
     for _ in range(MOST_NESTED + 1):
@@ -52,7 +58,7 @@ def _check(values: Any) -> None:  # noqa: ANN401 - any JSON value
         for value in level:
             if isinstance(value, str):
                 _check_text(value)
-            elif isinstance(value, float) and not math.isfinite(value):
+            elif not nan and isinstance(value, float) and not math.isfinite(value):
                 raise ValueError("a number beyond what float64 holds")
             elif isinstance(value, list):
                 below += value

@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from ecg.errors import ConfigError
 from ecg.output_parts import LayerPart, parse_layer
 
+MOST_OUTPUTS = 10_000
+"""There are fewer diagnoses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -65,6 +68,8 @@ class OutputMapping:
     pairs: tuple[Pair, ...]
 
     def __post_init__(self) -> None:
+        if sum(target.maximum for target in self.targets) > MOST_OUTPUTS:
+            raise ConfigError(f"more than {MOST_OUTPUTS:,} values in all targets; expected one for each of the classes")
         for number, target in enumerate(self.targets):
             if target.maximum < 0 or (target.null is not None and not 0 <= target.null <= target.maximum):
                 raise ConfigError(
@@ -106,7 +111,10 @@ class OutputMapping:
 
     @cached_property
     def _pairs_of(self) -> dict[str, tuple[Pair, ...]]:
-        return {code: tuple(pair for pair in self.pairs if pair.code == code) for code in self.codes}
+        pairs: dict[str, list[Pair]] = {}
+        for pair in self.pairs:
+            pairs.setdefault(pair.code, []).append(pair)
+        return {code: tuple(own) for code, own in pairs.items()}
 
     @cached_property
     def _first(self) -> tuple[int, ...]:
@@ -198,7 +206,7 @@ def parse_mapping(text: str, *, where: str = "out_layer.txt") -> OutputMapping:
 
 
 def _parse_target(text: str, where: str) -> Target:
-    match = re.fullmatch(r"\s*(None|\d+)\s*->\s*(\d+)\s*", text)
+    match = re.fullmatch(r"\s*(None|\d{1,9})\s*->\s*(\d{1,9})\s*", text)
     if match is None:
         raise ConfigError(f"{where}: {text!r}; expected null->maximum for each target, as in 0->1/None->3")
     null, maximum = match.groups()
@@ -207,7 +215,7 @@ def _parse_target(text: str, where: str) -> Target:
 
 def _parse_pair(line: str, where: str) -> Pair:
     code, *numbers = (part.strip() for part in line.split(","))
-    if not code or len(numbers) != 2 or not all(number.isascii() and number.isdigit() for number in numbers):
+    if not code or len(numbers) != 2 or not all(re.fullmatch("[0-9]{1,9}", number) for number in numbers):
         raise ConfigError(f"{where}: {line!r}; expected code,target,value")
     return Pair(code=code, target=int(numbers[0]), value=int(numbers[1]))
 

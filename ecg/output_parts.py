@@ -48,7 +48,7 @@ def parse_layer(text: str, n_outputs: int) -> tuple[LayerPart, ...]:
     parts = []
     for piece in text.removeprefix("concat:").split("-"):
         name, _, length = piece.rpartition(":")
-        if not (length.isascii() and length.isdigit()):
+        if not (length.isascii() and length.isdigit() and len(length) < 10):
             raise ConfigError(f"output layer {text!r}: {piece!r} not understood; expected name:length between dashes")
         parts.append(_parse_part(name, int(length)))
     total = sum(part.n_outputs for part in parts)
@@ -58,7 +58,7 @@ def parse_layer(text: str, n_outputs: int) -> tuple[LayerPart, ...]:
 
 
 def _parse_part(name: str, n_outputs: int) -> LayerPart:
-    match = re.fullmatch(r"cvx_softmax_(\d+)", name)
+    match = re.fullmatch(r"cvx_softmax_(\d{1,9})", name)
     if match is None:
         if name not in KINDS[:3]:
             raise ConfigError(

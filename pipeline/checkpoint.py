@@ -1,8 +1,6 @@
 """Reading and writing what a run folder is made of: JSON, and weights that are data and nothing else."""
 
-import json
 import os
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,13 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cache.small_file import read_json as read_small_json
 from ecg.errors import RunFolderError
+from pipeline.checkpoint_fence import check_checkpoint
 
 CONFIG = "config.json"
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    """Read JSON.
+def read_json(path: Path, *, nan: bool = False) -> Any:  # noqa: ANN401 - any JSON value
+    """Read JSON; `nan` takes figures that are NaN or Infinity, too.
 
     Raises
     ------
@@ -26,10 +26,10 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
         If the file is missing or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_small_json(path, nan=nan)
     except FileNotFoundError:
         raise RunFolderError(f"{path}: missing; expected a run folder made by train") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise RunFolderError(f"{path}: cannot be read ({error}); expected the JSON that train wrote") from error
 
 
@@ -68,11 +68,12 @@ def load_checkpoint(path: Path, *, allowed: Sequence[Any] = ()) -> dict[str, Any
         If it is missing, damaged, or holds anything else, naming what that would call.
     """
     try:
+        check_checkpoint(path)
         with torch.serialization.safe_globals(list(allowed)):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise RunFolderError(f"{path}: missing; expected a run folder made by train") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # torch's own unpickler raises whatever comes of what it was told, down to IndexError
         raise RunFolderError(f"{path}: damaged or not a checkpoint ({_reason(error)}); train again") from error
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         raise RunFolderError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cache.small_file import read_json, read_small_text
 from cache.writer import write_text_atomically
 from ecg.errors import InputError
 
@@ -105,8 +106,17 @@ def _held_out(path: Path, parts: list[str] | None) -> Outputs:
 
 
 def read_test_ids(path: Path) -> tuple[str, ...]:
-    """Names in one line, comma-separated."""
-    text = path.read_text(encoding="utf-8").replace("\n", ",")
+    """Names in one line, comma-separated.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    try:
+        text = read_small_text(path).replace("\n", ",")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); run the command that wrote it again") from error
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
@@ -117,8 +127,8 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        values = read_json(path, nan=True)
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); run the command that wrote it again") from error
     if not isinstance(values, dict):
         raise InputError(f"{path}: {type(values).__name__}; expected an object: run the command that wrote it again")

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cache.small_file import read_small_text
 from ecg.decisions import APRIL_OUTPUTS, AprilRule, AugustRule, Rule
 from ecg.errors import ConfigError, RunFolderError
 from ecg.models.build import build_for_weights
@@ -275,12 +276,12 @@ def read_correction(folder: Path) -> NDArray[np.float64]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_small_text(path)
     except FileNotFoundError:
         raise RunFolderError(
             f"{path}: missing; expected a run folder made by train, or by the reference system"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise RunFolderError(f"{path}: cannot be read ({error})") from error
 
 

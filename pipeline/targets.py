@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache.reader import Store
+from cache.small_file import read_small_text
 from ecg.class_columns import merge_labels, merged_classes, prediction_columns
 from ecg.decisions import compute_correction
 from ecg.errors import ConfigError, EcgError
@@ -103,12 +104,12 @@ def choose_mapping(output_layer: str, train_classes: str, codes: tuple[str, ...]
         return named_mapping(output_layer, SCORED_CODES if train_classes == "scored" else codes)
     path = Path(output_layer)
     try:
-        return parse_mapping(path.read_text(encoding="utf-8"), where=str(path))
+        return parse_mapping(read_small_text(path), where=str(path))
     except FileNotFoundError:
         raise ConfigError(
             f"output layer {output_layer!r}: no such file; expected {', '.join(NAMED)}, or a file"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         if isinstance(error, EcgError):
             raise
         raise ConfigError(f"output layer {output_layer!r}: cannot be read ({error})") from error

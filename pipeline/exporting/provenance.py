@@ -135,10 +135,10 @@ def read_validation(folder: Path, epoch: int) -> dict[str, float]:
 def read_held_out(folder: Path) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
     """The evaluation of a run on its held-out records, or of the cross-validation that the run is part of."""
     if (folder / TEST_SCORES_JSON).is_file():
-        return read_json(folder / TEST_SCORES_JSON), None
+        return read_json(folder / TEST_SCORES_JSON, nan=True), None
     whole = folder.resolve().parent / SCORES_JSON
     if (folder / TEST_IDS).is_file() and whole.is_file():
-        found = read_json(whole)
+        found = read_json(whole, nan=True)
         parts = [part for part in found.get("held_out", ()) if part.get("name") == folder.resolve().name]
         return (found, parts[0]) if parts else (None, None)
     return None, None

@@ -206,7 +206,7 @@ def _recorded(known: _Known) -> list[Section]:
     """What an evaluation left in the folder, where nothing can be computed anew."""
     for name in RECORDED:
         if (known.folder / name).is_file():
-            body = show_recorded_scores(read_json(known.folder / name))
+            body = show_recorded_scores(read_json(known.folder / name, nan=True))
             lead = f"As {name} has them, from when the training ended."
             return [Section(title="Scores", lead=lead, body=body)]
     return []

@@ -153,3 +153,27 @@ def test_other_texts_are_refused_by_line(text, message):
 def test_a_mapping_needs_targets():
     with pytest.raises(ConfigError, match="no targets; expected null->maximum of each"):
         OutputMapping(layer="sigmoid", targets=(), pairs=(Pair("1", 0, 1),))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"softmax\n0->{'9' * 5000}\n1,0,1\n", "line 2: .*; expected null->maximum for each target"),
+        (f"softmax\n{'9' * 5000}->1\n1,0,1\n", "line 2: .*; expected null->maximum"),
+        (f"softmax\n0->1\n1,{'9' * 5000},1\n", "line 3: .*; expected code,target,value"),
+        (f"softmax\n0->1\n1,0,{'9' * 5000}\n", "line 3: .*; expected code,target,value"),
+        (f"concat:softmax:{'9' * 5000}\n0->1\n1,0,1\n", "output layer .* not understood"),
+        ("softmax\n0->999999999\n1,0,1\n", "more than 10,000 values in all targets"),
+        ("sigmoid\n" + "0->9999/" * 1000 + "0->1\n1,0,1\n", "more than 10,000 values in all targets"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_sizes_that_no_mapping_has_are_refused_before_anything_is_made_of_them(text, reason):
+    with pytest.raises(ConfigError, match=reason):
+        parse_mapping(text)
+
+
+def test_many_lines_are_grouped_in_one_pass():
+    lines = "".join(f"{code},0,{code % 5000}\n" for code in range(20_000))
+    mapping = parse_mapping(f"softmax\n0->5000\n{lines}")
+    assert len(mapping.codes) == len(mapping._pairs_of) == 20_000
