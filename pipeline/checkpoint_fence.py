@@ -87,7 +87,7 @@ def check_pickle(stream: BinaryIO) -> None:
         elif step.name in _PUT or step.name == "MEMOIZE":
             memo[len(memo) if argument is None else int(argument)] = (stack[-1] if stack else None) or (0, 1)
         elif step.name in _GET:
-            stack.append(memo.get(int(argument), (0, 1)))
+            stack.append(memo.get(int(argument or 0), (0, 1)))
         else:
             taken = list(_take(stack, step.stack_before))
             made = _size_of(taken, filling=step.name in _FILLING)

@@ -74,6 +74,9 @@ def predict_rows(
         decided = predictor.predict(windows, device, workers)
         return _sort_out(decided, [_facts_of(store, int(row)) for row in decided.record], predictor)
 
+    def predict_one(row: int) -> Found:
+        return predict(cut(np.array([row])))
+
     def predict_group(group: NDArray[np.integer], windows: list[Windows] | None) -> Found:
         try:
             if windows is not None:
@@ -81,8 +84,7 @@ def predict_rows(
         except FENCED as error:
             raise_if_of_all(error)
         # one of them is at fault: each by itself
-        alone = [np.array([row]) for row in group]
-        return _each((lambda one=one: predict(cut(one)), _facts_of(store, int(one[0]))) for one in alone)
+        return _each((partial(predict_one, row), _facts_of(store, row)) for row in group.tolist())
 
     groups = group_by_chunks(store, rows, GROUP_SAMPLES[device.type])
     made = run_ahead(map(try_to_cut, groups), ahead=1)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from cache.location import Location
 from ecg.errors import EcgError, SignalError
 
 
 @contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
+def reading(path: Location, kind: str) -> Iterator[None]:
     """Turn what a library raises while it reads `path` as `kind` into a SignalError that names the file.
 
     Libraries raise whatever their reading of damaged bytes runs into, so everything that is an error is caught, a

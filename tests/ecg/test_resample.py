@@ -157,6 +157,13 @@ class TestLength:
     def test_by_hand(self, n_samples, fs_in, expected):
         assert resampled_length(n_samples, fs_in, 400) == expected
 
+    def test_a_frequency_that_is_no_ecg_s_is_refused_before_anything_is_allocated(self):
+        said = r"sampling frequency 0\.01 Hz; expected that of an ECG, at least 7\.8125 Hz to be resampled to 500 Hz"
+        for fs, give in ((0.01, resampled_length), (0.01, lambda n, *rates: resample(make("random", n), *rates))):
+            with pytest.raises(SignalError, match=said):
+                give(5000, fs, 500.0)
+        assert resampled_length(5000, 8.0, 500.0) == 312_500
+
 
 class TestRatio:
     @pytest.mark.parametrize(
@@ -207,15 +214,6 @@ class TestRatio:
     def test_frequencies_too_far_apart_are_an_error(self, fs_in, fs_out):
         with pytest.raises(SignalError, match=r" Hz to .* Hz; expected frequencies at most 200,000 times apart$"):
             resampling_ratio(fs_in, fs_out)
-
-
-class TestLength:
-    def test_a_frequency_that_is_no_ecg_s_is_refused_before_anything_is_allocated(self):
-        said = r"sampling frequency 0\.01 Hz; expected that of an ECG, at least 7\.8125 Hz to be resampled to 500 Hz"
-        for fs, give in ((0.01, resampled_length), (0.01, lambda n, *rates: resample(make("random", n), *rates))):
-            with pytest.raises(SignalError, match=said):
-                give(5000, fs, 500.0)
-        assert resampled_length(5000, 8.0, 500.0) == 312_500
 
 
 class TestShapes:
