@@ -102,3 +102,11 @@ def test_bad_arguments_are_named(simulated_store: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(kind, match=message):
             plot(records, tmp_path / "out", **options)
+
+
+def test_what_is_no_recording_is_counted(tmp_path: Path) -> None:
+    write_record(tmp_path / "in", "fine", pulses_uv(2000))
+    (tmp_path / "in" / "notes.pdf").write_bytes(b"%PDF-1.7")
+    summary = plot([str(tmp_path / "in")], tmp_path / "out", dpi=20)
+    assert [(one.relative, one.reason) for one in summary.aside] == [("notes.pdf", "PDF")]
+    assert len(summary.written) == 1

@@ -275,3 +275,21 @@ def test_ctrl_c_in_a_reader_is_no_record_s_fault(run: Path, tmp_path: Path, monk
     with pytest.raises(KeyboardInterrupt):
         predict([tmp_path / "in"], tmp_path / "out", run)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_recording_is_counted_and_listed(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    write_record(folder, "fine", SIGNAL)
+    (folder / "muse.xml").write_text('<?xml version="1.0"?><RestingECG>')
+    (folder / "notes.pdf").write_bytes(b"%PDF-1.7")
+    (folder / "broken.csv").write_text("no,names\n1,x\n")
+    (tmp_path / "holter.ecg").write_bytes(b"ISHNE1.0" + bytes(100))
+    summary = predict([folder, tmp_path / "holter.ecg"], tmp_path / "out", run, json_path=tmp_path / "all.json")
+    assert summary.n_records == 1
+    assert "holter.ecg: an ISHNE Holter ECG; not read: expected WFDB" in summary.rejects[0].reason
+    assert json.loads((tmp_path / "all.json").read_text())["not_looked_at"] == [
+        {"file": "broken.csv", "source": "in", "reason": "table without lead names"},
+        {"file": "muse.xml", "source": "in", "reason": "XML file (GE MUSE)"},
+        {"file": "notes.pdf", "source": "in", "reason": "PDF"},
+    ]
+    assert [one.relative for one in summary.aside] == ["broken.csv", "muse.xml", "notes.pdf"]
