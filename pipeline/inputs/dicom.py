@@ -33,6 +33,9 @@ _ALL_WANTED = WANTED | {_AGE, _SEX, _BORN, _MODALITY, _PIXELS, _DOCUMENT, _DOCUM
 _ALL_SEQUENCES = SEQUENCES | {_REPORT, _FILES}
 _SEXES = {"M": "Male", "F": "Female"}
 _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+MOST_GROUPS = 1000
+"""An ECG of twelve leads may have five."""
+
 LARGEST_BYTES = 2**32
 """An element's length has 32 bits."""
 
@@ -82,15 +85,17 @@ def _content(path: Path) -> bytes:
 
 def _groups(items: Sequence[Item], told: InputConfig) -> tuple[list[Group], list[str]]:
     """The groups that can be read, and why others cannot; where none can be, that is the error."""
-    groups, errors = list[Group](), list[SignalError]()
+    groups, errors = list[Group](), list[str]()
+    if len(items) > MOST_GROUPS:
+        raise SignalError(f"{items[0].name}: {len(items):,} groups of channels; expected at most {MOST_GROUPS}")
     for number, item in enumerate(items, start=1):
         try:
             groups.append(to_group(item, number, told))
         except SignalError as error:
-            errors.append(error)
+            errors.append(str(error))
     if not groups:
-        raise errors[0]
-    return groups, [f"{str(error).removeprefix(items[0].name).strip()}: left out" for error in errors[:3]]
+        raise SignalError(errors[0])
+    return groups, [f"{error.removeprefix(items[0].name).strip()}: left out" for error in errors[:3]]
 
 
 def _instead(dataset: Item) -> str:

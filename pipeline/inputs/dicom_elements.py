@@ -21,6 +21,9 @@ MOST_ELEMENTS = 500_000
 INFLATED, INFLATED_BYTES = 10, 16 * 2**20
 """A deflated file may grow to so many times its size, or to so many bytes: ECGs shrink to a half or a fifth."""
 
+_FIRST_GROUPS = 0x20
+"""A data set begins with a group up to here; 00 54 is group 5400 with its low byte first, not 0054."""
+
 _LONGEST_FIRST = 1024
 """Bytes of a data set's first element, which names a character set or a class."""
 
@@ -163,7 +166,7 @@ def _first_form(data: memoryview, stated: _Form) -> _Form | None:
     little, big = (int.from_bytes(data[:2], order) for order in ("little", "big"))
     if not 0 < min(little, big) <= 0xFF:
         return None
-    form = _item_form(data, 0, _Form(big < little, stated.implicit))
+    form = _item_form(data, 0, _Form(big < little and big <= _FIRST_GROUPS, stated.implicit))
     if form.implicit and int.from_bytes(data[4:8], "big" if form.big else "little") > _LONGEST_FIRST:
         return None
     return form

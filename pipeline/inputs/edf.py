@@ -78,7 +78,7 @@ def _choose(header: EdfHeader, told: InputConfig, name: str) -> tuple[list[str],
         marked = [channel for channel in signals if channel.label.lower().startswith(("ecg", "ekg"))]
         signals = marked or signals
         if len(signals) != len(told.lead_names):
-            found = ", ".join(channel.label or "unnamed" for channel in signals) or "none"
+            found = _listed([channel.label or "unnamed" for channel in signals])
             raise LeadError(f"{name}: channels {found}; expected {len(told.lead_names)}, as many as --leads names")
         names = name_leads(told.lead_names)
         notes.append(", ".join(f"{channel.label!r} is {lead}" for channel, lead in zip(signals, names, strict=True)))
@@ -87,9 +87,14 @@ def _choose(header: EdfHeader, told: InputConfig, name: str) -> tuple[list[str],
         notes.append("leads as the file's labels have them, not as told")
     standard = [lead for lead in LEADS if lead in names]
     if not standard:
-        found = ", ".join(names) or "none"
-        raise LeadError(f"{name}: channels {found}; expected some of {', '.join(LEADS)}, which --leads can tell")
+        raise LeadError(
+            f"{name}: channels {_listed(names)}; expected some of {', '.join(LEADS)}, which --leads can tell"
+        )
     return standard, [signals[row] for row in select_leads(names, standard)], notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join([*names[:40], *([f"{len(names) - 40:,} others"] if len(names) > 40 else [])]) or "none"
 
 
 def _rate(

@@ -12,6 +12,9 @@ from decimal import Decimal
 
 from ecg.errors import SignalError
 
+MOST_RECORDS = 500_000
+"""Five days in records of a second; their times are compared one by one, in two seconds."""
+
 _TIME = re.compile(rb"([+-]\d{1,12}(?:\.(\d{0,20}))?)(?:\x15\d{1,12}(?:\.\d{0,20})?)?\x14")
 
 
@@ -31,6 +34,10 @@ def check_times(annotations: Iterable[bytes], record_s: str, step_s: float, name
     """
     length, before = Decimal(record_s), None
     for number, annotation in enumerate(annotations):
+        if number >= MOST_RECORDS:
+            raise SignalError(
+                f"{name}: an interrupted recording of more than {MOST_RECORDS:,} records; cut it into parts"
+            )
         match = _TIME.match(annotation)
         if match is None:
             raise SignalError(f"{name}: record {number + 1} of an interrupted recording states no time; expected one")

@@ -410,6 +410,9 @@ def nested(depth: int) -> bytes:
 
 def test_bounds_that_no_file_can_move(tmp_path: Path) -> None:
     path = tmp_path / "ecg.dcm"
+    path.write_bytes(bytes(128) + b"DICM" + sequence(0x54000100, [b""] * 2000))
+    with pytest.raises(SignalError, match=r"ecg\.dcm: 2,000 groups of channels; expected at most 1000"):
+        read_dicom(path, NOTHING)
     with pytest.raises(SignalError, match=r"ecg\.dcm: sequences nested deeper than 16; expected an ECG"):
         read_dicom(by_hand(path, SIGNAL, before=nested(1_000)), NOTHING)
     by_hand(path, SIGNAL, before=element(0x00080005, "CS", b"") * 600_000)

@@ -241,6 +241,13 @@ def test_an_interrupted_recording_with_a_gap_is_refused(tmp_path: Path, times: S
         read_edf(path, NOTHING)
 
 
+def test_times_are_compared_of_so_many_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = by_hand(tmp_path / "ecg.edf", kind="EDF+D", onsets=[b"+%d\x14\x14" % second for second in range(3)])
+    monkeypatch.setattr("pipeline.inputs.edf_times.MOST_RECORDS", 2)
+    with pytest.raises(SignalError, match="an interrupted recording of more than 2 records; cut it into parts"):
+        read_edf(path, NOTHING)
+
+
 def test_records_of_no_duration_want_to_be_told_the_rate(tmp_path: Path) -> None:
     path = by_hand(tmp_path / "ecg.edf", duration=0)
     with pytest.raises(
@@ -291,6 +298,12 @@ def test_told_leads_name_channels_that_no_lead_is(tmp_path: Path) -> None:
 def test_headers_that_cannot_be_are_refused(tmp_path: Path, changes: dict, message: str) -> None:
     with pytest.raises(SignalError, match=message):
         read_edf(by_hand(tmp_path / "ecg.edf", **changes), NOTHING)
+
+
+def test_only_some_of_many_channels_are_listed(tmp_path: Path) -> None:
+    path = write_edf(tmp_path / "ecg.edf", np.vstack([SIGNAL[:, :500]] * 5), [f"ch{n}" for n in range(60)])
+    with pytest.raises(LeadError, match=r"channels ch0, ch1, .*, ch39, 20 others; expected some of I, II"):
+        read_edf(path, NOTHING)
 
 
 def test_a_hole_in_a_file_is_not_read(tmp_path: Path) -> None:
