@@ -76,7 +76,7 @@ def check_file_name(header: Header, spec: SignalSpec) -> None:
     name = spec.file_name
     foreign = os.sep != "/" and (os.sep in name or ":" in name)
     # sub/X.mat lies below the header; //X, /X, ./X and sub/../X are nobody's way to say where a file lies
-    if "\0" in name or foreign or name in ("-", "~") or any(part in ("", ".", "..") for part in name.split("/")):
+    if "\0" in name or foreign or name in ("-", "~") or not {"", ".", ".."}.isdisjoint(name.split("/")):
         raise HeaderError(f"{header.name}: signal file {name[:200]!r}; expected a file in the header's own folder")
 
 

@@ -34,6 +34,7 @@ CHALLENGE_OFFSET = 24
 LONG_SAMPLES = 1_000_000
 """Lengths from here on are held against the file's size before a build is planned; INCART has 462,600."""
 
+_ONE_A_FRAME = {None, 1}
 HEADER_SUFFIXES = (".hea", ".HEA")
 
 
@@ -179,7 +180,7 @@ def sampling_of(path: Location, header: Header, leads: Sequence[str] | None = LE
         If the leads have several rates, or the signal file is missing or cannot hold that many samples.
     """
     spf = 1
-    if any(spec.samples_per_frame not in (None, 1) for spec in header.signals):
+    if not {spec.samples_per_frame for spec in header.signals} <= _ONE_A_FRAME:
         wanted = [spec for spec in header.signals if leads is None or canonical_lead(spec.description or "") in leads]
         spf = samples_per_frame(header.name, wanted or header.signals)
     if header.fs is None:

@@ -135,14 +135,13 @@ def read_plain(path: Path, header: Header, n_samples: int) -> NDArray[np.integer
     spec = header.signals[0]
     offset, n_leads = spec.byte_offset or 0, header.n_leads
     with open_signal(path, header, spec) as file, _cut_short(header, spec):
-        if is_mat(spec):
-            head = file.read(HEAD_BYTES)
-            if not is_plain_mat(head, n_leads, n_samples, offset) and not holds_raw(
-                header, spec, head, n_leads, n_samples
-            ):
-                return read_matlab_samples(signal_path(path, header, spec), header.name, n_leads, n_samples)
+        head = file.read(HEAD_BYTES) if is_mat(spec) else b""
+        plain = is_plain_mat(head, n_leads, n_samples, offset)
+        if head and not plain and not holds_raw(header, spec, head, n_leads, n_samples):
+            return read_matlab_samples(signal_path(path, header, spec), header.name, n_leads, n_samples)
         check_size(header, spec, os.fstat(file.fileno()).st_size, offset + 2 * n_leads * n_samples, n_samples)
-        file.seek(offset)
+        if not plain:
+            file.seek(offset)
         samples = np.empty((n_samples, n_leads), "<i2")
         _read_into(file, samples.data.cast("B"))
     return samples.T

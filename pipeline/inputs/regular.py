@@ -44,17 +44,24 @@ def open_regular(path: str | os.PathLike[str], *, error: type[EcgError] = Signal
     OSError
         As `open` does, if it is not there or may not be read.
     """
+    return FileIO(_open(path, error)[0], "rb")
+
+
+def _open(path: str | os.PathLike[str], error: type[EcgError]) -> tuple[int, int]:
+    """Descriptor of a regular file, and its size."""
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError:
         check_regular(path, os.stat(path), error=error)  # a socket cannot be opened at all
         raise
     try:
-        check_regular(path, os.fstat(descriptor), error=error)
-        return FileIO(descriptor, "rb")
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > SPARSE_BYTES:
+            check_regular(path, found, error=error)
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor, found.st_size
 
 
 def check_regular(path: str | os.PathLike[str], found: os.stat_result, *, error: type[EcgError] = SignalError) -> None:
@@ -73,12 +80,13 @@ def check_regular(path: str | os.PathLike[str], found: os.stat_result, *, error:
 
 def read_regular(path: str | os.PathLike[str], limit: int, *, error: type[EcgError] = SignalError) -> bytes:
     """All of a regular file of at most `limit` bytes; raises as `open_regular`, and an `error` about a larger one."""
-    with open_regular(path, error=error) as file:
-        data = file.read(limit + 1)
-        while 0 < len(data) <= limit and (more := file.read(limit + 1 - len(data))):
-            data += more  # one call may give less
+    descriptor, size = _open(path, error)
+    try:
+        data = os.read(descriptor, min(size, limit) + 1)
+        while 0 < len(data) <= limit and len(data) != size and (more := os.read(descriptor, limit + 1 - len(data))):
+            data += more  # one call may give less, and a file may grow
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
-        name = os.path.basename(os.fspath(path))
-        size = max(os.stat(path).st_size, len(data))
-        raise error(f"{name}: {size:,} bytes; expected at most {limit:,}")
+        raise error(f"{os.path.basename(os.fspath(path))}: {max(size, len(data)):,} bytes; expected at most {limit:,}")
     return data
