@@ -1,13 +1,12 @@
 """The files of a WFDB record: the header's text, and the signal files that it names, below its own folder."""
 
 import os
-from io import FileIO
 from pathlib import Path, PurePosixPath
 
 from cache.location import Location, RemotePath
 from ecg.errors import HeaderError, RemoteError, SignalError
 from ecg.header import Header, SignalSpec
-from pipeline.inputs.regular import HEADER_BYTES, check_regular, open_regular, read_regular
+from pipeline.inputs.regular import HEADER_BYTES, RegularFile, check_regular, open_regular, read_regular
 from pipeline.names import printable
 
 
@@ -56,7 +55,7 @@ def file_size(path: Location, header: Header, spec: SignalSpec) -> int:
     return found.st_size
 
 
-def open_signal(path: Path, header: Header, spec: SignalSpec) -> FileIO:
+def open_signal(path: Path, header: Header, spec: SignalSpec) -> RegularFile:
     """A signal file of the header at `path`, without a buffer; raises as `file_size`."""
     check_file_name(header, spec)
     try:

@@ -8,7 +8,6 @@ Skew: sample 0 of a signal with skew s is the first sample of its frame s; what 
 the last s frames, which the file no longer has, are missing samples. Source: WFDB header(5).
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -139,7 +138,7 @@ def read_plain(path: Path, header: Header, n_samples: int) -> NDArray[np.integer
         plain = is_plain_mat(head, n_leads, n_samples, offset)
         if head and not plain and not holds_raw(header, spec, head, n_leads, n_samples):
             return read_matlab_samples(signal_path(path, header, spec), header.name, n_leads, n_samples)
-        check_size(header, spec, os.fstat(file.fileno()).st_size, offset + 2 * n_leads * n_samples, n_samples)
+        check_size(header, spec, file.size, offset + 2 * n_leads * n_samples, n_samples)
         if not plain:
             file.seek(offset)
         samples = np.empty((n_samples, n_leads), "<i2")
@@ -267,7 +266,7 @@ def _read_file(
                 )
             values = read_matlab_samples(signal_path(path, header, first), header.name, n_frame, n_frames)
             return dict(zip(members, values, strict=True))
-        check_size(header, first, os.fstat(file.fileno()).st_size, offset + n_bytes, n_frames)
+        check_size(header, first, file.size, offset + n_bytes, n_frames)
         file.seek(offset)
         data = np.empty(n_bytes, np.uint8)
         _read_into(file, data.data)

@@ -30,7 +30,13 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) 
 _FLAGS |= getattr(os, "O_NONBLOCK", 0)
 
 
-def open_regular(path: str | os.PathLike[str], *, error: type[EcgError] = SignalError) -> FileIO:
+class RegularFile(FileIO):
+    """A file that is open for reading; `size` is what it had when it was opened, bytes."""
+
+    size: int
+
+
+def open_regular(path: str | os.PathLike[str], *, error: type[EcgError] = SignalError) -> RegularFile:
     """A regular file, opened for reading without a buffer; never waits, whatever is there.
 
     Parameters
@@ -44,7 +50,10 @@ def open_regular(path: str | os.PathLike[str], *, error: type[EcgError] = Signal
     OSError
         As `open` does, if it is not there or may not be read.
     """
-    return FileIO(_open(path, error)[0], "rb")
+    descriptor, size = _open(path, error)
+    file = RegularFile(descriptor, "rb")
+    file.size = size
+    return file
 
 
 def _open(path: str | os.PathLike[str], error: type[EcgError]) -> tuple[int, int]:

@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+import pipeline.plan as plan_module
 from cache.schema import Reject, StoreConfig
 from ecg.errors import ChecksumError, HeaderError, LeadError, SignalError
 from pipeline.groups import patient_group, record_group
@@ -178,3 +179,32 @@ def test_headers_of_every_dialect_are_planned(shared):
         f"a second record of this name in {dataset}"
         for dataset in ("cpsc", "cpsc-extra", "georgia", "incart", "ptb", "ptb-xl")
     }
+
+
+def test_whatever_one_record_raises_the_others_are_planned(tmp_path, monkeypatch):
+    for name in ("A0001", "A0002"):
+        write_record(tmp_path / "ward", name)
+    (tmp_path / "ward" / f"{'x' * 245}.hea").write_bytes((tmp_path / "ward" / "A0001.hea").read_bytes())
+    parse = plan_module.parse_header
+
+    def trip(text):
+        if text.startswith("A0002"):
+            raise MemoryError("of a header")
+        return parse(text)
+
+    monkeypatch.setattr(plan_module, "parse_header", trip)
+    plan = planned(tmp_path)
+    assert names(plan) == ["cpsc/A0001"]
+    assert sorted(reject.reason[:60] for reject in plan.rejects) == [
+        "A0002.hea: cannot be read as a WFDB record (MemoryError: of ",
+        f"{'x' * 50}…: a rec",
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without FIFOs")
+def test_a_fifo_is_a_reject_and_not_waited_for(tmp_path):
+    write_record(tmp_path / "ward", "A0001")
+    os.mkfifo(tmp_path / "ward" / "A0002.hea")
+    plan = planned(tmp_path)
+    assert names(plan) == ["cpsc/A0001"]
+    assert [reject.reason for reject in plan.rejects] == ["A0002.hea: a FIFO; expected a regular file"]
