@@ -169,7 +169,7 @@ def _by_filter_loop(rows: NDArray, up: int, down: int, n_out: int) -> NDArray[np
     return filtered[:, n_skip : n_skip + n_out].astype(np.float32)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=2)
 def _taps(up: int, down: int) -> NDArray[np.float64]:
     """resample_poly's filter at the common rate: a Kaiser windowed sinc of 20 · max(up, down) + 1 taps.
 

@@ -161,7 +161,7 @@ def _read_candidates(found: Sequence[FoundRecord], config: StoreConfig) -> Itera
 
 def _candidate_or_error(record: FoundRecord, config: StoreConfig) -> _Candidate | EcgError:
     try:
-        with reading(record.path, "a WFDB record"):
+        with reading(Path(record.path.name), "a WFDB record"):
             return _read_candidate(record, config)
     except RemoteError:
         raise  # it is the server that cannot be had, not this record

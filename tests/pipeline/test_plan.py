@@ -197,7 +197,7 @@ def test_whatever_one_record_raises_the_others_are_planned(tmp_path, monkeypatch
     assert names(plan) == ["cpsc/A0001"]
     assert sorted(reject.reason[:60] for reject in plan.rejects) == [
         "A0002.hea: cannot be read as a WFDB record (MemoryError: of ",
-        f"{'x' * 50}…: a rec",
+        f"{'x' * 50}…: a recor",
     ]
 
 
