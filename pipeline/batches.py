@@ -70,7 +70,7 @@ class WindowBatches:
     rank, world_size : which of how many equal shares of each epoch this one is
     buffer_chunks : of a streamed epoch, see `BUFFER_CHUNKS`
     threads : that decode or gather; None for as many as there are cores, up to `MAX_THREADS`
-    check : hold each chunk against its crc32c when it is first decoded
+    check : hold each chunk against its crc32c and its SHA-256 when it is first decoded
     reader : gives the chunks; None makes one
 
     Attributes
