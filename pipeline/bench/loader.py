@@ -21,6 +21,7 @@ import torch
 from cache.decode import ChunkReader
 from cache.reader import Store
 from cache.schema import StoreConfig
+from cache.union import members_of, open_stores
 from ecg.models.normalise import to_network_input
 from ecg.window import WindowConfig
 from pipeline.allocator import keep_freed_memory
@@ -206,7 +207,7 @@ def _decoding_ms(store: Store, n_chunks: int = 40, repeats: int = 5) -> dict[str
     unchecked = ChunkReader(store, check=False)
     best = dict.fromkeys(("zarr_ms", "checked_ms", "unchecked_ms"), float("inf"))
     for _ in range(repeats):
-        checked = ChunkReader(store)
+        checked = ChunkReader(open_stores([one.path for one in members_of(store)]))  # which has proven none yet
         for name, read in (
             ("zarr_ms", store.read_chunk),
             ("checked_ms", lambda chunk, checked=checked: checked.read(chunk, out)),
