@@ -122,7 +122,7 @@ def _name_leads(head: Head, columns: list[int], told: InputConfig, name: str, no
 def _choose_fs(
     head: Head, values: NDArray[np.float64], time: int | None, told: InputConfig, name: str, notes: list[str]
 ) -> float:
-    """Hz, as told, from a comment, or from the columns of time or of a counter."""
+    """Hz, from a comment, or from the columns of time or of a counter; as told where these do not tell one."""
     measured = _measure_fs(head, values, time, told, name, notes)
     try:
         stated = parse_rate(head.facts["fs"], name) if "fs" in head.facts else None
@@ -131,14 +131,16 @@ def _choose_fs(
             raise
         notes.append(f"fs taken as {told.fs:g} Hz, as told; the file states {head.facts['fs']!r}")
         return told.fs
-    if told.fs is None and stated and measured and abs(stated - measured) > 0.01 * stated:
-        raise SignalError(
-            f"{name}: a comment states {stated:g} Hz, the column of time {measured:g} Hz; tell which with --fs"
-        )
     of_file = stated or measured
-    if told.fs is not None and of_file and abs(told.fs - of_file) > 1e-3 * told.fs:
-        notes.append(f"fs taken as {told.fs:g} Hz, as told; the file states {of_file:g} Hz")
+    if stated and measured and abs(stated - measured) > 0.01 * stated:
+        if told.fs is None:
+            raise SignalError(
+                f"{name}: a comment states {stated:g} Hz, the column of time {measured:g} Hz; tell which with --fs"
+            )
+        notes.append(f"fs taken as {told.fs:g} Hz, as told; a comment states {stated:g} Hz, the times {measured:g} Hz")
         return told.fs
+    if told.fs is not None and of_file and abs(told.fs - of_file) > 1e-3 * told.fs:
+        notes.append(f"fs taken as {of_file:g} Hz, as the file states it; --fs is for files that state none")
     return require_fs(of_file, told, name)
 
 

@@ -79,10 +79,10 @@ def test_a_rate_that_is_not_understood_is_refused_unless_told(tmp_path: Path, te
     assert read_table(path, InputConfig(fs=400)).fs == 400
 
 
-def test_told_wins_over_what_a_table_states_and_it_is_said(tmp_path: Path) -> None:
+def test_what_is_told_otherwise_than_a_table_states_it_is_said(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "# fs: 250\n# units: uV\n" + body())
-    assert check(read_table(path, ALL)).notes == (
-        "fs taken as 500 Hz, as told; the file states 250 Hz",
+    assert check(read_table(path, ALL), fs=250).notes == (
+        "fs taken as 250 Hz, as the file states it; --fs is for files that state none",
         "units taken as mV, as told; the file states 'uV'",
     )
     path = write(tmp_path / "b.csv", body().replace(",".join(LEADS), ",".join(f"ch{n}" for n in range(12))))
