@@ -181,8 +181,14 @@ def _whole_number(digits: str, decimals: str, power: int) -> str | None:
     code = str(int(value))
     n_written = len((digits + decimals).lstrip("0"))
     if n_written < len(code):  # zeros are filled in: they are lost digits, or the code's own
-        return code if code in CLASSES and n_written >= SURE_DIGITS else None
+        return code if code in CLASSES and n_written >= SURE_DIGITS and not _rounds_others(code, n_written) else None
     return code if is_concept_id(code) else None
+
+
+def _rounds_others(code: str, n_digits: int) -> bool:
+    """Whether another class's code would be written as this one with so many digits."""
+    alike = (one for one in CLASSES if len(one) == len(code) and one[: n_digits - 1] == code[: n_digits - 1])
+    return any(float(f"{float(one):.{n_digits - 1}e}") == float(code) for one in alike if one != code)
 
 
 def _join_groups(text: str) -> str | None:

@@ -1,4 +1,4 @@
-"""A plugin of pytest (`-p tests.without_torch`) for a Python without torch: what needs it is named, counted and left out.
+"""A plugin of pytest (`-p tests.without_torch`) for a Python without torch: what needs it is named, counted, left out.
 
 Torch from the package index is several gigabytes, too much for a second interpreter. A test needs torch if importing
 its module, or running it, says that there is none.
@@ -79,4 +79,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("left out for want of torch")
     for name in (*FILES, *TESTS):
         terminalreporter.line(name)
-    terminalreporter.line(f"{len(FILES)} files and {len(TESTS)} tests of others: torch, several gigabytes, is not installed")
+    what = f"{len(FILES)} files and {len(TESTS)} tests of others"
+    terminalreporter.line(f"{what}: torch, several gigabytes, is not installed")

@@ -153,6 +153,7 @@ class _Side:
     """One configuration and its times."""
 
     def __init__(self, store: Store, folder: Path, kind: Mapping[str, Any], device: torch.device) -> None:
+        folder.mkdir()
         config = configure(folder, store, kind["options"], kind["model_options"], preset=kind["preset"])
         run = prepare_run(folder, store, config, choose_rows(store, folder, config), device)
         self.config: TrainConfig = run.config

@@ -1,3 +1,4 @@
+import errno
 import json
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def test_text_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     write_text_atomically(target, "old µ")
 
     def fail(descriptor):
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr(writer.os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):

@@ -278,6 +278,7 @@ def test_a_lost_chunk_stops_the_epoch_by_name(store: Store, residency: str) -> N
 
 
 def test_damage_is_found_at_the_first_decode_unless_not_wanted(store: Store) -> None:
+    store = Store(store.path)  # which has decoded none of them yet
     batches, unchecked = loader(store), loader(store, check=False)
     victim = store.path / "signal" / "c" / "0" / "1"
     kept = victim.read_bytes()

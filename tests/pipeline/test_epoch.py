@@ -152,4 +152,6 @@ def test_a_frozen_stage_keeps_still_but_for_its_new_layer(kind: str, batch: Batc
     before = {name: value.clone() for name, value in frozen.network[0].state_dict().items()}
     frozen(batch)
     moved = {name for name, value in frozen.network[0].state_dict().items() if not torch.equal(value, before[name])}
-    assert moved == {name for name in trained if name.startswith(new)}
+    new_layer = {name for name in trained if name.startswith(new)}
+    # a bias below batch norm has a gradient of nothing but rounding, which some processors round to nothing
+    assert {name for name in new_layer if name.endswith("weight")} <= moved <= new_layer

@@ -110,7 +110,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(data, path):
 
 
 def test_strict_stops_workers_with_the_records_name(data, path):
-    write_record(data / "cpsc", "A0009", checksums=[0] * 12)
+    write_record(data / "cpsc", "A0009", checksums=[7] * 12)
     with pytest.raises(ChecksumError, match="A0009 lead I, II, III") as caught:
         build_cache([data], path, CONFIG, workers=2, strict=True)
     assert caught.value.__notes__ == [f"while ingesting {data / 'cpsc' / 'A0009.hea'}"]
@@ -172,7 +172,7 @@ REJECTS = {
     ),
     "no mat": (lambda path: path.with_suffix(".mat").unlink(), "signal", "No such file", SignalError),
     "checksum": (
-        lambda path: write_record(path.parent, path.stem, checksums=[0] * 12),
+        lambda path: write_record(path.parent, path.stem, checksums=[7] * 12),
         "checksum",
         "A0009 lead I, II, III, aVR, aVL, aVF, V1, V2, V3, V4, V5, V6: the samples do not match",
         ChecksumError,
@@ -200,7 +200,7 @@ REJECTS = {
     "path": (
         lambda path: write_record(path.parent, path.stem, mat_name="../../data/cpsc/g1/A0001.mat"),
         "header",
-        "expected a file name in the header's own folder",
+        "expected a file in the header's own folder",
         HeaderError,
     ),
     "length": (
@@ -211,9 +211,9 @@ REJECTS = {
     ),
     "frequency": (
         lambda path: write_record(path.parent, path.stem, pulses_uv(500), fs=1e-3),
-        "signal",
-        "times apart",
-        SignalError,
+        "header",
+        "sampling frequency 0.001 Hz; expected 10 to 1e+06 Hz",
+        HeaderError,
     ),
 }
 
@@ -244,7 +244,7 @@ def test_a_comma_in_a_name_is_rejected(data, path):
 
 
 def test_a_wrong_checksum_may_be_flagged(tmp_path, path):
-    write_record(tmp_path / "data", "A0001", checksums=[0] * 12)
+    write_record(tmp_path / "data", "A0001", checksums=[7] * 12)
     build_cache([tmp_path / "data"], path, StoreConfig(bad_checksum="flag"))
     assert Store(path).column("record/lead_flags").tolist() == [[128] * 12]
 

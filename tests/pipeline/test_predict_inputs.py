@@ -53,13 +53,14 @@ def test_one_ecg_in_every_form_gets_the_same_scores(run: Path, tmp_path: Path) -
     write_edf(folder / "bdf.bdf", SIGNAL[::-1], LEADS[::-1])
     write_dicom(folder / "dicom.dcm", SIGNAL, median_beat=True)
     write_table(folder / "table.csv", SIGNAL, head="# fs: 500\n# units: mV\n")
-    np.save(folder / "array.npy", SIGNAL / 1000)
+    np.save(tmp_path / "array.npy", SIGNAL / 1000)
     limb = [0, 1, *range(6, 12)]
     write_edf(folder / "eight.edf", SIGNAL[limb], [LEADS[row] for row in limb])
+    summary = predict([folder], tmp_path / "out", run)
+    assert (summary.n_records, summary.rejects, summary.doubts, summary.notes) == (6, (), (), ())
     told = InputConfig(fs=500, units="mV", leads=("standard",))
-    summary = predict([folder], tmp_path / "out", run, told=told)
-    assert (summary.n_records, summary.rejects, summary.doubts) == (7, (), ())
-    predictions = read(tmp_path / "out")
+    predict([tmp_path / "array.npy"], tmp_path / "alone", run, told=told)
+    predictions = read(tmp_path / "out") | read(tmp_path / "alone")
     for name, prediction in predictions.items():
         # derived leads differ by the rounding that the recorded ones went through
         atol = 0.01 if name == "eight" else 1e-4
@@ -164,19 +165,19 @@ def test_every_kind_of_bad_file_is_named_and_the_others_are_predicted(run: Path,
         "void.hea": "no record line found",
         "void.csv": "empty; expected a line of lead names",
         "void.edf": "begins unlike an EDF or BDF file",
-        "void.dcm": "cannot be read as a DICOM file",
+        "void.dcm": "begins unlike a DICOM file",
         "void.npy": "cannot be read as a NumPy array",
-        "stump": "0 bytes of samples; expected 120,000: the file is cut short",
+        "stump": "3,000 bytes of header for 12 channels; the file is cut short",
         "nan": "no valid sample in any lead",
         "cube": "of shape (3, 4, 5); expected numbers in two dimensions",
         "pickled": "cannot be read as a NumPy array",
-        "furlongs": "units 'furlongs' not understood; expected mV",
         "names": "no line of samples below the names",
     }.items():
         assert reason in reasons.pop(name), name
     assert not reasons
-    assert set(read(tmp_path / "out")) == {"fine"}
-    assert len(json.loads((tmp_path / "all.json").read_text())["skipped"]) == 14
+    assert set(read(tmp_path / "out")) == {"fine", "furlongs"}
+    assert summary.notes == ("furlongs: units taken as mV, as told; the file states 'furlongs'",)
+    assert len(json.loads((tmp_path / "all.json").read_text())["skipped"]) == 13
 
 
 def test_a_record_cannot_take_the_tables_name(run: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ that `build-cache` makes of all of them together, and in what `inspect` says of 
 """
 
 import re
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -497,8 +498,8 @@ def write_below(header: Path, folder: Path) -> None:
         samples[-1] += (spec.checksum - int(samples.sum(dtype=np.int64)) + 32768) % 65536 - 32768
     folder.mkdir(parents=True)
     (folder / header.name).write_bytes(header.read_bytes())
-    offset = stated.signals[0].byte_offset or 0
-    (folder / stated.signals[0].file_name).write_bytes(bytes(offset) + signal.T.astype("<i2").tobytes())
+    head = struct.pack("<5i4s", 30, *signal.shape, 0, 4, b"val\0") if stated.signals[0].byte_offset else b""
+    (folder / stated.signals[0].file_name).write_bytes(head + signal.T.astype("<i2").tobytes())
 
 
 @pytest.mark.shared

@@ -27,7 +27,7 @@ def test_a_record_is_proven_by_digest_and_by_its_header(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_a_record_is_told(tmp_path: Path) -> None:
-    header = write_record(tmp_path, "A0001", checksums=[0] * 12)
+    header = write_record(tmp_path, "A0001", checksums=[7] * 12)
     told = prove_file(header, headers=True).record
     assert told is not None
     assert told.startswith("A0001: the samples of I, II, III")

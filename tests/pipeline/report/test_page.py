@@ -1,6 +1,7 @@
 """A page: whole, by itself, closed to everything from outside."""
 
 import base64
+import errno
 import hashlib
 import re
 from pathlib import Path
@@ -103,7 +104,7 @@ def test_nothing_half_is_left_where_writing_fails(tmp_path: Path, monkeypatch: p
     path.write_text("old")
 
     def fail(self: Path, target: Path) -> None:
-        raise OSError("no room")
+        raise OSError(errno.ENOSPC, "no room")
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="no room"):
