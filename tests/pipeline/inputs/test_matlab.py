@@ -34,7 +34,7 @@ TYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
 
 
 def check_as_scipy(path: Path) -> None:
-    found, expected = read_matlab_file(path), loadmat(path)
+    found, expected = read_matlab_file(path), loadmat(path, spmatrix=False)
     held = {name: values for name, values in expected.items() if not name.startswith("__")}
     assert set(found.arrays) | set(found.others) == set(held)
     for name, values in found.arrays.items():
