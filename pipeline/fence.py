@@ -6,19 +6,20 @@ in reading, and what ends a process (Ctrl-C) passes.
 """
 
 from ecg.errors import EcgError, RemoteError
+from pipeline.names import in_one_line
 
 FENCED = (Exception,)
 """EcgError, OSError, MemoryError, RecursionError and whatever else: all that a single record can be the cause of."""
 
 
 def reason_of(error: BaseException) -> str:
-    """What to say of a record that could not be used, in one line."""
+    """What to say of a record that could not be used, in one line that prints, whatever names its file has in it."""
     if isinstance(error, EcgError):
-        return str(error)
+        return in_one_line(str(error))
     if isinstance(error, MemoryError):
         return "takes more memory than there is; expected a recording that fits"
     what = " ".join(str(error).split()) or "no reason given"
-    return f"cannot be used ({type(error).__name__}: {what[:200]})"
+    return in_one_line(f"cannot be used ({type(error).__name__}: {what[:200]})")
 
 
 def raise_if_of_all(error: Exception) -> None:

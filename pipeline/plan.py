@@ -15,7 +15,7 @@ from ecg.header import parse_header
 from ecg.resample import resampled_length
 from pipeline.groups import patient_group, record_group
 from pipeline.inputs.foreign import reading
-from pipeline.names import printable
+from pipeline.names import in_one_line
 from pipeline.prefetch import prefetch
 from pipeline.progress import Progress, silent
 from pipeline.wfdb_files import read_header_text
@@ -211,4 +211,4 @@ def reject_for(error: EcgError, dataset: str, record: str) -> Reject:
     """The entry of a record that `error` keeps out of the store; its stage is where it failed."""
     stages = {HeaderError: "header", ChecksumError: "checksum"}
     stage = next((stage for kind, stage in stages.items() if isinstance(error, kind)), "signal")
-    return Reject(dataset=dataset, record=record, stage=stage, reason=printable(str(error)))
+    return Reject(dataset=dataset, record=record, stage=stage, reason=in_one_line(str(error)))

@@ -26,6 +26,7 @@ from pipeline.inputs.finding import find_inputs, name_inputs
 from pipeline.inputs.reading import read_input
 from pipeline.inputs.tarballs import unpacked
 from pipeline.inputs.told import InputConfig
+from pipeline.names import in_one_line
 from pipeline.prediction_text import read_prediction
 from pipeline.progress import Progress, silent
 from pipeline.scratch import NO_ROOM, scratch
@@ -114,7 +115,7 @@ def plot(
                     rejects.append(Reject(dataset=source, record=name, stage="plot", reason=reason_of(error)))
                 else:
                     written.append(paths[name])
-                    notes.extend(f"{name}: {note}" for note in recording.notes)
+                    notes.extend(f"{name}: {in_one_line(note)}" for note in recording.notes)
                 task.advance()
     return PlotSummary(written=tuple(written), rejects=tuple(rejects), notes=tuple(notes), aside=tuple(aside))
 

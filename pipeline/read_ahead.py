@@ -15,6 +15,7 @@ from pipeline.fence import FENCED, reason_of
 from pipeline.inputs.finding import FoundInput
 from pipeline.inputs.reading import read_complete
 from pipeline.inputs.told import InputConfig
+from pipeline.names import in_one_line
 from pipeline.prediction_files import RecordFacts
 from pipeline.predictor import Predictor
 from pipeline.prefetch import prefetch, run_ahead
@@ -124,6 +125,6 @@ def _facts_of(recording: Recording, found: FoundInput) -> RecordFacts:
         sex=recording.sex,
         derived=recording.derived,
         zeroed=recording.zeroed,
-        quality="; ".join(text for text in (describe_quality(recording), doubt) if text),
-        notes=recording.notes,
+        quality=in_one_line("; ".join(text for text in (describe_quality(recording), doubt) if text)),
+        notes=tuple(map(in_one_line, recording.notes)),
     )

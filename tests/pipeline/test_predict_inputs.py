@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import tarfile
 import threading
 import time
@@ -21,6 +22,7 @@ from pipeline.ingest import build_cache
 from pipeline.inputs.finding import FoundInput
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
+from pipeline.plot import plot
 from pipeline.predict import make_predictor, predict
 from pipeline.prediction_files import PredictionFiles, RecordFacts
 from pipeline.prediction_folder import TABLE, TABLE_COLUMNS, WORK
@@ -294,3 +296,29 @@ def test_what_is_no_recording_is_counted_and_listed(run: Path, tmp_path: Path) -
         {"file": "notes.pdf", "source": "in", "reason": "PDF"},
     ]
     assert [one.relative for one in summary.aside] == ["broken.csv", "muse.xml", "notes.pdf"]
+
+
+def test_what_is_said_of_a_record_can_be_shown_whatever_names_its_file_has(run: Path, tmp_path: Path) -> None:
+    """A terminal obeys what is printed; a lead called ESC [2J clears it, and a line break makes up a line."""
+    folder = tmp_path / "in"
+    write_record(folder, "fine", SIGNAL)
+    write_record(folder, "bell\a", SIGNAL).with_suffix(".mat").unlink()
+    write_record(folder, "cut", SIGNAL, mat_name="x\x1b[2J.mat")
+    units = write_record(folder, "units", SIGNAL)
+    units.write_text(units.read_text().replace("1000/mV", "1000/m\x1bV"))
+    write_record(folder, "lead", SIGNAL, leads=[f"{lead}\x9b31m" for lead in LEADS], checksums=[7] * 12)
+    for suffix in (".hea", ".mat"):
+        file = write_record(tmp_path, "e", SIGNAL, gain="0").with_suffix(suffix)
+        file.rename(folder / os.fsdecode(b"caf\xe9" + suffix.encode()))
+    (folder / "mis\u202etaken.csv").write_text("I,II\n" + "1,x\x1b[0m\n" * 9)
+    write_edf(folder / "edf.edf", SIGNAL)
+    whole = (folder / "edf.edf").read_bytes()
+    (folder / "esc\x1b.edf").write_bytes(whole[:252] + b"\x1b[2J" + whole[256:])
+    expected = {"bell", "cut", "caf", "esc", "lead", "mis", "units"}
+    told = InputConfig(fs=500, units="mV", bad_checksum="flag")
+    summary, drawn = predict([folder], tmp_path / "out", run, told=told), plot([str(folder)], tmp_path / "p", told=told)
+    for rejects in (summary.rejects, drawn.rejects):
+        assert {reject.record.partition("\\")[0] for reject in rejects} == expected
+        assert all(text.isprintable() for reject in rejects for text in (reject.record, reject.reason))
+        assert any(r"x\x1b[2J.mat" in reject.reason for reject in rejects)
+    assert any(r"V6\x9b31m: taken although the samples do not match" in reject.reason for reject in summary.rejects)
