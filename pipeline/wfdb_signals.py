@@ -2,7 +2,7 @@
 
 Nothing is set aside for a length that the file cannot hold. Format 16 in one file, one sample a frame, is what all the
 Challenge's records are, and has a way of its own; everything else is taken apart signal by signal, at the signal's own
-rate, without averaging. FLAC alone goes through wfdb.
+rate, without averaging. FLAC alone goes through a library, in a process of its own.
 
 Skew: sample 0 of a signal with skew s is the first sample of its frame s; what lies before counts for its checksum, and
 the last s frames, which the file no longer has, are missing samples. Source: WFDB header(5).
@@ -22,7 +22,7 @@ from ecg.adc import invalid_sample_of
 from ecg.errors import HeaderError, SignalError
 from ecg.header import Header, SignalSpec
 from ecg.wfdb_formats import COMPRESSED, FORMATS, bytes_needed, decode_samples, samples_in
-from pipeline.inputs.foreign import reading
+from pipeline.inputs.isolated import bounds_for, decode_isolated
 from pipeline.wfdb_files import file_size, open_signal, signal_path
 from pipeline.wfdb_matlab import (
     HEAD_BYTES,
@@ -109,12 +109,13 @@ def read_signals(path: Path, header: Header, n_frames: int, rows: Sequence[int])
     spf = samples_per_frame(header.name, specs)
     for spec in specs:
         _check_spec(header, spec, n_frames)
-    if any(spec.fmt in COMPRESSED for spec in specs):
-        whole = _read_compressed(path, header, n_frames)
-    else:
-        whole = {}
-        for file_name in dict.fromkeys(spec.file_name for spec in specs):
-            members = [row for row, spec in enumerate(header.signals) if spec.file_name == file_name]
+    whole: dict[int, NDArray[np.integer]] = {}
+    for file_name in dict.fromkeys(spec.file_name for spec in specs):
+        members = [row for row, spec in enumerate(header.signals) if spec.file_name == file_name]
+        _check_one_form(header, members)
+        if header.signals[members[0]].fmt in COMPRESSED:
+            whole |= _read_compressed(path, header, members, n_frames)
+        else:
             whole |= _read_file(path, header, members, n_frames, set(rows))
     return _aligned(header, rows, whole, n_frames, spf)
 
@@ -249,11 +250,6 @@ def _read_file(
     """Whole signals of one file by their rows, as the file has them, before skew."""
     specs = [header.signals[row] for row in members]
     first = specs[0]
-    if any((spec.fmt, spec.byte_offset or 0) != (first.fmt, first.byte_offset or 0) for spec in specs):
-        raise HeaderError(
-            f"{header.name}: {first.file_name} in formats {', '.join(dict.fromkeys(map(_form, specs)))}; expected one "
-            "format for all signals of a file: correct the header"
-        )
     widths = [spec.samples_per_frame or 1 for spec in specs]
     n_frame = sum(widths)
     offset, n_bytes = first.byte_offset or 0, bytes_needed(first.fmt, n_frame * n_frames)
@@ -278,6 +274,15 @@ def _read_file(
         for row, width, end in zip(members, widths, ends, strict=True)
         if row in wanted
     }
+
+
+def _check_one_form(header: Header, members: Sequence[int]) -> None:
+    forms = dict.fromkeys(_form(header.signals[row]) for row in members)
+    if len(forms) > 1:
+        raise HeaderError(
+            f"{header.name}: {header.signals[members[0]].file_name} in formats {', '.join(forms)}; expected one format "
+            "for all signals of a file: correct the header"
+        )
 
 
 def _form(spec: SignalSpec) -> str:
@@ -308,28 +313,22 @@ def _aligned(
     return Signals(signal, tuple(int(whole[row].sum(dtype=np.int64)) for row in rows) if skewed else None)
 
 
-def _read_compressed(path: Path, header: Header, n_frames: int) -> dict[int, NDArray[np.integer]]:
-    """Whole signals of a record in FLAC by their rows, before skew."""
-    for spec in header.signals:
-        size = file_size(path, header, spec)
-        n_frame = sum(other.samples_per_frame or 1 for other in header.signals if other.file_name == spec.file_name)
-        if n_frames * n_frame > size * FLAC_SAMPLES_A_BYTE:
-            raise SignalError(
-                f"{header.name}: {spec.file_name} has {size:,} bytes, which cannot hold {n_frames:,} samples of each "
-                "lead: the file is cut short, fetch it again"
-            )
-    import wfdb  # here, because it brings pandas and matplotlib with it: a second that few need
-
-    with reading(path, "a WFDB record"):
-        record = wfdb.rdrecord(
-            str(path.with_suffix("")), physical=False, smooth_frames=False, ignore_skew=True, return_res=32
+def _read_compressed(
+    path: Path, header: Header, members: Sequence[int], n_frames: int
+) -> dict[int, NDArray[np.integer]]:
+    """Whole signals of one FLAC file by their rows, before skew."""
+    specs = [header.signals[row] for row in members]
+    first, size = specs[0], file_size(path, header, specs[0])
+    spf = samples_per_frame(header.name, specs)  # a FLAC file's channels have one length
+    if n_frames * spf * len(specs) > size * FLAC_SAMPLES_A_BYTE:
+        raise SignalError(
+            f"{header.name}: {first.file_name} has {size:,} bytes, which cannot hold {n_frames:,} samples of each "
+            "lead: the file is cut short, fetch it again"
         )
-        whole = dict(enumerate(record.e_d_signal))
-    for row, samples in whole.items():
-        expected = n_frames * (header.signals[row].samples_per_frame or 1)
-        if len(samples) != expected:
-            raise SignalError(
-                f"{header.name}: {header.signals[row].file_name} has {len(samples):,} samples of a lead; expected "
-                f"{expected:,}: the file is cut short, fetch it again"
-            )
-    return whole
+    stated = {
+        "fmt": first.fmt, "n_channels": len(specs), "first": first.byte_offset or 0, "n_samples": n_frames * spf
+    }  # fmt: skip
+    what = f"{header.name}: its FLAC signal file {first.file_name}"
+    file, bounds = signal_path(path, header, first), bounds_for(4 * n_frames * spf * len(specs))
+    samples = decode_isolated("pipeline.inputs.flac:decode_flac", file, stated, bounds, what)
+    return dict(zip(members, samples, strict=True))

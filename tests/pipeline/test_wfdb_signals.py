@@ -175,7 +175,7 @@ def test_flac_that_cannot_hold_what_is_stated(tmp_path):
     with pytest.raises(SignalError, match=r"X: X\.mat has 120,024 bytes; expected more for the 100,000,000,000 sam"):
         sampling_of(path, read_header(path))
     path = write_record(tmp_path, "X", fmt="516")
-    with pytest.raises(SignalError, match=r"X\.hea: cannot be read as a WFDB record \(.*not a FLAC file"):
+    with pytest.raises(SignalError, match=r"X: its FLAC signal file X\.mat cannot be decoded \(not a FLAC file"):
         read_record(path)
 
 
