@@ -1,5 +1,6 @@
 """One task of a build, and how it travels."""
 
+import os
 import pickle
 from dataclasses import replace
 
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 
 from cache.layout import Partition
 from cache.location import RemotePath
-from cache.reader import read_chunk_of
+from cache.reader import Store, read_chunk_of
 from cache.schema import Part, StoreConfig
+from cache.verify import verify_store
 from cache.writer import PLAN_MARKER, create_store, part_path
 from ecg.errors import SignalError
+from pipeline import partition
+from pipeline.ingest import build_cache
 from pipeline.partition import JOBS_A_TASK, Job, ingest_partition, ingest_pickled, share_out
 from pipeline.plan import PlannedRecord, plan_records
 from tests.records import pulses_uv, write_record
@@ -110,3 +114,46 @@ def test_what_cannot_be_announced_is_read_all_the_same(job, monkeypatch):
     monkeypatch.setattr("pipeline.partition.os.posix_fadvise", refuse, raising=False)
     job.records[2].path.with_suffix(".mat").unlink()
     assert ingest_partition(job) == (0, 3)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError("too deep"), ZeroDivisionError("division by zero")])
+def test_whatever_one_record_raises_is_said_of_it_and_the_others_are_stored(job, monkeypatch, error):
+    real = partition.convert_record
+
+    def convert(planned, start, config):
+        if planned.name == "A0001":
+            raise error
+        return real(planned, start, config)
+
+    monkeypatch.setattr(partition, "convert_record", convert)
+    assert ingest_partition(job) == (0, 3)
+    part = Part.from_json(part_path(job.folder, 0).read_bytes(), where="part")
+    assert [row.name for row in part.rows] == ["A0003"]
+    assert [reject.record for reject in part.rejects] == ["A0001", "A0002"]
+    assert f"A0001.hea: cannot be read as a WFDB record ({type(error).__name__}: " in part.rejects[0].reason
+    stored = read_chunk_of(job.store, 0)
+    np.testing.assert_array_equal(stored[:, STARTS[2] : STARTS[2] + 1000], pulses_uv(1000, seed=3))
+    assert not stored[:, : STARTS[2]].any()
+
+
+def test_odd_names_go_into_a_store_or_are_named(tmp_path):
+    """What a file system takes: control letters, 255 bytes, right to left, bytes that are no UTF-8."""
+    odd = ["bell\a", "line\nbreak", "esc\x1b[2J", "rtl\u202e", os.fsdecode(b"caf\xe9"), "n" * 251, "Å" * 125]
+    for name in ["fine", "blank and ünï", *odd]:
+        for suffix in (".hea", ".mat"):
+            file = write_record(tmp_path, "e", pulses_uv(1000)).with_suffix(suffix)
+            (tmp_path / "data").mkdir(exist_ok=True)
+            file.rename(tmp_path / "data" / f"{name}{suffix}")
+            header = tmp_path / "e.hea"
+            header.unlink(missing_ok=True)
+    for header in (tmp_path / "data").glob("*.hea"):  # each names its own file, by its bytes
+        stem = os.fsencode(header.stem)
+        header.write_bytes(header.read_bytes().replace(b"e.mat", stem.replace(b"\n", b"") + b".mat"))
+    build_cache([tmp_path / "data"], tmp_path / "o.zarr", CONFIG)
+    store = Store(tmp_path / "o.zarr")
+    rejects = store.attributes["rejects"]
+    assert "fine" in store.names
+    assert len(store.names) + len(rejects) == 9
+    texts = [*map(str, store.names), *(one[key] for one in rejects for key in ("record", "reason"))]
+    assert all(text.isprintable() for text in texts)
+    assert verify_store(tmp_path / "o.zarr") == ()
