@@ -5,7 +5,7 @@ read. So everything that is known about files (formats, damage, wfdb) holds for 
 a record, which is little beside any network.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -49,13 +49,32 @@ def fetch_record(header: RemotePath) -> dict[str, bytes]:
         return {}
     except HeaderError:
         return files
+    there: dict[str, int] | None = None  # the folder's files, listed only where a name is not there as stated
     for name in sorted(named):
-        if Path(name).name == name and name not in (".", "..", "-", "~"):
-            try:
-                files[name] = header.with_name(name).read_bytes()
-            except FileNotFoundError:
-                continue
+        if not is_below(name):
+            continue
+        try:
+            files[name] = (header.parent / name).read_bytes()
+        except FileNotFoundError:
+            there = header.parent.files() if there is None else there
+            for other in _alike(name, there):
+                files[other] = (header.parent / other).read_bytes()
     return files
+
+
+def is_below(name: str) -> bool:
+    """Whether a signal file's name is one of a file in or below its header's folder, as `check_file_name` wants it."""
+    return "\0" not in name and name not in ("-", "~") and {"", ".", ".."}.isdisjoint(name.split("/"))
+
+
+def _alike(name: str, there: Iterable[str]) -> list[str]:
+    """Where else a signal file may be, as on this machine: beside its header, and in other capitals."""
+    beside = name.rpartition("/")[2]
+    for one in dict.fromkeys((name, beside)):
+        found = [other for other in there if other == one] or [other for other in there if other.lower() == one.lower()]
+        if found:
+            return sorted(found)
+    return []
 
 
 @contextmanager
@@ -63,7 +82,9 @@ def laid_down(header: RemotePath, files: Mapping[str, bytes]) -> Iterator[Path]:
     """The path of a record's header in a temporary folder with its files."""
     with TemporaryDirectory(prefix="ecg12-") as folder:
         for name, data in files.items():
-            (Path(folder) / name).write_bytes(data)
+            file = Path(folder) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
         yield Path(folder) / header.name
 
 

@@ -54,6 +54,7 @@ def _bring(given: RemotePath, folder: Path) -> Path:
             raise InputError(f"{given}: does not exist; expected a store, recordings, a tarball, or a recording")
         header, files = given, {given.name: given.read_bytes()}
     for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     return folder / header.name
 

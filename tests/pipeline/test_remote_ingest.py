@@ -15,7 +15,7 @@ from cache.location import RemotePath, file_sizes, in_parallel
 from cache.reader import Store
 from cache.schema import StoreConfig
 from cache.writer import build_folder
-from ecg.errors import ClusterError, InputError, RemoteError, StoreError
+from ecg.errors import ClusterError, EcgError, InputError, RemoteError, StoreError
 from ecg.leads import LEADS
 from pipeline.cluster import Cluster
 from pipeline.ingest import build_cache
@@ -97,6 +97,31 @@ def test_a_record_reads_as_a_local_one(in_memory, data):
         assert here.name == there.name
         assert np.array_equal(here.signal, there.signal)
         assert here.checksum == there.checksum
+
+
+def test_signals_in_a_folder_and_in_other_capitals_are_found_as_local_ones(in_memory, tmp_path):
+    for name, stated, lies in (
+        ("A", "sub/A.mat", "sub/A.mat"), ("B", "sub/B.mat", "B.mat"), ("C", "C.mat", "C.MAT"),
+        ("D", "sub/D.mat", "sub/D.MAT"), ("E", "deep/er/E.mat", "deep/er/E.mat"), ("F", "../F.mat", "F.mat"),
+        ("G", "G.mat", "none/G.mat"),
+    ):  # fmt: skip
+        path = write_record(tmp_path, name, pulses_uv(700, seed=ord(name)))
+        (tmp_path / lies).parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".mat").rename(tmp_path / lies)
+        path.write_text(path.read_text().replace(f"{name}.mat", stated))
+    (tmp_path / "E.hea").rename(tmp_path / "E.HEA")
+    place = send(tmp_path, in_memory / "data")
+    for name in ("A.hea", "B.hea", "C.hea", "D.hea", "E.HEA"):
+        assert np.array_equal(read_record(place / name).signal, read_record(tmp_path / name).signal)
+    for name in ("F.hea", "G.hea"):
+        said = []
+        for folder in (tmp_path, place):
+            with pytest.raises(EcgError) as caught:
+                read_record(folder / name)
+            said.append(str(caught.value))
+        assert said[0] == said[1]
+    here, there = plan_records([tmp_path], CONFIG), plan_records([place], CONFIG)
+    assert [record.name for record in there.records] == [record.name for record in here.records]
 
 
 def test_plans_are_the_same(in_memory, data):
