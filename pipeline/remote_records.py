@@ -57,7 +57,7 @@ def fetch_record(header: RemotePath) -> dict[str, bytes]:
             files[name] = (header.parent / name).read_bytes()
         except FileNotFoundError:
             there = header.parent.files() if there is None else there
-            for other in _alike(name, there):
+            for other in alike_in(name, there):
                 files[other] = (header.parent / other).read_bytes()
     return files
 
@@ -67,7 +67,7 @@ def is_below(name: str) -> bool:
     return "\0" not in name and name not in ("-", "~") and {"", ".", ".."}.isdisjoint(name.split("/"))
 
 
-def _alike(name: str, there: Iterable[str]) -> list[str]:
+def alike_in(name: str, there: Iterable[str]) -> list[str]:
     """Where else a signal file may be, as on this machine: beside its header, and in other capitals."""
     beside = name.rpartition("/")[2]
     for one in dict.fromkeys((name, beside)):

@@ -1,13 +1,14 @@
 """The files of a WFDB record: the header's text, and the signal files that it names, below its own folder."""
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cache.location import Location, RemotePath
 from ecg.errors import HeaderError, RemoteError, SignalError
 from ecg.header import Header, SignalSpec
 from pipeline.inputs.regular import HEADER_BYTES, RegularFile, check_regular, open_regular, read_regular
 from pipeline.names import printable
+from pipeline.remote_records import alike_in
 
 
 def read_header_text(path: Location) -> str:
@@ -42,7 +43,7 @@ def file_size(path: Location, header: Header, spec: SignalSpec) -> int:
     check_file_name(header, spec)
     try:
         if isinstance(path, RemotePath):
-            return path.with_name(PurePosixPath(spec.file_name).name).stat().st_size
+            return _remote_size(path, spec.file_name)
         found = os.stat(signal_path(path, header, spec))
         check_regular(spec.file_name, found)
     except RemoteError:
@@ -53,6 +54,16 @@ def file_size(path: Location, header: Header, spec: SignalSpec) -> int:
     except OSError as error:
         raise SignalError(f"{header.name}: signal file {spec.file_name}: {error.strerror}") from error
     return found.st_size
+
+
+def _remote_size(path: RemotePath, name: str) -> int:
+    try:
+        return (path.parent / name).stat().st_size
+    except FileNotFoundError:
+        found = alike_in(name, path.parent.files())
+        if not found:
+            raise
+        return (path.parent / found[0]).stat().st_size
 
 
 def open_signal(path: Path, header: Header, spec: SignalSpec) -> RegularFile:

@@ -149,8 +149,9 @@ def _records_behind(given: RemotePath) -> Iterator[tuple[str, FoundRecord]]:
         yield f"{given}/{name}", FoundRecord(path=given / name, relative=relative, source=printable(given.name))
     if names:
         return
-    single = given if given.suffix == ".hea" else given.with_name(f"{given.name}.hea")
-    if not single.is_file():
+    names = [given.name] if is_header(given.name) else [f"{given.name}{suffix}" for suffix in HEADER_SUFFIXES]
+    single = next((path for path in map(given.with_name, names) if path.is_file()), None)
+    if single is None:
         raise InputError(f"{given}: no WFDB record there; expected .hea files with their signal files, or a record")
     source = printable(single.parent.name)
     yield str(single), FoundRecord(path=single, relative=printable(single.stem), source=source)

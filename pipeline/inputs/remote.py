@@ -47,8 +47,12 @@ def _bring(given: RemotePath, folder: Path) -> Path:
     sizes = given.files()
     if sizes:
         return _bring_all(given, sizes, folder / (given.name or "bucket"))
-    header = given if given.suffix == ".hea" else given.with_name(f"{given.name}.hea")
+    is_header = given.suffix.lower() == ".hea"
+    header = given if is_header else given.with_name(f"{given.name}.hea")
     files = fetch_record(header)
+    if not files and not is_header:
+        header = given.with_name(f"{given.name}.HEA")
+        files = fetch_record(header)
     if not files:
         if not given.is_file():
             raise InputError(f"{given}: does not exist; expected a store, recordings, a tarball, or a recording")

@@ -19,6 +19,7 @@ from ecg.errors import ClusterError, EcgError, InputError, RemoteError, StoreErr
 from ecg.leads import LEADS
 from pipeline.cluster import Cluster
 from pipeline.ingest import build_cache
+from pipeline.inputs.remote import brought
 from pipeline.plan import plan_records
 from pipeline.wfdb_io import find_records, read_record
 from tests.cache.small_store import contents
@@ -120,7 +121,16 @@ def test_signals_in_a_folder_and_in_other_capitals_are_found_as_local_ones(in_me
                 read_record(folder / name)
             said.append(str(caught.value))
         assert said[0] == said[1]
+    for name in ("C", "E", "E.HEA"):
+        assert [found.relative for found in find_records([place / name])] == [name[0]]
+        with brought([place / name], tmp_path / "work") as (header,):
+            assert np.array_equal(read_record(header).signal, read_record(place / header.name).signal)
+    for header in (*tmp_path.glob("*.hea"), tmp_path / "E.HEA"):  # the length is to be measured
+        text = header.read_text().replace(" 500 700\n", " 500\n")
+        header.write_text(text)
+        (place / header.name).write_text(text)
     here, there = plan_records([tmp_path], CONFIG), plan_records([place], CONFIG)
+    assert [record.name for record in here.records] == ["A", "B", "C", "D", "E"]
     assert [record.name for record in there.records] == [record.name for record in here.records]
 
 
