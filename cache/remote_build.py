@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 from cache.location import RemotePath, in_parallel
 from cache.metadata import METADATA
+from cache.partials import is_gone
 from cache.small_file import read_json
 from ecg.errors import StoreError
 
@@ -95,13 +96,7 @@ def _is_gone(owner: dict[str, str | int]) -> bool:
     """Whether a lock's holder was a process of this machine that has ended."""
     if not _machine() or owner["machine"] != _machine():
         return False
-    try:
-        os.kill(int(owner["process"]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return is_gone(int(owner["process"]))
 
 
 def is_arriving(folder: RemotePath) -> bool:

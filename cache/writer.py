@@ -22,6 +22,7 @@ from cache.checksum import DIGEST_ATTRIBUTE, OPTIONAL_DIGEST_ATTRIBUTE, chunk_di
 from cache.compression import codecs_beyond_zarr, encode_signal, signal_codecs, table_compressors
 from cache.location import Location, RemotePath, remove_tree
 from cache.lock import hold, is_still_at, locked
+from cache.partials import clear_dead, partial_of
 from cache.remarks import REMARKS, remarks_of_rows
 from cache.remote_arrays import open_array, written_group
 from cache.schema import (
@@ -229,7 +230,7 @@ def write_chunk(path: Location, config: StoreConfig, chunk: int, block: NDArray[
         file.write_bytes(encode_signal(config.codec, block))
         return chunk_digest(block)
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{chunk}.{os.getpid()}.partial")
+    partial = partial_of(file)
     try:
         partial.write_bytes(encode_signal(config.codec, block))
         partial.replace(file)
@@ -254,7 +255,10 @@ def write_part(folder: Location, part: Part) -> None:
 
 
 def write_text_atomically(path: Location, text: str) -> None:
-    """Write `text` beside `path`, flush it to the disk, then rename it into place; an object is put there whole."""
+    """Write `text` beside `path`, flush it to the disk, then rename it into place; an object is put there whole.
+
+    What a process that was killed left of the same file goes.
+    """
     _write_text(path, text, flush=True)
 
 
@@ -262,7 +266,9 @@ def _write_text(path: Location, text: str, *, flush: bool) -> None:
     if isinstance(path, RemotePath):
         path.write_text(text)
         return
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = partial_of(path)
+    if flush:  # the journal of a build is cleared as a whole once it is finished
+        clear_dead(path)
     try:
         with partial.open("w", encoding="utf-8") as file:
             file.write(text)

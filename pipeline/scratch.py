@@ -5,7 +5,6 @@ locked is somebody's, and what is not is nobody's.
 """
 
 import errno
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
+from cache.partials import is_gone
 from pipeline.claim import claimed
 
 LOCK = "lock"
@@ -64,15 +64,7 @@ def clear_old_litter(output: Path) -> None:
 def _is_dead_partial(name: str) -> bool:
     """Whether a file is half-written by a process that is gone; where that cannot be asked, none is."""
     found = _OLD_PARTIAL.fullmatch(name)
-    if not found or os.name != "posix":
-        return False
-    try:
-        os.kill(int(found[2]), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return False
+    return found is not None and is_gone(int(found[2]))
 
 
 def remove(path: Path) -> None:

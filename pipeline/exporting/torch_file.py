@@ -80,5 +80,8 @@ def write_safetensors(network: torch.nn.Module, path: Path, metadata: Mapping[st
 
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(save(weights, metadata=dict(metadata)))
-    partial.replace(path)
+    try:
+        partial.write_bytes(save(weights, metadata=dict(metadata)))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ _BAD: Final = re.compile(r"(.+)\.bad\d*", re.DOTALL)
 _OWN: Final = re.compile(
     "(?:"
     + "|".join(re.escape(name.lower()) for name in (RELEASE_LIST, MANIFEST, LOCK, PTBXL_TABLE.file))
-    + r")(?:\.sha256)?(?:\.new)?(?:\.part|\.part\.json|\.bad\d*|\.\d+\.partial)?"
+    + r")(?:\.sha256)?(?:\.new)?(?:\.part|\.part\.json|\.bad\d*|\.\d+(?:-[0-9a-f]{8})?\.partial)?"
 )
 """In the root of the output, with all that is put behind them while they arrive."""
 

@@ -10,6 +10,7 @@ import time
 import psutil
 import pytest
 
+from cache.partials import partial_of
 from cache.reader import Store
 from cache.schema import StoreConfig
 from cache.writer import PLAN_MARKER, build_folder, no_task_at_work, task_lock, told_what_to_do
@@ -152,7 +153,7 @@ class TestFullDisk:
         """The kernel's own ENOSPC, from a device that is always full; before it, two dozen chunks go well."""
         path = tmp_path / "ecg.zarr"
         chunks = build_folder(path) / "store.zarr" / "signal" / "c" / "0"
-        full = [chunks / f"{chunk}.{os.getpid()}.partial" for chunk in (24, 25)]
+        full = [partial_of(chunks / str(chunk)) for chunk in (24, 25)]
 
         class FillsTheDisk(KillsAWorker):
             def advance(self, n=1, **figures):

@@ -74,6 +74,7 @@ def test_every_name_that_a_transfer_makes_is_known(tmp_path: Path) -> None:
         "SHA256SUMS.txt.bad3",
         "download-manifest.json",
         "download-manifest.json.4711.partial",
+        "download-manifest.json.4711-0badcafe.partial",
         ".download.lock",
         "ptbxl_database.csv",
         "ptbxl_database.csv.sha256",
