@@ -101,6 +101,12 @@ def echo_scores(summary: Any) -> None:
 
 def echo_slips(summary: Any) -> None:
     """Print on standard error what the official evaluator does not read as it may have been meant."""
+    if summary.interrupted:
+        click.echo(
+            "Warning: OUTPUTS holds predictions of a run that is not finished: give its predict command again, or wait "
+            "for it",
+            err=True,
+        )
     for slip in summary.slips:
         name, text = next(iter(slip.files.items()))
         files = f"{len(slip.files):,} of {slip.n_read:,} files"

@@ -23,6 +23,7 @@ from pipeline.evaluated import OFFICIAL_COLUMNS as OFFICIAL_COLUMNS  # belongs t
 from pipeline.evaluated import EvaluateSummary, GainScores, PartScores, SlipCount
 from pipeline.outputs import Outputs, find_outputs
 from pipeline.prediction_files import TABLE
+from pipeline.prediction_folder import is_interrupted
 from pipeline.prediction_text import read_prediction_bytes, what_instead
 from pipeline.progress import Progress, Task, silent
 from pipeline.score_tables import format_class_scores, format_part_scores, format_scores, to_json
@@ -121,6 +122,7 @@ def evaluate(
         ),
         unlabelled_outputs=_unlabelled(truth, found) if only is None else (),
         remarks=truth.remarks,
+        interrupted=any(map(is_interrupted, {outputs, *folders})),
     )
     return replace(summary, written=_write(summary, scores_path, json_path))
 

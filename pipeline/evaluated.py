@@ -88,6 +88,7 @@ class EvaluateSummary:
     slips : in prediction files, the gravest first
     unlabelled_outputs : names of output files that no labelled record has
     remarks : kind → values of labels in headers that were mended or are no codes
+    interrupted : whether the predictions are of a run that did not come to its end, or has not yet
     written : files
     """
 
@@ -106,6 +107,7 @@ class EvaluateSummary:
     slips: tuple[SlipCount, ...] = ()
     unlabelled_outputs: tuple[str, ...] = ()
     remarks: Mapping[str, Remarked] = field(default_factory=dict)
+    interrupted: bool = False
     written: tuple[Path, ...] = ()
 
     @staticmethod

@@ -81,6 +81,8 @@ def to_json(summary: EvaluateSummary) -> dict[str, Any]:
             | {"files": dict(slip.files)}
             for slip in summary.slips
         ]
+    if summary.interrupted:
+        found["outputs_interrupted"] = True
     if summary.unlabelled_outputs:
         found["outputs_without_labels"] = list(summary.unlabelled_outputs)
     if summary.remarks:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from ecg.errors import InputError
 from ecg.snomed import SCORED_CODES
 from pipeline.evaluate import EvaluateConfig, EvaluateSummary, evaluate
 from pipeline.prediction_files import TABLE
+from pipeline.prediction_folder import held_output
 
 CODES = SCORED_CODES[:5]
 QUICK = EvaluateConfig(n_bootstrap=0)
@@ -145,3 +147,22 @@ def test_a_giant_is_refused_by_name(tmp_path: Path) -> None:
         file.truncate(1 << 30)
     with pytest.raises(InputError, match=r"r4\.csv: states 1,073,741,824 bytes, of which the disk holds"):
         scored(tmp_path)
+
+
+def test_predictions_of_a_run_that_is_not_finished_are_scored_with_a_warning(tmp_path: Path) -> None:
+    write_labels(tmp_path / "labels")
+    write_outputs(tmp_path / "made")
+    for name, finishes in (("out", False), ("whole", True)):
+        with held_output(tmp_path / name, force=False) as held:
+            held.begin()
+            for path in (tmp_path / "made").iterdir():
+                shutil.copy(path, tmp_path / name)
+            if finishes:
+                held.finish()
+        arguments = ["evaluate", str(tmp_path / "labels"), str(tmp_path / name), "--bootstrap", "0"]
+        result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
+        assert result.exit_code == 0
+        said = [line for line in result.output.splitlines() if "not finished" in line]
+        assert len(said) == (0 if finishes else 1)
+    assert scored(tmp_path, json_path=tmp_path / "s.json").interrupted
+    assert json.loads((tmp_path / "s.json").read_text())["outputs_interrupted"] is True
