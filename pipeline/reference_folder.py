@@ -131,7 +131,7 @@ def load_reference_folder(folder: Path) -> ReferenceModel:
         n_outputs, parts = mapping.n_outputs, mapping.parts
         finetuning = bool(values.get("finetuning", False))
     try:
-        network = build_for_weights(config, n_outputs)
+        network = build_for_weights(config, n_outputs, weights)
     except ConfigError as error:
         raise RunFolderError(f"{folder / CONFIG}: {error}") from error
     fit_weights(network, weights, path)
@@ -142,7 +142,7 @@ def load_reference_folder(folder: Path) -> ReferenceModel:
         network=network.eval(),
         output_layer=build_output_layer(parts),
         rule=rule,
-        epoch=_read_epoch(path, state),
+        epoch=read_epoch(path, state),
         finetuning=finetuning,
     )
 
@@ -172,7 +172,8 @@ def load_pretrained_net(folder: Path, n_leads: int = 12) -> tuple[StageConfig, n
     return config, net.eval()
 
 
-def _read_epoch(path: Path, state: Mapping[str, Any]) -> int:
+def read_epoch(path: Path, state: Mapping[str, Any]) -> int:
+    """The epoch that a checkpoint says its weights are from; raises RunFolderError where that is no number."""
     epoch = state.get("epoch", 0)
     if not isinstance(epoch, int):
         raise RunFolderError(f"{path}: epoch is {epoch!r}; expected a number")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from cache.small_file import read_small_text
 from cache.writer import write_text_atomically
 from ecg.class_columns import merged_classes
 from ecg.decisions import AugustRule
@@ -40,6 +41,7 @@ from pipeline.reference_folder import (
     is_reference_config,
     load_reference_folder,
     read_correction,
+    read_epoch,
     read_mapping,
 )
 from pipeline.saving import to_json
@@ -122,8 +124,8 @@ def read_ids(path: Path) -> list[str]:
         If the file cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8").replace("\n", ",")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_small_text(path).replace("\n", ",")
+    except (OSError, ValueError) as error:
         raise RunFolderError(f"{path}: cannot be read ({error}); expected record names with commas between") from error
     return [name.strip() for name in text.split(",") if name.strip()]
 
@@ -136,8 +138,8 @@ def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def is_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a file is the table of just these epochs, from which follows that all else of them is written."""
     try:
-        return path.read_text(encoding="utf-8") == _format_history(rows)
-    except (FileNotFoundError, UnicodeDecodeError):
+        return read_small_text(path) == _format_history(rows)
+    except (FileNotFoundError, ValueError):
         return False
 
 
@@ -158,10 +160,9 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         If the file is missing or no such table.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(io.StringIO(read_small_text(path))))
         return [{key: int(value) if key == "epoch" else float(value) for key, value in row.items()} for row in rows]
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, csv.Error) as error:
         raise RunFolderError(f"{path}: cannot be read ({error}); expected a row of numbers for each epoch") from error
 
 
@@ -230,7 +231,10 @@ def load_model(folder: Path) -> TrainedModel | ReferenceModel:
         ) from error
     state, thresholds = _load_model_file(folder, columns, training)
     rule = make_rule(folder, training, mapping, read_correction(folder), columns, thresholds)
-    network = build_for_weights(config, mapping.n_outputs)
+    try:
+        network = build_for_weights(config, mapping.n_outputs, state["model"])
+    except ConfigError as error:
+        raise RunFolderError(f"{folder / CONFIG}: {error}") from error
     fit_weights(network, state["model"], folder / MODEL)
     return TrainedModel(
         folder=folder,
@@ -239,7 +243,7 @@ def load_model(folder: Path) -> TrainedModel | ReferenceModel:
         network=network.eval(),
         output_layer=build_output_layer(mapping.parts),
         rule=rule,
-        epoch=int(state["epoch"]),
+        epoch=read_epoch(folder / MODEL, state),
     )
 
 

@@ -1,11 +1,15 @@
 """A model from its configuration."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from ecg.errors import ConfigError
 from ecg.models.heads import LinearHead, Mlp, RecurrentHead
 from ecg.models.model_config import ModelConfig
 from ecg.models.probe import PooledHead
@@ -49,14 +53,75 @@ def build_model(config: ModelConfig, n_outputs: int) -> nn.Sequential:
     return nn.Sequential(*modules, network, _build_head(config, network, n_outputs))
 
 
-def build_for_weights(config: ModelConfig, n_outputs: int) -> nn.Sequential:
-    """As `build_model`, for weights that are at hand: without drawing first ones, which takes longer than all else."""
-    with _Undrawn():
-        return build_model(config, n_outputs)
+def build_for_weights(config: ModelConfig, n_outputs: int, weights: Mapping[str, Any] | None = None) -> nn.Sequential:
+    """As `build_model`, for weights that are at hand: without drawing first ones, which takes longer than all else.
+
+    Parameters
+    ----------
+    weights : name → tensor; a network of far more numbers than these is refused before memory is taken for it
+
+    Raises
+    ------
+    ConfigError
+        If the network is so much larger than the weights, or larger than can be.
+    """
+    with _Undrawn(None if weights is None else _Room.of(weights)):
+        try:
+            return build_model(config, n_outputs)
+        except (RuntimeError, OverflowError, MemoryError, TypeError) as error:  # sizes that torch cannot hold
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigError(f"no network of such sizes can be built ({reason}); {_EXPECTED}") from error
+
+
+_EXPECTED = "expected the configuration that the weights were trained with"
+_SPARE_VALUES, _SPARE_TENSORS = 2**24, 2**10
+"""Numbers and tensors that a network may set aside beyond its weights: masks, tables of positions, first values."""
+_TIMES = 3
+"""So often each weight may be set aside as a network is built."""
+
+_MAKERS = frozenset(
+    {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.arange, torch.linspace, torch.eye}
+)
+
+
+@dataclass(slots=True)
+class _Room:
+    """Numbers and tensors that may yet be set aside."""
+
+    values: int
+    tensors: int
+
+    @classmethod
+    def of(cls, weights: Mapping[str, Any]) -> "_Room":
+        n_values = sum(value.numel() for value in weights.values() if isinstance(value, torch.Tensor))
+        return cls(_TIMES * n_values + _SPARE_VALUES, _TIMES * len(weights) + _SPARE_TENSORS)
+
+    def take(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Take what a maker of tensors is about to; raises ConfigError where there is no more."""
+        self.values -= _count_values(func, [*args, *(kwargs[name] for name in _SIZES if name in kwargs)])
+        self.tensors -= 1
+        if self.values < 0 or self.tensors < 0:
+            raise ConfigError(f"a network far larger than its weights; {_EXPECTED}")
+
+
+_SIZES = ("size", "end", "steps", "n", "m")
+
+
+def _count_values(func: Callable[..., Any], args: Sequence[Any]) -> int:
+    """Numbers in the tensor that `func` makes of such arguments, or somewhat more."""
+    if func in (torch.arange, torch.linspace):
+        return math.ceil(max((abs(value) for value in args if isinstance(value, int | float)), default=0))
+    sizes = args[0] if args and isinstance(args[0], Sequence) else args
+    found = math.prod(int(size) for size in sizes if isinstance(size, int))
+    return found**2 if func is torch.eye and len(args) == 1 else found
 
 
 class _Undrawn(TorchFunctionMode):
-    """Leaves what is asked of `torch.nn.init` undone."""
+    """Leaves what is asked of `torch.nn.init` undone, and makes no tensor for which there is no room."""
+
+    def __init__(self, room: _Room | None) -> None:
+        super().__init__()
+        self._room = room
 
     def __torch_function__(
         self,
@@ -67,6 +132,8 @@ class _Undrawn(TorchFunctionMode):
     ) -> Any:  # noqa: ANN401 - whatever `func` returns
         if getattr(func, "__module__", None) == "torch.nn.init":
             return args[0] if args else (kwargs or {})["tensor"]
+        if self._room is not None and func in _MAKERS:
+            self._room.take(func, args, kwargs or {})
         return func(*args, **(kwargs or {}))
 
 

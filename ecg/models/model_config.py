@@ -41,6 +41,10 @@ class S4dConfig(Config):
             raise ConfigError(f"initialisation is {self.initialisation!r}; expected {' or '.join(INITIALISATIONS)}")
 
 
+MOST_WINDOW = 2**24
+"""Samples of a window: more than nine hours at 500 Hz. Every record, however short, is filled up to a window."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig(Config):
     """Everything a model is built from and expects of its input.
@@ -115,6 +119,8 @@ class ModelConfig(Config):
             raise ConfigError(f"normalisation is {self.normalisation!r}; expected {' or '.join(NORMALISATIONS)}")
         if self.window_length < 1:
             raise ConfigError(f"window_length is {self.window_length}; expected at least 1 sample")
+        if self.window_length > MOST_WINDOW:
+            raise ConfigError(f"window_length is {self.window_length}; expected at most {MOST_WINDOW:,} samples")
         if self.pred_stage_type not in HEADS:
             raise ConfigError(f"pred_stage_type is {self.pred_stage_type!r}; expected {', '.join(HEADS)}")
         for name in ("pred_stage_hidd", "pred_stage_n_layer", "pretrain_output_size"):

@@ -3,7 +3,9 @@
 import datetime
 import json
 import os
+import resource
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from ecg.errors import RunFolderError
+from ecg.models.stage_config import PRETRAIN_MODELS, StageConfig
 from ecg.snomed import SCORED_CLASSES
 from pipeline import run_folder as files
 from pipeline.train import train
@@ -120,3 +123,79 @@ def test_tables_that_are_none_are_named(run: Path, simulated_store: Path, copy: 
     (copy / "train_ids.txt").write_bytes(b"A0001,\xff")
     with pytest.raises(RunFolderError, match=r"train_ids\.txt: cannot be read .*; expected record names with commas"):
         train(simulated_store, folder=copy, options={"epochs": 4})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("net_filter_size", [10**9, 6]),
+        ("net_filter_size", [20_000, 20_000]),
+        ("net_filter_size", [10**30, 6]),
+        ("kernel_size", 10**9 + 1),
+        ("window_length", 10**12),
+        ("pred_stage_hidd", 10**9),
+        ("pred_stage_n_layer", 10**9),
+        ("pretrain_output_size", 10**9),
+        ("eval_transformer", True),
+        ("s4d_features", 10**9),
+        ("s4d_layers", 10**9),
+        ("s4d_state", 10**9),
+        ("hidden_size_rnn", 10**9),
+        ("num_layers", 10**9),
+        ("dim_model", 10**9),
+        ("num_trans_layers", 10**9),
+        ("mem_len", 10**12),
+        ("dim_encoder", 10**9),
+        ("dim_decoder", 10**9),
+    ],
+)
+def test_a_network_that_is_far_larger_than_its_weights_is_refused_before_it_is_built(
+    copy: Path, name: str, value: object
+) -> None:
+    values = json.loads((copy / "config.json").read_text())
+    model = values["model"]
+    in_stage = name in StageConfig.__dataclass_fields__
+    if in_stage or name in ("eval_transformer", "pretrain_output_size"):
+        kinds = {"hidden_size_rnn": "gru", "num_layers": "gru", "mem_len": "transformer_xl", "dim_encoder": "cpc"}
+        kind = kinds.get(name, "mae" if name == "dim_decoder" else "transformer")
+        kind = next((one for one in PRETRAIN_MODELS if one.replace("_", "") == kind.replace("_", "")), kind)
+        model["patient"], model["stage"] = False, StageConfig(pretrain_model=kind).to_dict()
+    (model["stage"] if in_stage else model)[name] = value
+    if name == "eval_transformer":
+        model["pretrain_output_size"] = 10**6
+    if name.startswith("s4d"):
+        model["model"] = "s4d"
+    elif name.startswith("pred_stage"):
+        model["pred_stage_type"] = "lstm"
+    (copy / "config.json").write_text(json.dumps(values))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RunFolderError, match=r"config\.json|model\.pth") as caught:
+        files.load_model(copy)
+    assert "\n" not in str(caught.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600_000  # kB
+
+
+def test_an_epoch_that_is_none_is_named(copy: Path) -> None:
+    state = files.load_checkpoint(copy / "model.pth")
+    for epoch in ("third", None, [1], float("nan")):
+        torch.save(state | {"epoch": epoch}, copy / "model.pth")
+        with pytest.raises(RunFolderError, match=r"model\.pth: epoch is .*; expected a number"):
+            files.load_model(copy)
+
+
+@pytest.mark.parametrize("read", [files.read_ids, files.read_history])
+def test_tables_of_odd_bytes_giants_and_fifos_are_named(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    path = tmp_path / "table"
+    for content in (b"\xff\xfe\x00", b"epoch,loss\n0,\xe9\n"):
+        path.write_bytes(content)
+        with pytest.raises(RunFolderError, match="table: cannot be read"):
+            read(path)
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(RunFolderError, match=r"table: cannot be read .*more than"):
+        read(path)
+    path.unlink()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+        with pytest.raises(RunFolderError, match=r"table: cannot be read .*a FIFO"):
+            read(path)
