@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from cache.reader import Store
-from cache.schema import Reject
+from cache.schema import SEX_OF_CODE, Reject
 from ecg.decisions import Decided
 from ecg.prediction import Prediction
 from ecg.recording import Recording, describe_lead_flags, doubt_amplitude
@@ -154,7 +154,7 @@ def _in_turn(use: Callable[[G], R], groups: Iterable[G], workers: Workers | None
 
 def _facts_of(store: Store, row: int) -> RecordFacts:
     flags = describe_lead_flags(store.leads, store.column("record/lead_flags")[row])
-    age, sex = float(store.column("record/age")[row]), str(store.column("record/sex")[row])
+    age = float(store.column("record/age")[row])
     doubt = doubt_amplitude(float(store.column("record/scale")[row]))
     return RecordFacts(
         record=str(store.ids[row]),
@@ -163,7 +163,7 @@ def _facts_of(store: Store, row: int) -> RecordFacts:
         fs=float(store.column("record/fs_source")[row]),
         duration_s=round(float(store.lengths[row]) / store.fs, 3),
         age=None if np.isnan(age) else age,
-        sex=sex or None,
+        sex=SEX_OF_CODE[int(store.column("record/sex")[row])],
         quality="; ".join(text for text in (flags, doubt) if text),
     )
 

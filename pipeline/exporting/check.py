@@ -87,7 +87,7 @@ def records_of_store(store: Store, predictor: Member) -> list[CheckRecord]:
                 windows=windows,
                 is_whole=int(windows.valid.sum()) == int(store.lengths[row]),
                 age=None if np.isnan(age) else age,
-                sex=str(store.column("record/sex")[row]) or None,
+                sex=SEX_OF_CODE[int(store.column("record/sex")[row])],
             )
         )
     return found

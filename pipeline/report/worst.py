@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache.reader import Store
+from ecg.errors import ChecksumError
 from ecg.snomed import SCORED_CLASSES, abbreviation_of, name_of
 from ecg.thresholds import DEFAULT_THRESHOLD
 from pipeline.plot import read_stored
@@ -102,7 +103,10 @@ def _table(title: str, worst: list[WrongAnswer], answers: RunAnswers, store: Sto
 
 def _draw(one: WrongAnswer, answers: RunAnswers, store: Store) -> Markup:
     row = int(answers.rows[one.place])
-    recording = read_stored(store, row)
+    try:
+        recording = read_stored(store, row)
+    except ChecksumError as error:  # one damaged chunk costs the pictures of its records, and no more
+        return element("p", f"{store.ids[row]} ({store.datasets[row]}): cannot be drawn ({error})")
     name = name_of(SCORED_CLASSES[one.number])
     said = "decided, but not labelled" if one.is_positive else "labelled, but not decided"
     threshold = f", threshold {answers.thresholds[one.number]:.3f}" if answers.thresholds else ""

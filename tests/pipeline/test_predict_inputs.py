@@ -105,6 +105,19 @@ def test_table_and_json_say_the_same_as_the_files(simulated: Path, run: Path, tm
     assert not list(tmp_path.rglob("*.partial"))
 
 
+def test_the_patient_of_a_store_is_the_one_of_its_files(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number, sex in enumerate(("Female", "Male", None)):
+        write_record(tmp_path / "in", f"p{number}", pulses_uv(5000, seed=number), age=50 + number, sex=sex)
+    build_cache([tmp_path / "in"], tmp_path / "s.zarr", StoreConfig(chunk_length=8192))
+    said = []
+    for name in ("in", "s.zarr"):
+        predict([tmp_path / name], tmp_path / f"of {name}", run, json_path=tmp_path / "all.json")
+        records = json.loads((tmp_path / "all.json").read_text())["records"]
+        said.append({one["record"]: (one["sex"], one["age"]) for one in records})
+    assert said[0] == said[1] == {"p0": ("Female", 50), "p1": ("Male", 51), "p2": (None, 52)}
+
+
 def test_missing_leads_are_an_error_or_zeros_and_said(run: Path, tmp_path: Path) -> None:
     write_edf(tmp_path / "in" / "three.edf", SIGNAL[[0, 1, 7]], ["I", "II", "V2"])
     write_record(tmp_path / "in", "fine", SIGNAL)

@@ -1,15 +1,21 @@
 """What is shown of answers: curves close to the whole ones, the worst errors as a search over all finds them."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from cache.reader import Store
 from ecg.curves import count_outcomes
 from ecg.metric import compute_areas
 from ecg.snomed import SCORED_CLASSES
+from pipeline.progress import silent
 from pipeline.report.answers import RunAnswers
 from pipeline.report.class_cards import MOST_STEPS, ROC_TOLERANCE, operating_point, recall_steps, roc_points
 from pipeline.report.learning import best_epoch, show_learning, show_several
-from pipeline.report.worst import find_worst
+from pipeline.report.worst import find_worst, show_worst
+from tests.cache.small_store import flip_byte
 from tests.pipeline.report.page_reader import PageReader
 
 N = len(SCORED_CLASSES)
@@ -117,3 +123,14 @@ def test_histories_of_every_kind_can_be_shown() -> None:
     assert several.figures == ["Challenge metric", "Training loss"]
     (table,) = several.tables.values()
     assert [line[:4] for line in table[1:]] == [["fold-0", "2", "2", "0.200"], ["fold-1", "1", "1", "0.300"]]
+
+
+def test_a_damaged_chunk_costs_the_pictures_of_its_records_and_no_others(simulated_store: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(simulated_store, tmp_path / "s.zarr"))
+    answers = make_answers((0.3,) * N, n=Store(path).n_records)
+    whole = str(show_worst(answers, Store(path), 8, silent))
+    flip_byte(path / "signal" / "c" / "0" / "0")
+    page = str(show_worst(answers, Store(path), 8, silent))
+    lost = page.count("cannot be drawn (")
+    assert 0 < lost < whole.count("<figure")
+    assert page.count("<figure") == whole.count("<figure") - lost
