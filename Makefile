@@ -14,7 +14,7 @@ SECOND_TESTS ?= tests/ecg tests/cache tests/test_imports.py tests/pipeline/input
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # zarr, numcodecs and numpy have left Python 3.11 behind, so it has pins of its own
 PINS := $(shell $(PYTHON) -c 'import sys; print("" if sys.version_info < (3, 12) else "-3.13")')
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2
 DEMO ?= demo
 
 .PHONY: demo test test-second lint format docs clean
@@ -26,7 +26,7 @@ test: $(VENV)/.dev
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
 test-second: $(SECOND_VENV)/.dev
-	$(SECOND_VENV)/bin/python -m pytest -p tests.without_torch -n 2 -m "not slow" $(PYTEST_ARGS) $(SECOND_TESTS)
+	$(SECOND_VENV)/bin/python -m pytest -p tests.without_torch -m "not slow" $(PYTEST_ARGS) $(SECOND_TESTS)
 
 $(SECOND_VENV)/.dev: requirements-3.13.txt requirements-dev-3.13.txt
 	@test -n "$(SECOND)" || { echo "no Python 3.13 or 3.12 is here: install one, or name it with make SECOND=..."; exit 1; }
