@@ -1,5 +1,6 @@
 """Reading and writing what a run folder is made of: JSON, and weights that are data and nothing else."""
 
+import errno
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -65,7 +66,8 @@ def load_checkpoint(path: Path, *, allowed: Sequence[Any] = ()) -> dict[str, Any
     Raises
     ------
     RunFolderError
-        If it is missing, damaged, or holds anything else, naming what that would call.
+        If it is missing, cannot be read, does not fit into memory, is damaged, or holds anything else, naming what
+        that would call.
     """
     try:
         check_checkpoint(path)
@@ -74,12 +76,21 @@ def load_checkpoint(path: Path, *, allowed: Sequence[Any] = ()) -> dict[str, Any
     except FileNotFoundError:
         raise RunFolderError(f"{path}: missing; expected a run folder made by train") from None
     except Exception as error:  # torch's own unpickler raises whatever comes of what it was told, down to IndexError
-        raise RunFolderError(f"{path}: damaged or not a checkpoint ({_reason(error)}); train again") from error
+        raise RunFolderError(f"{path}: {_describe(error)}") from error
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         raise RunFolderError(
             f"{path}: not a checkpoint of this program; expected a dictionary with the model's weights"
         )
     return state
+
+
+def _describe(error: Exception) -> str:
+    """What stands in the way, and what to do: train again only where the file itself is at fault."""
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: damaged positions in the file
+        return f"cannot be read ({error.strerror}); mend that and try again"
+    if isinstance(error, MemoryError) or "not enough memory" in str(error) or "can't allocate memory" in str(error):
+        return "its weights do not fit into the memory that is free; end other programs, or take a larger machine"
+    return f"damaged or not a checkpoint ({_reason(error)}); train again"
 
 
 def _reason(error: Exception) -> str:

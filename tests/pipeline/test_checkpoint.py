@@ -1,6 +1,10 @@
 """Checkpoints: what is written is read back, whole or not at all; anything but data is refused by name."""
 
+import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +13,8 @@ from torch import nn
 
 from ecg.errors import RunFolderError
 from pipeline.checkpoint import fit_weights, load_checkpoint, load_weights, read_json, save_checkpoint
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Payload:
@@ -53,6 +59,58 @@ def test_damaged_files_are_refused(tmp_path, contents):
     (tmp_path / "model.pth").write_bytes(contents)
     with pytest.raises(RunFolderError, match=r"model\.pth: damaged or not a checkpoint"):
         load_checkpoint(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "cannot be read (Input/output error); mend that and try again"),
+        (PermissionError(errno.EACCES, "Permission denied"), "cannot be read (Permission denied); mend that and"),
+        (MemoryError(), "its weights do not fit into the memory that is free"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried"),
+            "its weights",
+        ),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:116] data. DefaultCPUAllocator: not enough memory: you"),
+            "its weights",
+        ),
+        (
+            OSError(errno.EINVAL, "Invalid argument"),
+            "damaged or not a checkpoint ([Errno 22] Invalid argument); train again",
+        ),
+    ],
+)
+def test_a_file_is_called_damaged_only_where_it_is_at_fault(tmp_path, monkeypatch, error, expected):
+    torch.save({"model": {}}, tmp_path / "model.pth")
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(RunFolderError) as caught:
+        load_checkpoint(tmp_path / "model.pth")
+    assert str(caught.value).startswith(f"{tmp_path / 'model.pth'}: {expected}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit of memory is kept by Linux only")
+def test_weights_larger_than_the_memory_that_is_free(tmp_path):
+    """As torch itself says it."""
+    torch.save({"model": {"weight": torch.zeros(40_000_000)}}, tmp_path / "model.pth")
+    limit = (
+        "import resource, sys, torch\n"
+        "from pathlib import Path\n"
+        "from ecg.errors import RunFolderError\n"
+        "from pipeline.checkpoint import load_checkpoint\n"
+        "torch.zeros(10) + 1\n"
+        "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))\n"
+        "try:\n load_checkpoint(Path(sys.argv[1]))\n"
+        "except RunFolderError as error:\n print(error)\n"
+    )
+    line = [sys.executable, "-c", limit, str(tmp_path / "model.pth")]
+    said = subprocess.run(line, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert "model.pth: its weights do not fit into the memory that is free" in said
 
 
 def test_missing_files_are_named(tmp_path):
