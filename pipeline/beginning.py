@@ -13,7 +13,6 @@ from cache.decode import ChunkReader
 from cache.location import Location
 from cache.reader import Store
 from cache.union import members_of
-from ecg.errors import RunFolderError
 from ecg.models.build import build_model
 from ecg.models.output_layers import OutputLayer, build_output_layer
 from ecg.window import WindowConfig
@@ -33,6 +32,7 @@ from pipeline.precision import Arithmetic, compile_network
 from pipeline.pretrained import give_stage
 from pipeline.probe import settle_arithmetic
 from pipeline.reference_folder import read_mapping
+from pipeline.resume import resume
 from pipeline.rowwise import RecordBatches
 from pipeline.saving import check_space, saving, to_json, write_together
 from pipeline.targets import Targets, code_of_outputs, make_targets, warn_of_missing_classes
@@ -156,20 +156,7 @@ def begin_or_resume(run: Run) -> tuple[TrainState, TrainStep]:
     )
     if config.compile:
         compile_network(network)
-    path = run.folder / files.LAST_STATE
-    begun = path.exists()
-    if begun:
-        saved = files.load_weights(network, path)
-        try:
-            state.restore(saved)
-        except (KeyError, ValueError, TypeError) as error:
-            raise RunFolderError(
-                f"{path}: not the last state of this run ({type(error).__name__}: {error}); expected what train wrote: "
-                "choose another --folder"
-            ) from error
-        if not state.history:  # an older run: the table is all there is, and the epoch's other files came before it
-            state.history = files.read_history(run.folder / files.HISTORY)[: state.next_epoch]
-            state.outcome = None
+    begun = resume(state, run.folder / files.LAST_STATE, run.folder / files.HISTORY, "train")
     run.ranks.wait()  # nobody may still be looking at the folder as it was
     if run.ranks.writes:
         with saving(run.folder, "the beginning of the run"):

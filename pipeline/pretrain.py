@@ -37,6 +37,7 @@ from pipeline.pretrain_step import PretrainStep, compute_valid_loss
 from pipeline.probe import settle_pretraining
 from pipeline.progress import Progress, silent
 from pipeline.reference_folder import PRETRAIN_CONFIG, PRETRAIN_MODEL
+from pipeline.resume import resume
 from pipeline.rowwise import RecordBatches
 from pipeline.run_lock import run_lock
 from pipeline.saving import check_space, saving, to_json, write_together
@@ -234,20 +235,7 @@ def _begin_or_resume(run: Run) -> tuple[TrainState, PretrainStep]:
     )
     step = PretrainStep(network, run.objective, optimizer, config, run.device, ranks=run.ranks)
     state = TrainState(network=network, optimizer=optimizer, kept=network, extras={"autocast": step.autocast})
-    path = run.folder / LAST_STATE
-    begun = path.exists()
-    if begun:
-        saved = files.load_weights(network, path)
-        try:
-            state.restore(saved)
-        except (KeyError, ValueError, TypeError) as error:
-            raise RunFolderError(
-                f"{path}: not the last state of this pretraining ({type(error).__name__}: {error}); expected what "
-                "pretrain wrote: choose another --folder"
-            ) from error
-        if not state.history:  # an older one: the table is all there is, and the epoch's other files came before it
-            state.history = files.read_history(run.folder / HISTORY)[: state.next_epoch]
-            state.outcome = None
+    begun = resume(state, run.folder / LAST_STATE, run.folder / HISTORY, "pretrain")
     if config.compile:
         network.compile()
     run.ranks.wait()  # nobody may still be looking at the folder as it was
