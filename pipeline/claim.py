@@ -45,7 +45,7 @@ def claimed(path: Path, what: str) -> Iterator[bool]:
             is_held = True
         if is_held:
             said = {"command": what, "process": os.getpid(), "host": socket.gethostname()}
-            path.write_text(json.dumps(said) + "\n")
+            path.write_text(json.dumps(said) + "\n", encoding="utf-8")
         yield is_held
 
 

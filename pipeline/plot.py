@@ -13,7 +13,7 @@ import matplotlib
 
 from cache.reader import Store
 from cache.schema import Reject
-from ecg.errors import ConfigError, EcgError, InputError
+from ecg.errors import ConfigError, InputError
 from ecg.paper import PaperConfig
 from ecg.plot import Caption, draw_ecg
 from ecg.prediction import sort_scores
@@ -29,7 +29,7 @@ from pipeline.inputs.told import InputConfig
 from pipeline.names import in_one_line
 from pipeline.prediction_text import read_prediction
 from pipeline.progress import Progress, silent
-from pipeline.scratch import NO_ROOM, scratch
+from pipeline.scratch import is_no_room, scratch, unwritable
 from pipeline.stored_recording import read_stored
 
 FORMATS = ("png", "svg", "pdf")
@@ -41,6 +41,7 @@ _METADATA: dict[str, dict[str, str | None]] = {
     "pdf": {"CreationDate": None, "Producer": None},
 }
 """No dates, so that the same recording makes the same bytes."""
+_ELSEWHERE = ", or choose another --output"
 _STYLE = {"svg.hashsalt": "ecg12", "pdf.fonttype": 42}
 
 
@@ -110,7 +111,7 @@ def plot(
                     content = render(recording, config, caption, form=form, dpi=dpi)
                     _write(paths[name], content, work)
                 except FENCED as error:
-                    if isinstance(error, OSError) and error.errno in NO_ROOM:
+                    if is_no_room(error):
                         raise
                     rejects.append(Reject(dataset=source, record=name, stage="plot", reason=reason_of(error)))
                 else:
@@ -186,24 +187,17 @@ def _unfinished(output: Path) -> Iterator[Path]:
             try:
                 work = stack.enter_context(scratch(output, "plot"))
             except OSError as error:
-                raise _unwritable(output, error) from error
+                raise unwritable(output, error, _ELSEWHERE) from error
             try:
                 yield work
             except OSError as error:
-                if isinstance(error, EcgError) or error.errno not in NO_ROOM:
+                if not is_no_room(error):
                     raise
-                raise _unwritable(output, error) from error
+                raise unwritable(output, error, _ELSEWHERE) from error
     finally:
         if is_new:
             with suppress(OSError):  # not empty: pictures are there
                 output.rmdir()
-
-
-def _unwritable(output: Path, error: OSError) -> InputError:
-    return InputError(
-        f"{error.filename or output}: cannot be written ({error.strerror or error}); mend that, or choose another "
-        "--output"
-    )
 
 
 def _write(path: Path, content: bytes, work: Path) -> None:

@@ -33,7 +33,7 @@ from pipeline.prediction_files import PredictionFiles, RecordFacts
 from pipeline.prediction_folder import TABLE, PredictionFolder, held_output
 from pipeline.predictor import Predictor, open_fitting
 from pipeline.progress import Progress, Task, silent
-from pipeline.scratch import NO_ROOM
+from pipeline.scratch import is_no_room
 from pipeline.workers import Workers, workers_for
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _predict(
                     try:
                         explainer.explain(prediction, partial(explainer.read, name, store, named, told))
                     except FENCED as error:
-                        if isinstance(error, OSError) and error.errno in NO_ROOM:
+                        if is_no_room(error):
                             raise
                         rejects.append(_reject(facts, "explain", error))
                 if "expected" in facts.quality:

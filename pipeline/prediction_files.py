@@ -22,7 +22,7 @@ from ecg.prediction import Prediction, format_prediction, format_scores
 from ecg.snomed import abbreviation_of, name_of
 from pipeline.inputs.aside import NotLookedAt
 from pipeline.prediction_folder import JSON_BEGIN, TABLE, TABLE_COLUMNS, PredictionFolder, held_output
-from pipeline.scratch import NO_ROOM
+from pipeline.scratch import is_no_room
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +115,7 @@ class PredictionFiles:
         try:
             self._write_file(path, text)
         except (OSError, ValueError) as error:  # ValueError: a NUL, or half of a surrogate pair
-            if isinstance(error, OSError) and error.errno in NO_ROOM:
+            if is_no_room(error):
                 raise
             reason = getattr(error, "strerror", None) or error
             raise InputError(

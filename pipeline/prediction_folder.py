@@ -16,10 +16,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ecg.errors import EcgError, InputError
+from ecg.errors import InputError
 from pipeline.claim import claimed, name_holder
 from pipeline.outputs import GAIN_SWEEP
-from pipeline.scratch import LOCK, NO_ROOM, clear_old_litter, remove
+from pipeline.scratch import LOCK, clear_old_litter, is_no_room, remove, unwritable
 
 WORK = ".predicting"
 TABLE = "predictions.csv"
@@ -28,6 +28,7 @@ EXPLAINED = "explained"
 JSON_BEGIN = '{"model": '
 
 _MARK = "unfinished"
+_AGAIN = " and predict again, which begins by removing what was written so far"
 _HEAD_BYTES = 2**16
 _PICTURES = (".png", ".svg", ".pdf")
 
@@ -60,9 +61,9 @@ class PredictionFolder:
         if self.is_begun:
             return
         mark = self.work / _MARK
-        of_others = _sweep_folders(self.output) | (set(mark.read_text().split("\n")) if mark.exists() else set())
+        of_others = _sweep_folders(self.output) | (set(mark.read_text("utf-8").split("\n")) if mark.exists() else set())
         of_others = {name for name in of_others if name and Path(name).name == name}
-        mark.write_text("\n".join(sorted(of_others.union(folders))))
+        mark.write_text("\n".join(sorted(of_others.union(folders))), "utf-8")
         for name in sorted(of_others):
             _empty(self.output / name)
         self.foreign = clear_predictions(self.output)
@@ -118,7 +119,7 @@ def held_output(output: Path, *, force: bool) -> Iterator[PredictionFolder]:
             try:
                 is_held = stack.enter_context(claimed(work / LOCK, "predict"))
             except OSError as error:
-                raise _unwritable(output, error) from error
+                raise unwritable(output, error, _AGAIN) from error
             if not is_held:
                 raise InputError(
                     f"{output}: {name_holder(work / LOCK)} is writing into it; wait for it or stop it, or choose "
@@ -128,22 +129,15 @@ def held_output(output: Path, *, force: bool) -> Iterator[PredictionFolder]:
             try:
                 yield PredictionFolder(output, work)
             except OSError as error:
-                if isinstance(error, EcgError) or error.errno not in NO_ROOM:
+                if not is_no_room(error):
                     raise
-                raise _unwritable(output, error) from error
+                raise unwritable(output, error, _AGAIN) from error
             finally:
                 _leave(work)
     finally:
         if is_new:
             with suppress(OSError):  # not empty: predictions are there
                 output.rmdir()
-
-
-def _unwritable(output: Path, error: OSError) -> InputError:
-    return InputError(
-        f"{error.filename or output}: cannot be written ({error.strerror or error}); mend that and predict again, "
-        "which begins by removing what was written so far"
-    )
 
 
 def _leave(work: Path) -> None:

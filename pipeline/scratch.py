@@ -13,13 +13,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from cache.partials import is_gone
+from ecg.errors import InputError
 from pipeline.claim import claimed
 
 LOCK = "lock"
 PREFIX = ".unfinished-"
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""Errors of writing that are no single record's fault."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 _OLD_FOLDER = re.compile(r"\.(unpacked|fetched)-\w+")
 """Folders that versions before this one left in the output folder when they were killed."""
@@ -51,6 +51,16 @@ def scratch(output: Path, what: str) -> Iterator[Path]:
             yield work
         finally:
             remove(work)
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether it is an error of writing that is no single record's fault, for the next one meets it too."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
+def unwritable(output: Path, error: OSError, advice: str) -> InputError:
+    """What to raise where `error` is in the way of writing into `output`."""
+    return InputError(f"{error.filename or output}: cannot be written ({error.strerror or error}); mend that{advice}")
 
 
 def clear_old_litter(output: Path) -> None:
