@@ -23,7 +23,7 @@ def test_a_file_that_is_there_is_called_what_it_is(tmp_path):
     (tmp_path / "b.csv").write_text("I,II\n1,2\n")
     np.save(tmp_path / "c.npy", np.zeros(3))
     np.savez(tmp_path / "c.npz", np.zeros(3))
-    (tmp_path / "d.mat").write_bytes(b"MATLAB 5.0 MAT-file".ljust(128))
+    (tmp_path / "d.mat").write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM")
     (tmp_path / "e.ecg").write_bytes(b"ISHNE1.0" + bytes(500))
     (tmp_path / "f").touch()
     expected = {
@@ -32,13 +32,13 @@ def test_a_file_that_is_there_is_called_what_it_is(tmp_path):
         "data.tar.gz": "a tarball: unpack it first (tar -xf data.tar.gz), and name the folder; predict reads it",
         "nameless": "a tarball: unpack it first",
         "X.hea.gz": "a file compressed by gzip; expected a folder of WFDB records, or a record (.hea with its",
-        "a.edf": "an EDF file; expected a folder of WFDB records, or a record (.hea with its signal files); pred",
+        "a.edf": "an EDF or BDF file; expected a folder of WFDB records, or a record (.hea with its signal files); p",
         "export": "a DICOM file; expected",
         "b.csv": "a table; expected",
         "c.npy": "a NumPy array; expected",
-        "c.npz": "a zip archive; expected",
-        "d.mat": "a MATLAB 5 file without a WFDB header; expected",
-        "e.ecg": "an ISHNE Holter file; expected",
+        "c.npz": "a NumPy .npz archive: save each array with numpy.save; expected",
+        "d.mat": "a .mat file without a WFDB header; expected",
+        "e.ecg": "an ISHNE Holter ECG; expected",
         "f": "an empty file; expected",
     }
     found = {name: describe_what_is_there(tmp_path / name) for name in expected}
