@@ -90,7 +90,7 @@ class Server:
     def seen(self) -> list[Seen]:
         """Every request so far: a client may have its answer a moment before the server has noted what it sent."""
         with self._answered:
-            self._answered.wait_for(lambda: self._n_answering == 0, timeout=1.0)
+            self._answered.wait_for(lambda: self._n_answering == 0, timeout=30)
         return self._seen
 
     def begin_answer(self) -> None:

@@ -13,15 +13,18 @@ from pipeline.sources import RELEASE_LIST, SOURCES, Source
 
 FAST = TransferConfig(
     connections=8,
-    connect_timeout_s=5,
-    read_timeout_s=0.6,
+    connect_timeout_s=30,
+    read_timeout_s=30,  # a busy machine may well let a thread of the server wait for a second
     tries=4,
     tries_before_next_host=2,
     first_wait_s=0.01,
     longest_wait_s=0.05,
     longest_retry_after_s=5,
 )
-"""A transfer that does not wait for long."""
+"""A transfer that does not wait long before it tries again."""
+
+IMPATIENT = replace(FAST, read_timeout_s=1.0)
+"""Where a host stalls."""
 
 
 @dataclass(frozen=True)

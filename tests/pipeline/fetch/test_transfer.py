@@ -16,7 +16,7 @@ from pipeline.fetch.partial import RESUME_FROM_BYTES
 from pipeline.fetch.transfer import Fetched, HttpFetcher, TransferConfig, Wanted
 from pipeline.progress import silent
 from tests.pipeline.http_server import Act, Server, etag_of
-from tests.pipeline.published import FAST
+from tests.pipeline.published import FAST, IMPATIENT
 
 BODY = hashlib.shake_256(b"a file").digest(300_000)
 LONG = hashlib.shake_256(b"a long file").digest(RESUME_FROM_BYTES + 200_000)
@@ -125,7 +125,8 @@ GOOD = {
 def test_the_right_bytes_come_in_the_end(acts: list[Act], server: Server, tmp_path: Path) -> None:
     server.act(NAME, *acts)
     task = Counter()
-    outcome = fetch([one(tmp_path)], server.url, task=task)
+    config = IMPATIENT if any(act.stall_at is not None for act in acts) else FAST
+    outcome = fetch([one(tmp_path)], server.url, config=config, task=task)
     assert not outcome.failed
     assert outcome.done[NAME].size == len(BODY)
     assert outcome.done[NAME].hexdigest == hashlib.sha256(BODY).hexdigest()
@@ -171,7 +172,7 @@ def test_a_file_that_cannot_be_had_has_a_reason_and_no_name(
     act: Act, reason: str, server: Server, tmp_path: Path
 ) -> None:
     server.always[NAME] = act
-    outcome = fetch([one(tmp_path)], server.url)
+    outcome = fetch([one(tmp_path)], server.url, config=FAST if act.stall_at is None else IMPATIENT)
     assert outcome.failed[NAME].startswith(f"{server.url}: ")
     assert reason in outcome.failed[NAME]
     assert not outcome.done
