@@ -49,6 +49,8 @@ def run(
     """
     if folder is not None and folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty; choose another folder for the benchmark")
+    if folder is not None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent if folder else None) as work:
         root = folder or Path(work)
         files = Files()

@@ -99,6 +99,8 @@ def run(
         If there is no record, or `folder` holds another corpus than the one wanted.
     """
     config = StoreConfig()
+    if folder is not None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent if folder else None) as name:
         work = Path(name)
         inputs = inputs or (_corpus(folder or work / "corpus", n_records, progress),)

@@ -120,6 +120,8 @@ def run(
     torch.set_num_threads(1)
     with ExitStack() as stack:
         stack.callback(torch.set_num_threads, threads)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
         path, files = open_store(folder or work, n_records, progress)
         store = Store(path)

@@ -91,6 +91,8 @@ def run(
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         stack.callback(torch.set_num_threads, threads)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
         local, _ = open_store(folder or work, n_records, progress)
         place = _upload(local, RemotePath(f"s3://{BUCKET}/ecg.zarr"))

@@ -13,7 +13,7 @@ from pipeline.wfdb_io import read_record
 
 
 def test_a_small_run_has_every_row(tmp_path: Path) -> None:
-    rows = benchmark.run(n_files=40, delay_s=0.001, connections=4, folder=tmp_path / "work")
+    rows = benchmark.run(n_files=40, delay_s=0.001, connections=4, folder=tmp_path / "new" / "work")
     names = [row.what for row in rows]
     assert names[:2] == ["one at a time", "download, 4 connections"]
     assert names[-2:] == ["digests and headers", "digests"]
@@ -21,9 +21,9 @@ def test_a_small_run_has_every_row(tmp_path: Path) -> None:
     assert {row.n_files for row in rows[2:]} == {80}
     assert rows[0].ratio == 1
     assert all(row.seconds > 0 for row in rows)
-    assert len(list((tmp_path / "work" / "data" / "training").rglob("*.mat"))) == 40
+    assert len(list((tmp_path / "new" / "work" / "data" / "training").rglob("*.mat"))) == 40
     with pytest.raises(InputError, match="work: is not empty; choose another folder for the benchmark"):
-        benchmark.run(n_files=40, delay_s=0.001, connections=4, folder=tmp_path / "work")
+        benchmark.run(n_files=40, delay_s=0.001, connections=4, folder=tmp_path / "new" / "work")
 
 
 def test_the_files_are_records_that_differ(tmp_path: Path) -> None:

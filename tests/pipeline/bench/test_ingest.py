@@ -22,7 +22,7 @@ from tests.records import pulses_uv, write_corpus, write_record
 
 def test_every_way_is_measured_on_the_same_records(tmp_path, monkeypatch):
     monkeypatch.setattr(ingest, "REPEATS", 1)
-    result = ingest.run(n_records=30, folder=tmp_path / "corpus", workers=(1,), baseline_records=10)
+    result = ingest.run(n_records=30, folder=tmp_path / "new" / "corpus", workers=(1,), baseline_records=10)
     assert [(row.what, row.workers) for row in result.rows] == [
         ("reading the bytes and nothing else", 1),
         ("dask.bag, wfdb, scipy, an array a record", 1),
@@ -35,10 +35,10 @@ def test_every_way_is_measured_on_the_same_records(tmp_path, monkeypatch):
     assert baseline.over_baseline == ours.over_one == 1
     assert ours.processor_s > 0
     assert 0 < result.seconds_of_signal <= 300
-    assert result.n_bytes == sum(path.stat().st_size for path in (tmp_path / "corpus").glob("*/*.*"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus"]
+    assert result.n_bytes == sum(path.stat().st_size for path in (tmp_path / "new" / "corpus").glob("*/*.*"))
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["corpus"]
     with pytest.raises(InputError, match="corpus: holds 30 records; expected 31: name another folder"):
-        ingest.run(n_records=31, folder=tmp_path / "corpus")
+        ingest.run(n_records=31, folder=tmp_path / "new" / "corpus")
 
 
 def test_given_records_are_measured(tmp_path, monkeypatch):

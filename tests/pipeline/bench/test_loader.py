@@ -56,7 +56,8 @@ def test_every_way_is_measured(simulated_pool, tmp_path: Path, monkeypatch) -> N
     monkeypatch.setattr(loader, "simulate_pool", lambda n, progress: simulated_pool)
     monkeypatch.setattr(loader, "SLOW_WINDOWS", 8)
     threads = torch.get_num_threads()
-    result = loader.run(n_records=70, rounds=1)
+    result = loader.run(n_records=70, rounds=1, folder=tmp_path / "new")
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["mat", "pool-70.zarr"]
     assert torch.get_num_threads() == threads
     ways = [(row.what, row.gives) for row in result.rows]
     assert {("stream", "int16"), ("memory", "float32"), ("device", "int16")} <= set(ways)

@@ -12,7 +12,7 @@ def test_the_bench_streams_what_it_sent(simulated_store, tmp_path, monkeypatch):
     monkeypatch.setattr(remote, "open_store", lambda folder, n_records, progress: (simulated_store, []))
     monkeypatch.setattr(remote, "keep_freed_memory", lambda: None)
     before = dict(os.environ)
-    result = remote.run(n_records=600, connections=3, delay_s=0.001, folder=tmp_path, rounds=2)
+    result = remote.run(n_records=600, connections=3, delay_s=0.001, folder=tmp_path / "new", rounds=2)
     assert dict(os.environ) == before
     assert [row.what for row in result.rows] == [remote.LOCAL, remote.REMOTE, remote.SERVER]
     assert all(len(row.rates) == 2 and row.best >= row.median > 0 for row in result.rows)
