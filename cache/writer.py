@@ -270,7 +270,7 @@ def _write_text(path: Location, text: str, *, flush: bool) -> None:
     if flush:  # the journal of a build is cleared as a whole once it is finished
         clear_dead(path)
     try:
-        with partial.open("w", encoding="utf-8") as file:
+        with partial.open("w", encoding="utf-8", newline="") as file:  # the same bytes on every system
             file.write(text)
             file.flush()
             if flush:
