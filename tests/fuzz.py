@@ -55,11 +55,15 @@ class Fuzzed:
 
 
 READERS = {
+    "checkpoint": "tests.pipeline.test_checkpoint_fence:FUZZED",
     "dicom": "tests.pipeline.inputs.test_dicom:FUZZED",
     "edf": "tests.pipeline.inputs.test_edf:FUZZED",
+    "flac": "tests.pipeline.inputs.test_isolated:FUZZED",
     "matlab": "tests.pipeline.inputs.test_matlab:FUZZED",
     "npy": "tests.pipeline.inputs.test_arrays:FUZZED",
+    "store": "tests.cache.test_decompression:FUZZED",
     "table": "tests.pipeline.inputs.test_tables:FUZZED",
+    "tarball": "tests.pipeline.inputs.test_tarballs:FUZZED",
     "wfdb": "tests.pipeline.test_wfdb_fuzz:FUZZED",
 }
 """Where each `Fuzzed` is: a module and a name in it."""

@@ -13,6 +13,8 @@ from numcodecs.vlen import VLenUTF8
 
 from cache.compression import encode_signal, table_compressors
 from cache.decompression import check_crc, decode_signal, decode_table, zstd_size
+from ecg.errors import StoreError
+from tests.fuzz import Fuzzed, run_cases
 from tests.records import pulses_uv
 
 SHAPE = (12, 2048)
@@ -218,3 +220,39 @@ def test_blosc_is_the_one_that_the_format_names():
         frame = Blosc(cname=cname, clevel=1, shuffle=Blosc.BITSHUFFLE).encode(BLOCK)
         assert frame[0] == 2
         assert frame[3] == 2
+
+
+def _seeds():
+    texts = [b"HR00001", "Größe".encode(), b""]
+    lengths = b"".join(len(text).to_bytes(4, "little") + text for text in texts)
+    plain = len(texts).to_bytes(4, "little") + lengths
+    columns = [numcodecs.zstd.compress(data, 3) for data in (plain, np.arange(3, dtype="<i8").tobytes())]
+    return [*(bytes(encode_signal(codec, BLOCK)) for codec in CODECS), *columns]
+
+
+def _decode_each(path):
+    """As a signal and as columns of three values: what one refuses is given to the next."""
+    data, out, reasons = path.read_bytes(), np.zeros(SHAPE, np.int16), []
+    for decode in (
+        lambda: decode_signal("lz4", data, out),
+        lambda: decode_signal("pcodec", data, out),
+        lambda: decode_table(with_crc(data), "string", 3, 10**6),
+        lambda: decode_table(with_crc(data), "int64", 3, 10**6),
+    ):
+        try:
+            decode()
+        except ValueError as error:
+            reasons.append(str(error))
+    if len(reasons) == 4:
+        raise StoreError(f"a store's file: {reasons[0]}")
+
+
+FUZZED = Fuzzed(seeds=_seeds, read=_decode_each, name="0")
+"""A store's files, which the same damage may reach with a crc32c and a digest that are right for it."""
+
+
+def test_damaged_files_of_a_store_are_decoded_or_refused(tmp_path):
+    tally = run_cases(FUZZED, tmp_path, range(300))
+    assert not tally.failures
+    assert tally.n_read > 20
+    assert tally.refusals.total() > 100

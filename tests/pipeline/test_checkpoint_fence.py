@@ -15,6 +15,7 @@ from ecg.errors import RunFolderError
 from pipeline.checkpoint import load_checkpoint
 from pipeline.checkpoint_fence import MOST_NESTED, check_pickle
 from tests.conftest import REPOSITORY
+from tests.fuzz import Fuzzed, run_cases
 
 
 def checkpoint(**options):
@@ -142,3 +143,28 @@ def test_damage_is_refused_or_loaded_and_never_the_end_of_the_process(tmp_path):
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert 100 < int(done.stdout) <= 300
+
+
+def _seeds():
+    """As torch.save writes them, and pickles alone, which `with_pickle` puts into a zip file that is whole."""
+    torch.manual_seed(0)
+    network = nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(network.parameters(), amsgrad=True)
+    network(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    file = io.BytesIO()
+    torch.save({"model": network.state_dict(), "optimizer": optimizer.state_dict(), "history": [{"loss": 0.5}]}, file)
+    whole = (checkpoint(), file.getvalue())
+    with zipfile.ZipFile(io.BytesIO(checkpoint())) as archive:
+        pickles = [archive.read(name) for name in archive.namelist() if name.endswith("data.pkl")]
+    return [*whole, checkpoint(_use_new_zipfile_serialization=False), *pickles * 3]
+
+
+FUZZED = Fuzzed(seeds=_seeds, read=load_checkpoint, name="model.pth", wraps=(with_pickle,))
+
+
+def test_damaged_checkpoints_give_weights_or_a_message(tmp_path):
+    tally = run_cases(FUZZED, tmp_path, range(300))
+    assert not tally.failures
+    assert tally.n_read > 10
+    assert tally.refusals.total() > 100

@@ -6,13 +6,18 @@ import io
 import lzma
 import tarfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from ecg.errors import InputError
+from ecg.errors import DownloadError, InputError
+from pipeline.fetch.archives import Bounds, unpack
 from pipeline.inputs import inflating, tarballs
 from pipeline.inputs.tarballs import unpacked
+from pipeline.progress import silent
+from tests.fuzz import Fuzzed, run_cases
 
 BLOCK = tarfile.BLOCKSIZE
 
@@ -99,3 +104,54 @@ def test_names_that_meet_and_too_many_members(tmp_path: Path, monkeypatch: pytes
 def test_a_sparse_member(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(header(tarfile.GNUTYPE_SPARSE, 100) + bytes(20 * BLOCK))
     refuse(tmp_path / "a.tar", r"a\.tar: member 'x': a sparse file; expected it in full")
+
+
+def _seeds() -> list[bytes]:
+    """In each of the three ways of writing long names, and one of them compressed."""
+    seeds = []
+    for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w", format=form) as tar:
+            tar.addfile(header_of("g1", tarfile.DIRTYPE))
+            for name in ("g1/A0001.hea", "g1/" + "deep/" * 18 + "A0002.hea", "café.csv"):
+                member = header_of(name)
+                member.size = 700
+                tar.addfile(member, io.BytesIO(b"x" * 700))
+        seeds.append(file.getvalue())
+    return seeds
+
+
+def header_of(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    return info
+
+
+def _with_checksums(content: bytes) -> bytes:
+    """Each header's checksum made right again, without which tarfile looks no further."""
+    data = bytearray(content)
+    for at in range(0, len(data) - BLOCK + 1, BLOCK):
+        if data[at + 257 : at + 262] == b"ustar":
+            data[at + 148 : at + 156] = b" " * 8
+            data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + BLOCK])
+    return bytes(data)
+
+
+def _read_both(archive: Path) -> None:
+    """As predict unpacks it, and as download does; a refusal of one is no reason to spare the other."""
+    with TemporaryDirectory(dir=archive.parent) as folder:
+        with suppress(DownloadError):
+            unpack(archive, Path(folder) / "data", Bounds(n_members=100, n_bytes=10**6), silent("", 0, ""))
+        with unpacked([archive], Path(folder) / "out"):
+            pass
+
+
+FUZZED = Fuzzed(seeds=_seeds, read=_read_both, name="a.tar", wraps=(_with_checksums,) * 5 + (gzip.compress,))
+
+
+def test_damaged_tarballs_are_unpacked_or_refused(tmp_path: Path) -> None:
+    tally = run_cases(FUZZED, tmp_path, range(300))
+    assert not tally.failures
+    assert tally.n_read > 20
+    assert tally.refusals.total() > 50
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
