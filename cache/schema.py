@@ -285,7 +285,9 @@ class Part:
 
 def _row_from_dict(values: dict[str, Any]) -> RecordRow:
     for key, kind in (("lead_flags", int), ("offset", int), ("dx_codes", str)):
-        values[key] = tuple(_expect(value, kind) for value in values[key])
+        values[key] = tuple(values[key])
+        for value in () if set(map(type, values[key])) <= {kind} else values[key]:
+            _expect(value, kind)
     for key, kinds in _ROW_KINDS.items():
         _expect(values[key], kinds)
     # an entry that an earlier version of this program left has none

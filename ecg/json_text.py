@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 MOST_NESTED = 64
 """Levels of lists and objects; what this program writes has six."""
 
+_SHORT = 18
+"""Digits, or a sign and one less, that always fit into 64 bits."""
 _LEAST_INTEGER, _MOST_INTEGER = -(2**63), 2**64 - 1
 
 
@@ -41,6 +43,8 @@ def parse_json(text: str | bytes, *, nan: bool = False) -> Any:  # noqa: ANN401 
 
 
 def _integer(digits: str) -> int:
+    if len(digits) <= _SHORT:
+        return int(digits)
     if len(digits) > 20 or not _LEAST_INTEGER <= int(digits) <= _MOST_INTEGER:
         raise ValueError(f"an integer of {len(digits)} digits; expected one of at most 64 bits")
     return int(digits)
@@ -56,15 +60,16 @@ def _check(values: Any, *, nan: bool) -> None:  # noqa: ANN401 - any JSON value
     for _ in range(MOST_NESTED + 1):
         below: list[Any] = []
         for value in level:
-            if isinstance(value, str):
+            kind = type(value)  # the reader makes no subclasses, and `is` takes a third of isinstance
+            if kind is str:
                 _check_text(value)
-            elif not nan and isinstance(value, float) and not math.isfinite(value):
-                raise ValueError("a number beyond what float64 holds")
-            elif isinstance(value, list):
+            elif kind is list:
                 below += value
-            elif isinstance(value, dict):
+            elif kind is dict:
                 below += value  # the names
                 below += value.values()
+            elif kind is float and not nan and not math.isfinite(value):
+                raise ValueError("a number beyond what float64 holds")
         if not below:
             return
         level = below
