@@ -64,7 +64,7 @@ class LoaderBench:
     Attributes
     ----------
     rows : in the order measured
-    zarr_ms, checked_ms, unchecked_ms : decoding a chunk through zarr, directly with its crc32c, and without
+    zarr_ms, checked_ms, unchecked_ms : decoding a chunk through zarr, directly with both its checksums, and without
     """
 
     rows: tuple[LoaderRow, ...]
