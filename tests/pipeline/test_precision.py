@@ -12,6 +12,7 @@ from ecg.models.build import build_model
 from ecg.models.convolution import Convolution
 from ecg.models.model_config import ModelConfig
 from ecg.models.objectives import make_objective
+from ecg.models.recurrent import keeps_float32
 from ecg.models.stage_config import PRETRAIN_MODELS, StageConfig
 from pipeline import precision, probe
 from pipeline.precision import Arithmetic, choose_arithmetic, choose_kernels, compile_network
@@ -164,7 +165,8 @@ class TestStages:
             found[name] = network[0](x)
             network(x).sum().backward()
         assert found["bf16"].dtype == torch.float32
-        assert not torch.equal(found["fp32"], found["bf16"])
+        if not keeps_float32(network[0], "cpu", torch.bfloat16):  # an LSTM does, where the processor has no other
+            assert not torch.equal(found["fp32"], found["bf16"])
         torch.testing.assert_close(found["fp32"], found["bf16"], rtol=0.1, atol=0.1)
         if model == "transformerxl":
             again, _ = network[0].step(x, network[0].step(x, None)[1])

@@ -122,7 +122,7 @@ def test_a_file_in_the_folders_place_is_said_before_anything_is_computed(
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT])
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    def write_text(self: Path, _text: str) -> None:
+    def write_text(self: Path, _text: str, **_: object) -> None:
         raise OSError(number, os.strerror(number), str(self))
 
     monkeypatch.setattr(Path, "write_text", write_text)
