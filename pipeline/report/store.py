@@ -4,7 +4,7 @@ All but heart rates and examples is counted from the tables, whatever the size o
 the signals, so that 43,101 records need seconds and a store behind a URL some hundred chunks.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ecg.snomed import name_of
 from pipeline.progress import Progress, silent
 from pipeline.report.counts import ByDataset, rows_by_dataset
 from pipeline.report.ecg_paper import show_recording
-from pipeline.report.markup import each
+from pipeline.report.markup import Markup, each
 from pipeline.report.page import Page, ReportSummary, Section, Tile, write_page
 from pipeline.report.store_label_sections import classes_section, together_section
 from pipeline.report.store_labels import LabelFigures, describe_labels
@@ -82,7 +82,7 @@ def make_store_page(store: Store, config: StoreReportConfig, *, progress: Progre
     records, labels, quality = describe_records(store, by), describe_labels(store, by), describe_oddities(store, by)
     missing: list[str] = []
     sections = [datasets_section(records), lengths_section(records), patients_section(records)]
-    sections += _try("heart rates", lambda: _rates(store, by, config, progress), missing)
+    sections += _rates(store, by, config, missing, progress)
     if labels.n_labelled:
         sections.append(classes_section(labels, by.count()))
         sections += [together_section(labels)] if labels.together.any() else []
@@ -91,7 +91,7 @@ def make_store_page(store: Store, config: StoreReportConfig, *, progress: Progre
     sections.append(quality_section(quality, records))
     sections += [duplicates_section(quality)] if quality.duplicates else []
     sections += [rejects_section(quality)] if quality.rejects else []
-    sections += _try("examples", lambda: _examples(store, by, labels, config), missing)
+    sections += _examples(store, by, labels, config, missing)
     sections.append(store_section(store))
     return Page(
         kind="Store" if len(members_of(store)) == 1 else f"{len(members_of(store))} stores as one",
@@ -107,35 +107,43 @@ def _title_of(store: Store) -> str:
     return " + ".join(member.path.name for member in members_of(store))
 
 
-def _try(what: str, make: Callable[[], Section | None], missing: list[str]) -> list[Section]:
-    """A section that reads signals; a damaged chunk costs the section, not the report, and is said."""
-    try:
-        section = make()
-    except ChecksumError as error:
-        missing.append(f"{what}: {error}")
-        return []
-    if section is None:
-        missing.append(f"{what}: none were asked for")
-    return [section] if section else []
-
-
-def _rates(store: Store, by: ByDataset, config: StoreReportConfig, progress: Progress) -> Section | None:
+def _rates(
+    store: Store, by: ByDataset, config: StoreReportConfig, missing: list[str], progress: Progress
+) -> list[Section]:
     if not config.n_sample:
-        return None
-    rows = choose_sample(store, by, config.n_sample)
-    return rates_section(describe_rates(store, by, rows, progress))
+        missing.append("heart rates: none were asked for")
+        return []
+    figures = describe_rates(store, by, choose_sample(store, by, config.n_sample), progress)
+    _say_damaged("heart rates", figures.damaged, missing)
+    return [rates_section(figures)] if sum(figures.n_looked_at) else []
 
 
-def _examples(store: Store, by: ByDataset, labels: LabelFigures, config: StoreReportConfig) -> Section | None:
+def _examples(
+    store: Store, by: ByDataset, labels: LabelFigures, config: StoreReportConfig, missing: list[str]
+) -> list[Section]:
     if not config.n_examples:
-        return None
-    chosen = choose_examples(store, by, labels.scored, config.n_examples)
-    return Section(
-        title="Examples",
-        lead="One record of each of the most frequent classes, with few other labels and no flags where there is such "
-        "a one; otherwise taken at random.",
-        body=each(show_recording(read_stored(store, one.row), *_about(store, one)) for one in chosen),
+        missing.append("examples: none were asked for")
+        return []
+    shown: list[Markup] = []
+    damaged: dict[str, None] = {}  # several examples may lie in one chunk
+    for one in choose_examples(store, by, labels.scored, config.n_examples):
+        try:
+            shown.append(show_recording(read_stored(store, one.row), *_about(store, one)))
+        except ChecksumError as error:
+            damaged[str(error)] = None
+    _say_damaged("examples", tuple(damaged), missing)
+    lead = (
+        "One record of each of the most frequent classes, with few other labels and no flags where there is such a "
+        "one; otherwise taken at random."
     )
+    return [Section(title="Examples", lead=lead, body=each(shown))] if shown else []
+
+
+def _say_damaged(what: str, damaged: Sequence[str], missing: list[str]) -> None:
+    """A damaged chunk costs what its records would have given, and no more."""
+    if damaged:
+        others = f"; and {len(damaged) - 1} more chunks" if len(damaged) > 1 else ""
+        missing.append(f"{what} of records in a chunk that cannot be read: {damaged[0]}{others}")
 
 
 def _about(store: Store, example: Example) -> tuple[str, list[tuple[str, str]]]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache.reader import Store
+from ecg.errors import ChecksumError
 from ecg.heart_rate import compute_heart_rate
 from ecg.quality import LeadFlag
 from pipeline.prefetch import prefetch
@@ -41,12 +42,14 @@ class RateFigures:
     n_looked_at : records of each dataset whose signal was read
     rates : how the rates that were found are spread, 1/min
     counts : int array, shape (dataset, bin of RATE_BINS)
+    damaged : why chunks could not be read, whose records have not been looked at
     """
 
     names: tuple[str, ...]
     n_looked_at: tuple[int, ...]
     rates: tuple[Spread, ...]
     counts: NDArray[np.int64]
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,15 +71,13 @@ def choose_sample(store: Store, by: ByDataset, n_each: int) -> NDArray[np.intp]:
 def describe_rates(store: Store, by: ByDataset, rows: NDArray[np.intp], progress: Progress = silent) -> RateFigures:
     """Heart rates of these records, over `RATE_S` from their beginning; one in which none is found has none.
 
-    Raises
-    ------
-    ChecksumError
-        If a chunk is missing or damaged.
+    Records of a chunk that is missing or damaged are not looked at.
     """
     rates, looked_at = np.full(store.n_records, np.nan), np.zeros(store.n_records, bool)
-    looked_at[rows] = True
+    damaged: list[str] = []
     with progress("heart rates", len(rows), "records") as task:
-        for row, signal in _read_beginnings(store, rows):
+        for row, signal in _read_beginnings(store, rows, damaged):
+            looked_at[row] = True
             rate = compute_heart_rate(signal.astype(np.float32), store.fs)
             rates[row] = np.nan if rate is None else rate
             task.advance()
@@ -85,6 +86,7 @@ def describe_rates(store: Store, by: ByDataset, rows: NDArray[np.intp], progress
         n_looked_at=by.count(looked_at),
         rates=by.spread(rates),
         counts=by.count_in(RATE_BINS, rates),
+        damaged=tuple(damaged),
     )
 
 
@@ -120,20 +122,29 @@ def _random_order(store: Store) -> NDArray[np.intp]:
     return np.lexsort((store.starts, rank_of_chunk[store.starts // store.chunk_length]))
 
 
-def _read_beginnings(store: Store, rows: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    """Each row with its first `RATE_S` seconds, shape (lead, sample); chunks are read ahead, each of them once."""
+def _read_beginnings(
+    store: Store, rows: NDArray[np.intp], damaged: list[str]
+) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    """Each row with its first `RATE_S` seconds, shape (lead, sample); chunks are read ahead, each of them once.
+
+    What cannot be read goes to `damaged`.
+    """
     chunks = store.starts[rows] // store.chunk_length
-    jobs = (partial(_read_from_chunk, store, rows[chunks == chunk]) for chunk in np.unique(chunks))
+    jobs = (partial(_read_from_chunk, store, rows[chunks == chunk], damaged) for chunk in np.unique(chunks))
     with closing(prefetch(jobs, threads=READERS, ahead=2 * READERS)) as read:
         yield from chain.from_iterable(read)
 
 
-def _read_from_chunk(store: Store, rows: NDArray[np.intp]) -> list[tuple[int, NDArray[np.int16]]]:
+def _read_from_chunk(store: Store, rows: NDArray[np.intp], damaged: list[str]) -> list[tuple[int, NDArray[np.int16]]]:
     """The beginnings of rows that begin in the same chunk."""
     starts = store.starts[rows]
     stops = starts + np.minimum(store.lengths[rows], round(RATE_S * store.fs))
     first = int(starts.min())
-    block = store.read_columns(first, int(stops.max()))
+    try:
+        block = store.read_columns(first, int(stops.max()))
+    except ChecksumError as error:
+        damaged.append(str(error))
+        return []
     # copies, so that a chunk does not stay in memory for the sake of one record
     return [
         (row, block[:, start - first : stop - first].copy())

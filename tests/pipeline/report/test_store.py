@@ -1,5 +1,6 @@
 """The report on a store: its figures where they stand on the page, and what is said where the store lacks something."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -133,9 +134,20 @@ def test_a_damaged_chunk_costs_what_reads_it_and_no_more(tmp_path: Path) -> None
     for chunk in (tmp_path / "s.zarr" / "signal" / "c" / "0").iterdir():
         flip_byte(chunk)
     summary = report_store(tmp_path / "s.zarr", tmp_path / "r.html")
-    assert [line.partition(":")[0] for line in summary.missing] == ["heart rates", "examples"]
-    assert all("damaged" in line for line in summary.missing)
+    reason = r" of records in a chunk that cannot be read: .*s\.zarr/signal .*damaged.*; and \d+ more chunks"
+    assert [re.match(rf"(.*?){reason}$", line)[1] for line in summary.missing] == ["heart rates", "examples"]
     assert "Quality" in summary.sections
+    assert {"Heart rates", "Examples"}.isdisjoint(summary.sections)
+
+
+def test_one_damaged_chunk_leaves_the_others_examples(tmp_path: Path) -> None:
+    write_store(tmp_path / "s.zarr")
+    whole = PageReader(report_store(tmp_path / "s.zarr", tmp_path / "r.html").path.read_text())
+    flip_byte(tmp_path / "s.zarr" / "signal" / "c" / "0" / "0")
+    summary = report_store(tmp_path / "s.zarr", tmp_path / "r.html")
+    assert len(summary.missing) == 2
+    assert {"Heart rates", "Examples"} <= set(summary.sections)
+    assert 0 < len(PageReader(summary.path.read_text()).figures) < len(whole.figures)
 
 
 def test_damaged_tables_are_an_error_and_leave_no_report(tmp_path: Path) -> None:

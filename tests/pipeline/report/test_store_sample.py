@@ -1,5 +1,6 @@
 """Which records a report looks at, and what it finds there."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,6 @@ import pytest
 
 from cache.reader import Store
 from cache.schema import StoreConfig
-from ecg.errors import ChecksumError
 from ecg.heart_rate import compute_heart_rate
 from ecg.quality import LeadFlag
 from pipeline.report.counts import rows_by_dataset
@@ -58,12 +58,19 @@ def test_records_longer_than_a_chunk_and_records_without_beats(tmp_path: Path) -
     assert [rate.n for rate in figures.rates] == [0, 0]
 
 
-def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:
+def test_a_damaged_chunk_costs_its_records_and_no_others(tmp_path: Path) -> None:
     write_store(tmp_path / "s.zarr")
+    store = Store(tmp_path / "s.zarr")
+    by, rows = rows_by_dataset(store), np.arange(len(LENGTHS))
+    whole = describe_rates(store, by, rows)
     flip_byte(tmp_path / "s.zarr" / "signal" / "c" / "0" / "0")
     store = Store(tmp_path / "s.zarr")
-    with pytest.raises(ChecksumError, match=r"s.zarr/signal .*damaged"):
-        describe_rates(store, rows_by_dataset(store), np.arange(len(LENGTHS)))
+    figures = describe_rates(store, by, rows)
+    assert (whole.damaged, sum(whole.n_looked_at)) == ((), len(LENGTHS))
+    (said,) = figures.damaged
+    assert re.search(r"s\.zarr/signal .*damaged", said)
+    in_it = (store.starts // store.chunk_length == 0).sum()
+    assert 0 < sum(figures.n_looked_at) == len(LENGTHS) - in_it
 
 
 def test_examples_are_of_the_most_frequent_classes_and_the_clearest(tmp_path: Path) -> None:
