@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from commands.echo import echo_some
 from commands.options import DEFAULT_STORE, TOLD, Place, told_options
 from commands.progress import Bar
 
@@ -70,6 +71,7 @@ def export(
         f"checked on {found.n_records} records of {found.source}: scores differ by at most {found.difference:.1g}, "
         f"{found.n_labels_apart or 'none'} of {found.n_labels:,} labels"
     )
+    echo_some([f"skipped {line}" for line in summary.skipped])
     click.echo(f"model card: {summary.card}")
     if summary.safetensors:
         click.echo(f"weights: {summary.safetensors}")

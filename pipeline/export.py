@@ -43,7 +43,10 @@ CARD, SAFETENSORS = "README.md", ".safetensors"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportSummary:
-    """What was written: the model, its card, and where asked for its weights; and how well the model agrees."""
+    """What was written: the model, its card, and where asked for its weights; and how well the model agrees.
+
+    `skipped` is "NAME: reason" of the records that it could not be held against.
+    """
 
     output: Path
     form: str
@@ -51,6 +54,7 @@ class ExportSummary:
     safetensors: Path | None
     agreement: Agreement
     recordings: bool
+    skipped: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +117,7 @@ def export(
         check_exportable(config, recordings=recordings)
     check_recordings(config, recordings=recordings)
     store = open_stores(stores) if stores else None
-    records, source = choose_records(member, store, check, told or InputConfig())
+    records, skipped, source = choose_records(member, store, check, told or InputConfig())
     model = model_of(member)
     portable = PortableModel(config, model.network, model.output_layer, model.rule, recordings=recordings).eval()
     metadata = describe_model(member, portable)
@@ -144,6 +148,7 @@ def export(
         safetensors=targets.safetensors,
         agreement=agreement,
         recordings=recordings,
+        skipped=skipped,
     )
 
 
@@ -220,18 +225,19 @@ def load_run(run: Path) -> Member:
 
 def choose_records(
     member: Member, store: Store | None, check: Sequence[Path], told: InputConfig
-) -> tuple[list[CheckRecord], str]:
-    """What the file is held against the run on, and what that is called: recordings, else a store's, else simulated.
+) -> tuple[list[CheckRecord], tuple[str, ...], str]:
+    """What the file is held against the run on, what of that was skipped and why, and what it is called.
 
-    The name goes into the card, which others read, so it has no folders of this machine.
+    It is recordings, else a store's, else simulated ones. The name goes into the card, which others read, so it has no
+    folders of this machine.
     """
     if check:
-        return records_of_files(check, told, member), ", ".join(path.name or str(path) for path in check)
+        return *records_of_files(check, told, member), ", ".join(path.name or str(path) for path in check)
     if store is not None:
         for one in members_of(store):
             member.check_store(one)
-        return records_of_store(store, member), ", ".join(one.path.name for one in members_of(store))
-    return simulated_records(member), "simulated recordings"
+        return *records_of_store(store, member), ", ".join(one.path.name for one in members_of(store))
+    return simulated_records(member), (), "simulated recordings"
 
 
 def check_recordings(config: ModelConfig, *, recordings: bool) -> None:

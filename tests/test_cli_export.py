@@ -31,6 +31,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple, dict]]:
             safetensors=Path("model.safetensors") if kwargs["safetensors"] else None,
             agreement=AGREEMENT,
             recordings=kwargs["recordings"],
+            skipped=("flat: no deflection in any lead",) if kwargs["check"] else (),
         )
 
     monkeypatch.setattr(exporting, "export", export)
@@ -80,6 +81,7 @@ def test_every_option_arrives(asked: list) -> None:
     }
     assert "recordings in mV" in result.output
     assert "weights: model.safetensors" in result.output
+    assert "skipped flat: no deflection in any lead" in result.output
 
 
 def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@
 What it is held against is `predict`'s own way, from cutting windows to deciding: nothing of the portable form is in it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from ecg.synthetic import plan_corpus, simulate_record
 from pipeline.batch import Batch, join_batches
 from pipeline.ensemble import Member
 from pipeline.exporting.program import Runner
-from pipeline.inputs.finding import find_inputs, name_inputs
+from pipeline.fence import FENCED, reason_of
+from pipeline.inputs.finding import FoundInput, find_inputs, name_inputs
 from pipeline.inputs.in_memory import read_lines
 from pipeline.inputs.reading import read_complete
 from pipeline.inputs.told import InputConfig
@@ -72,31 +74,65 @@ class Agreement:
     n_labels_apart: int
 
 
-def records_of_store(store: Store, predictor: Member) -> list[CheckRecord]:
-    """Some of a store's records, evenly spread over its table, none of very many windows."""
+def records_of_store(store: Store, predictor: Member) -> tuple[list[CheckRecord], tuple[str, ...]]:
+    """Some of a store's records, evenly spread over its table, none of very many windows, and what was skipped.
+
+    Raises
+    ------
+    InputError
+        If none can be read.
+    """
     longest = MOST_WINDOWS * predictor.config.window_length
     rows = np.flatnonzero(store.lengths <= longest)
     rows = rows[np.linspace(0, len(rows) - 1, min(MOST_RECORDS, len(rows))).astype(int)] if len(rows) else rows
-    found = []
-    for row in rows:
-        windows = join_batches(list(predictor.cut_windows(store, np.array([row]), MOST_WINDOWS)))
-        age = float(store.column("record/age")[row])
-        found.append(
-            CheckRecord(
-                name=str(store.ids[row]),
-                windows=windows,
-                is_whole=int(windows.valid.sum()) == int(store.lengths[row]),
-                age=None if np.isnan(age) else age,
-                sex=SEX_OF_CODE[int(store.column("record/sex")[row])],
-            )
-        )
-    return found
+    return _take((str(store.ids[row]), partial(_of_row, store, int(row), predictor)) for row in rows)
 
 
-def records_of_files(paths: Sequence[Path], told: InputConfig, predictor: Member) -> list[CheckRecord]:
-    """The first of the recordings at some paths; one that cannot be read is an error."""
-    named = list(dict(name_inputs(find_inputs(list(paths), told))).items())
-    return [_cut(read_complete(found, predictor.leads, told, name), predictor) for name, found in named[:MOST_RECORDS]]
+def _of_row(store: Store, row: int, predictor: Member) -> CheckRecord:
+    windows = join_batches(list(predictor.cut_windows(store, np.array([row]), MOST_WINDOWS)))
+    age = float(store.column("record/age")[row])
+    return CheckRecord(
+        name=str(store.ids[row]),
+        windows=windows,
+        is_whole=int(windows.valid.sum()) == int(store.lengths[row]),
+        age=None if np.isnan(age) else age,
+        sex=SEX_OF_CODE[int(store.column("record/sex")[row])],
+    )
+
+
+def _take(named: Iterable[tuple[str, Callable[[], CheckRecord]]]) -> tuple[list[CheckRecord], tuple[str, ...]]:
+    """The first that can be read, and "NAME: reason" of those before them that cannot."""
+    records: list[CheckRecord] = []
+    skipped: list[str] = []
+    for name, read in named:
+        if len(records) == MOST_RECORDS:
+            break
+        try:
+            records.append(read())
+        except FENCED as error:
+            reason = reason_of(error)
+            skipped.append(reason if reason.startswith(f"{name}: ") else f"{name}: {reason}")
+    if skipped and not records:
+        raise InputError(f"none of the {len(skipped)} records to check on can be read; first: {skipped[0]}")
+    return records, tuple(skipped)
+
+
+def records_of_files(
+    paths: Sequence[Path], told: InputConfig, predictor: Member
+) -> tuple[list[CheckRecord], tuple[str, ...]]:
+    """The first of the recordings at some paths that can be read, and what was skipped.
+
+    Raises
+    ------
+    InputError
+        If none can be read.
+    """
+    inputs = dict(name_inputs(find_inputs(list(paths), told))).items()
+    return _take((name, partial(_of_input, found, name, told, predictor)) for name, found in inputs)
+
+
+def _of_input(found: FoundInput, name: str, told: InputConfig, predictor: Member) -> CheckRecord:
+    return _cut(read_complete(found, predictor.leads, told, name), predictor)
 
 
 def simulated_records(predictor: Member) -> list[CheckRecord]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from cache.reader import Store
 from cache.union import open_stores
 from ecg.errors import ConfigError, InputError, RunFolderError
 from ecg.models.build import build_model
@@ -26,6 +27,7 @@ from pipeline.exporting.metadata import file_digest, model_of, pools_scores, rul
 from pipeline.inputs.told import InputConfig
 from pipeline.predict import predict
 from pipeline.train import train
+from tests.cache.small_store import flip_byte
 from tests.conftest import TINY
 from tests.pipeline.reference_folders import write_april, write_august
 from tests.records import pulses_uv, write_record
@@ -328,7 +330,7 @@ def test_models_of_the_reference_system_are_what_is_exported(shared: Path, name:
         return scores.numpy(), labels.numpy()
 
     paths = [shared / "data" / "challenge2020" / "Training_PTB"]
-    records = checking.records_of_files(paths, InputConfig(), member)[:2]
+    records = checking.records_of_files(paths, InputConfig(), member)[0][:2]
     assert max(len(record.windows) for record in records) > 1
     names = [one.name for one in portable.inputs]
     found = checking.compare(run_it, member, records, source="real", names=names, recordings=recordings)
@@ -336,10 +338,27 @@ def test_models_of_the_reference_system_are_what_is_exported(shared: Path, name:
     assert found.difference < 1e-5
 
 
-def test_a_recording_that_cannot_be_read_is_named(run: Path, tmp_path: Path) -> None:
+def test_a_recording_that_cannot_be_read_is_named_and_the_next_is_taken(run: Path, tmp_path: Path) -> None:
+    member = load_run(run)
     write_record(tmp_path / "in", "flat", np.zeros((12, 4000), np.int16), fs=400)
-    with pytest.raises(ValueError, match="flat: no deflection in any lead"):
-        checking.records_of_files([tmp_path / "in"], InputConfig(), load_run(run))
+    with pytest.raises(InputError, match="none of the 1 records to check on can be read; first: flat: no deflection"):
+        checking.records_of_files([tmp_path / "in"], InputConfig(), member)
+    write_record(tmp_path / "in", "good")
+    records, (skipped,) = checking.records_of_files([tmp_path / "in"], InputConfig(), member)
+    assert [one.name for one in records] == ["good"]
+    assert skipped.startswith("flat: no deflection in any lead")
+
+
+def test_a_damaged_chunk_costs_the_check_its_records(
+    run: Path, simulated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, member = Path(shutil.copytree(simulated_store, tmp_path / "s.zarr")), load_run(run)
+    monkeypatch.setattr(checking, "MOST_RECORDS", Store(path).n_records)
+    flip_byte(path / "signal" / "c" / "0" / "1")
+    whole, _ = checking.records_of_store(Store(simulated_store), member)
+    records, skipped = checking.records_of_store(Store(path), member)
+    assert 0 < len(records) == len(whole) - len(skipped) < len(whole)
+    assert all("damaged" in line for line in skipped)
 
 
 def test_a_store_is_taken_unasked_only_if_the_run_was_trained_on_it(
