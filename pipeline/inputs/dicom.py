@@ -40,7 +40,13 @@ LARGEST_BYTES = 2**32
 """An element's length has 32 bits."""
 
 _OLDEST = 120
-"""Years; a birth date that makes somebody older stands for an unknown one."""
+"""Years; an age above it, or a birth date that makes somebody older, stands for an unknown one."""
+
+_MOST_APART = 2.0
+"""Years between a stated age and that by the dates; more is said."""
+
+_UNKNOWN_BIRTHS = (date(1900, 1, 1), date(1901, 1, 1))
+"""What registries write where they must write a date."""
 
 
 def read_dicom(path: Path, told: InputConfig) -> Recording:
@@ -167,16 +173,31 @@ def _recording(
 ) -> Recording:
     name = path.stem if path.suffix.lower() in (".dcm", ".dicom", ".ima") else path.name
     sex = _SEXES.get(dataset.text(_SEX).upper())
-    return make_recording(name, signal_uv, leads, fs, age=_age(dataset), sex=sex, notes=tuple(notes), keep=True)
+    age, said = _age(dataset)
+    return make_recording(name, signal_uv, leads, fs, age=age, sex=sex, notes=(*notes, *said), keep=True)
 
 
-def _age(dataset: Item) -> float | None:
-    """Years, as stated, else between the date of birth and that of the recording; None where the file does not say."""
-    stated = re.fullmatch(r"(\d{1,3})([YMWD])", dataset.text(_AGE).upper(), re.ASCII)
-    if stated:
-        return int(stated[1]) * _YEARS[stated[2]]
+def _age(dataset: Item) -> tuple[float | None, list[str]]:
+    """Years, as stated, else between the date of birth and that of the recording; None where the file does not say.
+
+    With them what is to be said. 000Y and 999Y stand for an unknown age; an infant's has days, weeks or months.
+    """
+    by_dates = _age_by_dates(dataset)
+    match = re.fullmatch(r"(\d{1,3})([YMWD])", dataset.text(_AGE).upper(), re.ASCII)
+    if match is None:
+        return by_dates, []
+    stated = int(match[1]) * _YEARS[match[2]]
+    if stated > _OLDEST or (match[2] == "Y" and not stated and by_dates != 0):
+        return by_dates, []
+    if by_dates is None or abs(stated - by_dates) < _MOST_APART:
+        return stated, []
+    return stated, [f"age taken as {dataset.text(_AGE)}, as stated; by the dates it is {by_dates:g} years"]
+
+
+def _age_by_dates(dataset: Item) -> float | None:
+    """Whole years between the date of birth and that of the recording, None where either is unknown."""
     born, day = _day(dataset.text(_BORN)), next(filter(None, (_day(dataset.text(tag)) for tag in _DATES)), None)
-    if born is None or day is None or day < born:
+    if born is None or born in _UNKNOWN_BIRTHS or day is None or day < born:
         return None
     years = day.year - born.year - ((day.month, day.day) < (born.month, born.day))
     return float(years) if years <= _OLDEST else None

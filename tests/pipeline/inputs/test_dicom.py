@@ -277,10 +277,25 @@ def test_samples_of_twelve_bits(tmp_path: Path) -> None:
         ({0x00100030: "18000101", 0x00080020: "20200101"}, None),
         ({0x00100030: "20300101", 0x00080020: "20200101"}, None),
         ({0x00101010: "old", 0x00100030: "19600102"}, None),
+        ({0x00101010: "000Y", 0x00100030: "19600102", 0x00080020: "20200102"}, 60),
+        ({0x00101010: "999Y", 0x00100030: "19600102", 0x00080020: "20200102"}, 60),
+        ({0x00101010: "000Y", 0x00100030: "20191201", 0x00080020: "20200102"}, 0),
+        ({0x00101010: "000D"}, 0),
+        ({0x00101010: "000Y"}, None),
+        ({0x00101010: "999Y"}, None),
+        ({0x00100030: "19000101", 0x00080020: "20150101"}, None),
     ],
 )
 def test_age(tmp_path: Path, patient: dict, age: float | None) -> None:
-    assert read_dicom(by_hand(tmp_path / "ecg.dcm", SIGNAL, patient=patient), NOTHING).age == age
+    recording = read_dicom(by_hand(tmp_path / "ecg.dcm", SIGNAL, patient=patient), NOTHING)
+    assert (recording.age, recording.notes) == (age, ())
+
+
+def test_an_age_that_contradicts_the_dates_is_taken_aloud(tmp_path: Path) -> None:
+    patient = {0x00101010: "040Y", 0x00100030: "19600102", 0x00080020: "20200102"}
+    recording = read_dicom(by_hand(tmp_path / "ecg.dcm", SIGNAL, patient=patient), NOTHING)
+    assert recording.age == 40
+    assert recording.notes == ("age taken as 040Y, as stated; by the dates it is 60 years",)
 
 
 def split(path: Path, *parts: Sequence[int], change: Callable[[Dataset], object] = lambda group: None) -> Path:
