@@ -5,6 +5,7 @@ true; pyedflib, a C extension, refuses files which bend the standard a little.
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -39,6 +40,13 @@ _LARGEST_SCALE_UV = 1e30
 """What is more does not fit into float32; `make_recording` refuses what is less than that, and still no voltage."""
 
 _SEX = {"M": "Male", "F": "Female"}
+_BORN = re.compile(r"X$|\d+-", re.ASCII)
+_OLDEST = 120
+"""Years; a birth date that makes somebody older stands for an unknown one."""
+
+_UNKNOWN_BIRTHS = (date(1900, 1, 1), date(1901, 1, 1))
+"""What registries write where they must write a date."""
+
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
@@ -185,21 +193,27 @@ def _annotations(file: BinaryIO, header: EdfHeader, name: str) -> Iterator[bytes
 
 
 def _patient(header: EdfHeader) -> tuple[float | None, str | None]:
-    """Age in years and sex, None where the file does not say: EDF+ has a rule for them, plain EDF has none."""
-    fields, begun = header.patient.split(" "), header.recording.split(" ")
-    sex = _SEX.get(fields[1]) if len(fields) > 1 else None
-    born = _day(fields[2]) if len(fields) > 2 else None
+    """Age in years and sex, None where the file does not say: EDF+ has a rule for them, plain EDF has none.
+
+    What keeps to the rule has a date of birth or an X in the third place. "John M Smith" does not: M is a name there.
+    """
+    fields, begun = header.patient.split(), header.recording.split()
+    if len(fields) < 3 or not _BORN.match(fields[2]):
+        return None, None
+    born = _day(fields[2])
     day = _day(begun[1]) if len(begun) > 1 and begun[0] == "Startdate" else None
-    return (float(_years(born, day)) if born and day and day >= born else None), sex
+    known = born and day and day >= born and born not in _UNKNOWN_BIRTHS
+    years = float(_years(born, day)) if born and day and known else None
+    return (years if years is not None and years <= _OLDEST else None), _SEX.get(fields[1].upper())
 
 
 def _day(text: str) -> date | None:
-    """A date as EDF+ writes it, 02-AUG-1951; None for anything else."""
+    """A date as EDF+ writes it, 02-AUG-1951; None for anything else, such as a year of two digits."""
     parts = text.upper().split("-")
     if len(parts) != 3 or parts[1] not in _MONTHS or not (parts[0].isdecimal() and parts[2].isdecimal()):
         return None
     try:
-        return date(int(parts[2][:5]), _MONTHS.index(parts[1]) + 1, int(parts[0][:3]))
+        return date(int(parts[2]), _MONTHS.index(parts[1]) + 1, int(parts[0][:3])) if len(parts[2]) == 4 else None
     except ValueError:
         return None
 

@@ -59,6 +59,32 @@ def test_edf_with_an_odd_patient(tmp_path: Path, text: str) -> None:
     assert recording.sex == ("Female" if " F " in text else None)
 
 
+@pytest.mark.parametrize(
+    ("text", "age", "sex"),
+    [
+        ("MCH-0234567 F 02-MAY-1951 Haagse_Harry", 68, "Female"),  # the example of the EDF+ specification
+        ("X  M  02-may-1951  X", 68, "Male"),
+        ("X m X X", None, "Male"),
+        ("X F 02-MAY-51 X", None, "Female"),
+        ("X F 01-JAN-1900 X", None, "Female"),
+        ("X F 01-FEB-1899 X", None, "Female"),
+        ("John M Smith", None, None),
+        ("Mary M Smith 1951", None, None),
+        ("Smith F", None, None),
+    ],
+)
+def test_age_and_sex_are_taken_from_what_keeps_to_the_rule_of_edf_plus(
+    tmp_path: Path, text: str, age: float | None, sex: str | None
+) -> None:
+    path = write_edf(tmp_path / "ecg.edf", SIGNAL)
+    content = path.read_bytes()
+    begun = b"Startdate 01-MAY-2020 X X X".ljust(80)
+    path.write_bytes(content[:8] + text.encode().ljust(80) + begun + content[168:])
+    recording = read_edf(path, NOTHING)
+    check(recording)
+    assert (recording.age, recording.sex) == (age, sex)
+
+
 def test_edf_says_what_is_wrong(tmp_path: Path) -> None:
     path = write_edf(tmp_path / "ecg.edf", SIGNAL)
     content = path.read_bytes()
