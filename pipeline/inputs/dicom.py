@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.errors import LeadError, SignalError
-from ecg.leads import LEADS, canonical_lead, select_leads
+from ecg.leads import LEADS, canonical_lead, plan_leads, select_leads
 from ecg.recording import Recording, make_recording
 from pipeline.inputs.dicom_elements import Item, begins_like_dicom, parse_dicom
 from pipeline.inputs.dicom_groups import SEQUENCES, WANTED, WAVEFORMS, Group, read_group, to_group
@@ -38,6 +38,9 @@ MOST_GROUPS = 1000
 
 LARGEST_BYTES = 2**32
 """An element's length has 32 bits."""
+
+_CONTRADICTION_UV = 20.0
+"""On average, between a limb lead and what two others make of it; steps of 5 µV make a fifth of that."""
 
 _OLDEST = 120
 """Years; an age above it, or a birth date that makes somebody older, stands for an unknown one."""
@@ -74,6 +77,12 @@ def read_dicom(path: Path, told: InputConfig) -> Recording:
             return _recording(path, dataset, signal_uv, leads, fs, [*unread, *notes])
         joined, notes = _join(base, groups)
         signal_uv, leads, said = _read(joined, told)
+        if not all(group.timed for group, _ in joined[1:]) and _contradict(signal_uv, leads):
+            notes.append(
+                f"limb leads in other groups contradict those in group {base.number}, and the file does not say when "
+                "they were sampled: other groups are left out"
+            )
+            signal_uv, leads, said = _read(joined[:1], told)
         return _recording(path, dataset, signal_uv, leads, base.fs, [*unread, *notes, *said])
 
 
@@ -150,6 +159,24 @@ def _read(
     order = [names.index(lead) for lead in LEADS if lead in names]
     stacked = aligned[0] if len(aligned) == 1 else np.concatenate([signal[:, :length] for signal in aligned])[order]
     return stacked, [names[row] for row in order], list(dict.fromkeys(notes))
+
+
+def _contradict(signal_uv: NDArray[np.float32], leads: Sequence[str]) -> bool:
+    """Whether limb leads are not what two of them make of the others, as where groups were sampled in turn.
+
+    A file need not say when its groups begin; what was sampled in turn must not be put side by side for that.
+    """
+    limb = [lead for lead in LEADS[:6] if lead in leads]
+    if len(limb) < 3:
+        return False
+    rows = signal_uv[[leads.index(lead) for lead in limb]]
+    made = np.zeros(rows.shape[1], np.float32)
+    for lead in limb[2:]:
+        (sources,) = plan_leads(limb[:2], [lead]).sources
+        made[:] = sum(np.float32(weight) * rows[row] for row, weight in sources)
+        if np.nanmean(np.abs(made - rows[limb.index(lead)])) > _CONTRADICTION_UV:
+            return True
+    return False
 
 
 def _named_by_user(

@@ -212,6 +212,8 @@ class _Walk:
             raise SignalError(f"{self.name}: sequences nested deeper than {DEEPEST}; expected an ECG")
         item = Item(self.name, form.big)
         while at < end:
+            if not depth and self._is_filled(at):
+                break
             tag, begin, length, kind = self._next(at, end, form)
             if tag == _ITEM_END and delimited:
                 return item, begin
@@ -219,6 +221,10 @@ class _Walk:
         if delimited:
             raise SignalError(f"{self.name}: an item of a sequence has no end; the file is cut short or damaged")
         return item, at
+
+    def _is_filled(self, at: int) -> bool:
+        """Whether nothing but zeros follows: archives fill a file up to their blocks."""
+        return self.data[at : at + 4] == bytes(min(4, len(self.data) - at)) and not any(self.data[at:])
 
     def _next(self, at: int, end: int, form: _Form) -> tuple[int, int, int, bytes]:
         self.n_elements += 1

@@ -44,7 +44,8 @@ class Group:
     ----------
     number : 1 for the first of the file
     names : standard leads where a channel is one, else what the file calls it
-    offset_ms : of the first sample from the reference time
+    offset_ms : of the first sample from the reference time; 0 where the file does not say
+    timed : whether the file says it
     """
 
     item: Item
@@ -53,6 +54,7 @@ class Group:
     fs: float
     n_samples: int
     offset_ms: float
+    timed: bool
     derived: bool
 
     @property
@@ -93,9 +95,9 @@ def to_group(item: Item, number: int, told: InputConfig) -> Group:
     fs = require_fs(item.number(_FS), told, where)
     if not _RATES_HZ[0] <= fs <= _RATES_HZ[1]:
         raise SignalError(f"{where}: a sampling frequency of {fs:g} Hz; expected 1 to 1,000,000")
-    offset = item.number(_OFFSET_MS) or 0.0
+    offset = item.number(_OFFSET_MS)
     derived = item.text(_ORIGINALITY).upper() == "DERIVED"
-    return Group(item, number, _names_of(channels), fs, n_samples, offset, derived)
+    return Group(item, number, _names_of(channels), fs, n_samples, offset or 0.0, offset is not None, derived)
 
 
 def read_group(group: Group, rows: list[int], told: InputConfig) -> tuple[NDArray[np.float32], float, list[str]]:

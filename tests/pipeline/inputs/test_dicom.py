@@ -341,6 +341,34 @@ def test_leads_of_a_group_at_another_time_are_named(tmp_path: Path, change: Call
         read_complete(found, LEADS, NOTHING, "ecg")
 
 
+@pytest.mark.parametrize("offset", [None, 0])
+def test_groups_that_were_sampled_in_turn_are_not_put_side_by_side(tmp_path: Path, offset: float | None) -> None:
+    """As recorders of three channels have it, group after group, when each began left out or not."""
+    path = split(tmp_path / "ecg.dcm", range(3), range(3, 6), range(6, 9), range(9, 12))
+    dataset = dcmread(path)
+    for number, group in enumerate(dataset.WaveformSequence):
+        rows = slice(3 * number, 3 * number + 3)
+        group.NumberOfWaveformSamples = 300
+        group.WaveformData = np.ascontiguousarray(10 * SIGNAL[rows, 300 * number : 300 * (number + 1)].T).tobytes()
+        if offset is not None:
+            group.MultiplexGroupTimeOffset = 600 * number
+    dataset.save_as(path)
+    recording = read_dicom(path, NOTHING)
+    check(recording, 10 * SIGNAL[:3, :300], leads=LEADS[:3])
+    why = "limb leads in other groups contradict those in group 1, and the file does not say when they were sampled"
+    assert (f"{why}: other groups are left out" in recording.notes) == (offset is None)
+
+
+def test_zeros_behind_the_last_element_are_no_damage(tmp_path: Path) -> None:
+    for filled in (1, 3, 512, 5000):
+        path = write_dicom(tmp_path / "ecg.dcm", SIGNAL)
+        path.write_bytes(path.read_bytes() + bytes(filled))
+        check(read_dicom(path, NOTHING))
+    path.write_bytes(path.read_bytes() + b"\1")
+    with pytest.raises(SignalError, match=r"element \(0000,0000\) is of no known kind; the file is damaged"):
+        read_dicom(path, NOTHING)
+
+
 def test_a_group_that_cannot_be_read_costs_only_its_leads(tmp_path: Path) -> None:
     path = split(
         tmp_path / "ecg.dcm",
