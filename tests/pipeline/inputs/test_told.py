@@ -12,6 +12,8 @@ NOTHING = InputConfig()
     ("texts", "unit"),
     [
         (("uV", "UV", "uv ", "u V", "\xb5V", "\u03bcV", "microV", "Microvolt", "uVolts", "MDC_DIM_MICRO_VOLT"), "uV"),
+        (("MicroVol", "mcV", "mkV", "\u043c\u043a\u0412", "\xe6V"), "uV"),
+        (("MilliVol", "\u043c\u0412"), "mV"),
         (("mV", "MV", "mv\0\0", "millivolt", "MDC_DIM_MILLI_VOLT"), "mV"),
         (("V", "Volt", "v"), "V"),
         (("nV", "nanovolt"), "nV"),
