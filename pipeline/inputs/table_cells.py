@@ -16,10 +16,12 @@ SEPARATORS = ("\t", ";", "|", ",", " ")
 
 MISSING = frozenset(
     "|nan|+nan|-nan|nan(ind)|-nan(ind)|nan(snan)|na|n/a|n.a.|<na>|<nan>|null|(null)|none|nil|nat|missing|-|--|---|"
+    "\\n|k.a.|k. a.|n/d|n.d.|s/d|nd|fehlt|manquant|"
     ".|..|...|?|*|inf|+inf|-inf|infinity|+infinity|-infinity|"
     "1.#qnan|-1.#qnan|1.#ind|-1.#ind|1.#inf|-1.#inf|1.#snan|-1.#snan".split("|")
 )
-"""What stands where there is no number, in small letters: by pandas, R, C's printf, Java, SQL, WFDB's rdsamp, SAS."""
+"""What stands where there is no number, in small letters: by pandas, R, C's printf, Java, SQL (MySQL's \\N), WFDB's
+rdsamp, SAS, and by hand in other languages."""
 
 _SHEET_ERROR = re.compile(r"#(n/?[avd]|n/a n/a|getting_data|[^\s,;|#]{2,12}[!?])", re.IGNORECASE)
 """What Excel and others write where a formula has failed: #N/A, #NUM!, in German #NV and #ZAHL!."""

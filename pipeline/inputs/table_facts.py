@@ -4,7 +4,7 @@ import re
 
 from ecg.errors import SignalError
 
-_COMMENT = re.compile(r"\s*(?:#|%|//)")
+_COMMENT = re.compile(r"[\s\"']*(?:#|%|//)")
 _FACT = re.compile(r"[\s\"']*(?:#|%|//)[#%/\s]*([^:=]{1,60}?)\s*(?:[(\[]([^()\[\]]*)[)\]])?\s*[:=]\s*(.*)")
 _KEYS = {
     key: fact

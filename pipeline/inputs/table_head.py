@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from ecg.errors import SignalError
-from ecg.leads import LEADS, canonical_lead
+from ecg.leads import LEADS
+from pipeline.inputs.lead_names import find_lead, name_leads
 from pipeline.inputs.table_cells import SEPARATORS, begins_with_value, is_missing, is_number, split_cells
 from pipeline.inputs.table_facts import clean_unit, fact_in, is_comment
-from pipeline.inputs.table_times import is_clock
+from pipeline.inputs.table_times import SECONDS, TIME_NAME, is_clock
 from pipeline.inputs.text_lines import mend
+from pipeline.inputs.told import spell_units
 
 MOST_COLUMNS = 1000
 """A table with more has its samples side by side, or is none of samples."""
@@ -24,6 +26,10 @@ _LOOKED_AT = 8
 
 _MOST_HEADS = 2
 _NAME_AND_UNIT = re.compile(r"(.*?)\s*[(\[]([^()\[\]]*)[)\]]")
+_WIDE_BLANKS = re.compile(r"\s{2,}|\t")
+_NAME_THEN_UNIT = re.compile(r"(.*?)(?:\s*[/,_]\s*|\s+in\s+|\s+)([^\s/,_]+)", re.DOTALL)
+"""I_mV, V1 / uV, `Zeit in ms`."""
+
 _SEPARATOR_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE | re.DOTALL)
 
 
@@ -115,8 +121,10 @@ def _lay_out(content: Sequence[str], stated: str, name: str) -> _Layout:
     if not found:
         if len(content) <= _MOST_HEADS:
             raise SignalError(f"{name}: no line of samples below the names")
+        begin = " ".join(content[0].split())[:40]
         raise SignalError(
-            f"{name}: no numbers in its first lines; expected a line of lead names, or none, and one line a sample"
+            f"{name}: no numbers in its first lines, which begin with {begin!r}; expected a line of lead names, or "
+            "none, and one line a sample: remove what else stands above them"
         )
     best = max(found, key=lambda way: way.rank)  # the first of equals
     if best.width > MOST_COLUMNS:
@@ -174,6 +182,7 @@ def _name_columns(
 def _cells_above(line: str, separator: str, width: int) -> list[str]:
     """Cells of a line above the numbers, which may have a separator of its own."""
     rows = [split_cells(line, sign) for sign in (separator, *SEPARATORS)]
+    rows.append(_WIDE_BLANKS.split(line.strip()))  # "Elapsed time    I    II" above blank-separated numbers
     return next((row for row in rows if len(row) == width), rows[0])
 
 
@@ -211,8 +220,19 @@ def _above_columns(
 
 
 def _split_names(cells: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names above columns, and the units in parentheses behind them ("" for none)."""
-    matches = [_NAME_AND_UNIT.fullmatch(cell) for cell in cells]
+    """Names above columns, and the units in parentheses, or after a sign, behind them ("" for none)."""
+    pairs = [_split_name(cell) for cell in cells]
     # "II (Einthoven)" is a name with a remark, not a unit
-    names = [canonical_lead(match[1] if match else cell) for cell, match in zip(cells, matches, strict=True)]
-    return names, [match[2].strip() if match else "" for match in matches]
+    return name_leads([name for name, _ in pairs]), [unit for _, unit in pairs]
+
+
+def _split_name(cell: str) -> tuple[str, str]:
+    """A name and its unit, "" for none."""
+    if match := _NAME_AND_UNIT.fullmatch(cell):
+        return match[1], match[2].strip()
+    match = _NAME_THEN_UNIT.fullmatch(cell)
+    if match is None or find_lead(cell):  # aVR has no unit, nor has "lead V"
+        return cell, ""
+    of_lead = find_lead(match[1]) and spell_units(match[2])
+    of_time = TIME_NAME.fullmatch(match[1].strip().lower()) and match[2].lower() in SECONDS
+    return (match[1], match[2]) if of_lead or of_time else (cell, "")

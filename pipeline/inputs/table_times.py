@@ -10,7 +10,9 @@ from ecg.errors import SignalError
 
 TIME_NAME = re.compile(
     r"(elapsed[ _]?|sample[ _]?|clock[ _]?|recording[ _]?|rel(ative)?[ _]?)?"
-    r"(time( and |[ _]?)date|date( and |[ _]?)time|timestamps?|time|seconds?|secs?|milliseconds?|msecs?|date|zeit|t)"
+    r"(time( and |[ _]?)date|date( and |[ _]?)time|timestamps?|time|seconds?|secs?|milliseconds?|msecs?|date|t|"
+    r"(uhr)?zeit|zeitstempel|zeitpunkt|sekunden?|millisekunden?|temps|secondes?|tiempo|segundos?|tempo|secondi|tijd|tid|"
+    r"czas|čas|idő|время|时间)"
     r"([ _](ms|s|us|sec|msec|seconds|milliseconds))?"
 )
 COUNTER_NAME = re.compile(r"(sample ?(number|no\.?|#|interval|index)?|samples|index|idx|row|n|nr|no\.?|#|unnamed: 0)?")
@@ -18,8 +20,9 @@ CLOCK_UNIT = "clock"
 """Stands for the unit of times as clocks show them, which is known."""
 
 SECONDS = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds", CLOCK_UNIT), 1.0),
-    **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "sek", "sekunde", "sekunden", CLOCK_UNIT), 1.0),
+    **dict.fromkeys(("seconde", "secondes", "seg", "segundo", "segundos", "secondi", "с", "сек", "秒"), 1.0),
+    **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds", "millisekunden", "мс", "毫秒"), 1e-3),
     **dict.fromkeys(("us", "µs", "μs", "usec", "microsecond", "microseconds"), 1e-6),
     **dict.fromkeys(("ns", "nanoseconds"), 1e-9),
     **dict.fromkeys(("min", "minute", "minutes"), 60.0),
@@ -32,7 +35,8 @@ COARSEST = 1e-3
 
 _DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 _CLOCK = re.compile(
-    rf"\[?(?:{_DATE}[ T]+)?(?:(\d{{1,4}}):)?(\d{{1,2}}):(\d{{1,2}}(?:[.,]\d*)?)(?: ?([ap])\.?m\.?)?"
+    rf"\[?(?:{_DATE}[ T]+|(?:(\d{{1,5}}) days? +\+?))?"
+    r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2}(?:[.,]\d*)?)(?: ?([ap])\.?m\.?)?"
     rf"(?: ?Z| ?[+-]\d\d:?\d\d)?(?: +{_DATE})?\]?",
     re.IGNORECASE,
 )
@@ -46,7 +50,7 @@ def is_clock(cell: str) -> bool:
 
 
 def to_seconds(cell: str) -> float:
-    """Seconds since midnight, or since the beginning; dates are left aside.
+    """Seconds since midnight, or since the beginning; dates are left aside, but not days ("0 days 00:00:00.002").
 
     Raises
     ------
@@ -56,8 +60,8 @@ def to_seconds(cell: str) -> float:
     match = _CLOCK.fullmatch(cell.strip().strip("\"'").strip())
     if match is None:
         raise ValueError(cell)
-    hours, minutes, seconds, half = match.groups()
-    hour = int(hours or 0)
+    days, hours, minutes, seconds, half = match.groups()
+    hour = int(hours or 0) + 24 * int(days or 0)
     if half:
         hour = hour % 12 + (12 if half.lower() == "p" else 0)
     return hour * 3600 + int(minutes) * 60 + float(seconds.replace(",", "."))

@@ -62,6 +62,7 @@ def read_table(path: Path, told: InputConfig) -> Recording:
 
 def _to_recording(head: Head, values: NDArray[np.float64], told: InputConfig, name: str) -> Recording:
     notes = list(head.notes)
+    values = _without_empty_end(values, notes)
     columns, time = _columns(head, values, told, name)
     leads = _name_leads(head, columns, told, name, notes)
     fs = _choose_fs(head, values, time, told, name, notes)
@@ -76,6 +77,15 @@ def _to_recording(head: Head, values: NDArray[np.float64], told: InputConfig, na
         if note is not None and note not in notes:
             notes.append(note)
     return make_recording(name, signal_uv, [lead for lead, _ in kept], fs, notes=tuple(notes))
+
+
+def _without_empty_end(values: NDArray[np.float64], notes: list[str]) -> NDArray[np.float64]:
+    """The lines up to the last with a number: spreadsheets write empty cells below a table; they are no samples."""
+    filled = np.flatnonzero(~np.isnan(values).all(axis=1))
+    length = int(filled[-1]) + 1 if len(filled) else len(values)
+    if length < len(values):
+        notes.append(f"{len(values) - length:,} lines without any number at the end: left out")
+    return values[:length]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -129,7 +129,7 @@ def test_what_r_and_numpy_write(tmp_path: Path) -> None:
 
 MISSING = (
     "#N/A|#NUM!|#VALUE!|#DIV/0!|#REF!|#NAME?|#NULL!|#NV|#ZAHL!|NA|N/A|n/a|NaN|nan|-nan|-nan(ind)|null|NULL|None|-|--|."
-    "|?|1.#QNAN|-1.#IND|1.#INF|inf|-inf|Infinity|<NA>|NaT||missing"
+    "|?|1.#QNAN|-1.#IND|1.#INF|inf|-inf|Infinity|<NA>|NaT||missing|\\N|k. A.|k.A.|N/D|n.d."
 ).split("|")
 
 
@@ -315,19 +315,56 @@ def test_what_rdsamp_and_physiobank_atm_write(tmp_path: Path, way: str, tabs: bo
         ("time (us)", lambda n: str(2000 * n + 10**12)),
         ("t (s)", lambda n: f"{n / 500:.6f}"),
         ("seconds", lambda n: f"{n / 500!r}"),
+        ("Temps (s)", lambda n: f"{n / 500:.3f}"),
+        ("Tiempo [ms]", lambda n: str(2 * n)),
+        ("Zeit in ms", lambda n: str(2 * n)),
+        ("Zeit / s", lambda n: f"{n / 500:.3f}"),
+        ("Uhrzeit", lambda n: f"10:00:{n / 500:06.3f}"),
+        ("Время, мс", lambda n: str(2 * n)),
+        ("", lambda n: str(pd.Timedelta(milliseconds=2 * n))),  # 0 days 00:00:00.002000
     ],
 )
 def test_columns_of_time(tmp_path: Path, name: str, stamp: Callable[[int], str]) -> None:
+    quoted = f'"{name}"' if "," in name else name
+
     def table(left_out: int | None) -> str:
         rows = [f"{stamp(n)},{','.join(f'{value:.3f}' for value in row)}" for n, row in enumerate(MV.T)]
         del rows[left_out : None if left_out is None else left_out + 3]
-        return "\n".join([f"{name},{','.join(LEADS)}", *rows])
+        return "\n".join([f"{quoted},{','.join(LEADS)}", *rows])
 
     rows = table(400)
     check(read_table(write(tmp_path / "a.csv", rows), UNITS))
     for told in (UNITS, ALL):  # what is told does not fill a gap
         with pytest.raises(SignalError, match=r"a: times are not evenly spaced: .* at sample 200, .* at sample 201"):
             read_table(write(tmp_path / "a.csv", table(200)), told)
+
+
+@pytest.mark.parametrize(
+    "form", ["{}_mV", "{} / mV", "{} in mV", "Ableitung {} [mV]", "ECG_{}_mV", "Lead {}/mV", "{}-Ref (mV)", "{}, мВ"]
+)
+def test_names_with_units_as_lead_names_of_other_kinds_of_file(tmp_path: Path, form: str) -> None:
+    names = ",".join(f'"{form.format(lead)}"' for lead in LEADS)
+    path = write(tmp_path / "a.csv", f"{names}\n{body(names=False)}")
+    assert names_leads(path)
+    check(read_table(path, InputConfig(fs=500)))
+
+
+def test_names_with_blanks_above_columns_that_blanks_separate(tmp_path: Path) -> None:
+    heads = "   Elapsed time" + "".join(f"{lead:>9}" for lead in LEADS) + "\n"
+    heads += "   hh:mm:ss.mmm" + "     (mV)" * 12 + "\n"
+    rows = [f"   0:{n / 500:06.3f}" + "".join(f"{value:9.3f}" for value in row) for n, row in enumerate(MV.T)]
+    check(read_table(write(tmp_path / "a.txt", heads + "\n".join(rows) + "\n"), NOTHING))
+
+
+@pytest.mark.parametrize("end", [",,,,,,,,,,,\n", "NaN" + ",NaN" * 11 + "\n"])
+def test_empty_cells_below_a_table_are_no_samples(tmp_path: Path, end: str) -> None:
+    recording = check(read_table(write(tmp_path / "a.csv", body() + end * 5), ALL))
+    assert recording.notes == ("5 lines without any number at the end: left out",)
+
+
+def test_a_table_of_nothing_but_missing_values_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SignalError, match="no valid sample in any lead"):
+        read_table(write(tmp_path / "a.csv", ",".join(LEADS) + "\n" + ",,,,,,,,,,,\n" * 9), ALL)
 
 
 def test_times_without_a_unit_are_held_to_leave_none_out(tmp_path: Path) -> None:
