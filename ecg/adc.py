@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ecg.datasets import TRUE_GAIN_ADU_PER_MV, Dataset
 from ecg.errors import SignalError
+from ecg.voltage_units import spell_units
 
 MICROVOLTS_PER_MV = 1000.0
 STORE_LIMIT_UV = 32767
@@ -22,7 +23,7 @@ FLOAT32_EXACT_ADU = 2**23
 FINEST_ADU_PER_MV = 1e9
 """At which a 32-bit converter reaches 2 mV: beyond it every sample is zero microvolts, and no ECG."""
 
-_UNITS_PER_MV = {"mv": 1.0, "uv": 1000.0, "µv": 1000.0, "μv": 1000.0, "v": 0.001}
+_UNITS_PER_MV = {"nV": 1e6, "uV": 1000.0, "mV": 1.0, "V": 0.001}
 
 INVALID_SAMPLE_BY_FORMAT = {
     "80": -128,
@@ -50,13 +51,14 @@ def gain_per_mv(gain: float | None, units: str | None, *, where: str) -> float:
     ------
     SignalError
         If there is no gain (an uncalibrated lead), it is not a positive finite number or is too large
-        for any ECG, or the unit is none of V, mV, uV.
+        for any ECG, or the unit is none of V, mV, uV and nV, however spelt.
     """
     if gain is None or gain == 0:
         raise SignalError(f"{where}: uncalibrated, the header states no gain; expected gain in adu/mV")
     if not (np.isfinite(gain) and gain > 0):
         raise SignalError(f"{where}: gain {gain:g} adu/{units or 'mV'}; expected a positive number")
-    per_mv = _UNITS_PER_MV.get((units or "mV").strip().lower())
+    stated = units or "mV"
+    per_mv = _UNITS_PER_MV.get(stated) or _UNITS_PER_MV.get(spell_units(stated) or "")
     if per_mv is None:
         raise SignalError(f"{where}: units {units!r} not understood; expected mV, uV or V")
     if gain * per_mv > FINEST_ADU_PER_MV:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.errors import SignalError
+from ecg.voltage_units import spell_units
 from pipeline.inputs.dicom_elements import WAVEFORM_DATA, Item
 from pipeline.inputs.lead_names import find_lead, name_leads
-from pipeline.inputs.told import InputConfig, require_fs, spell_units, weigh_units
+from pipeline.inputs.told import InputConfig, require_fs, weigh_units
 
 WAVEFORMS, CHANNELS, SOURCE, UNITS = 0x54000100, 0x003A0200, 0x003A0208, 0x003A0211
 SEQUENCES = frozenset((WAVEFORMS, CHANNELS, SOURCE, UNITS))

@@ -11,12 +11,12 @@ from itertools import pairwise
 
 from ecg.errors import SignalError
 from ecg.leads import LEADS
+from ecg.voltage_units import spell_units
 from pipeline.inputs.lead_names import find_lead, name_leads
 from pipeline.inputs.table_cells import SEPARATORS, begins_with_value, is_missing, is_number, split_cells
 from pipeline.inputs.table_facts import clean_unit, fact_in, is_comment
 from pipeline.inputs.table_times import SECONDS, TIME_NAME, is_clock
 from pipeline.inputs.text_lines import mend
-from pipeline.inputs.told import spell_units
 
 MOST_COLUMNS = 1000
 """A table with more has its samples side by side, or is none of samples."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ecg.errors import EcgError, LeadError, SignalError
 from ecg.leads import LEADS, canonical_lead
 from ecg.recording import Recording, make_recording
+from ecg.voltage_units import spell_units
 from pipeline.inputs.foreign import reading
 from pipeline.inputs.table_facts import clean_unit, parse_rate
 from pipeline.inputs.table_head import Head, counts_columns, read_head
@@ -30,7 +31,7 @@ from pipeline.inputs.table_times import (
 )
 from pipeline.inputs.table_values import read_values
 from pipeline.inputs.text_lines import read_lines
-from pipeline.inputs.told import InputConfig, require_fs, require_leads, spell_units, weigh_units
+from pipeline.inputs.told import InputConfig, require_fs, require_leads, weigh_units
 
 _SNIFFED_LINES = 1000
 _MOST_NAMED = 24

@@ -51,6 +51,9 @@ class TestGainPerMv:
             (1.0, "μV", 1000.0),  # Greek mu
             (1e6, "V", 1000.0),
             (200_000.0, "v", 200.0),
+            (1.0, "microvolts", 1000.0),
+            (0.001, "nV", 1000.0),
+            (1000.0, "millivolt", 1000.0),
         ],
     )
     def test_adu_per_unit_becomes_adu_per_mv(self, gain, units, expected):
@@ -78,7 +81,7 @@ class TestGainPerMv:
         with pytest.raises(SignalError, match=f"^X: gain {found}; expected a positive number$"):
             gain_per_mv(gain, units, where="X")
 
-    @pytest.mark.parametrize("units", ["mmHg", "uV?", "nd", " ", "m V"])
+    @pytest.mark.parametrize("units", ["mmHg", "uV?", "nd", " ", "adu"])
     def test_an_unknown_unit_is_an_error(self, units):
         with pytest.raises(SignalError, match=r"^X: units '.*' not understood; expected mV, uV or V$"):
             gain_per_mv(1000.0, units, where="X")
