@@ -229,7 +229,9 @@ def challenge_dataset(header: Header) -> Dataset | None:
     return dataset_of(header.name, header.fs)
 
 
-def read_record(path: Location, leads: Sequence[str] | None = LEADS, *, by_lead: bool = True) -> Record:
+def read_record(
+    path: Location, leads: Sequence[str] | None = LEADS, *, by_lead: bool = True, header: Header | None = None
+) -> Record:
     """Read a record by the path of its header.
 
     Parameters
@@ -238,6 +240,7 @@ def read_record(path: Location, leads: Sequence[str] | None = LEADS, *, by_lead:
     leads : the leads to keep, in this order; None keeps all as they are
     by_lead : the samples of a lead lie together in memory; False leaves them as the file has them, which their digest
         is taken of, where that costs no copy
+    header : as it is to be understood, where what it does not say itself has been told
 
     Returns
     -------
@@ -253,8 +256,8 @@ def read_record(path: Location, leads: Sequence[str] | None = LEADS, *, by_lead:
     """
     if isinstance(path, RemotePath):
         with at_hand(path) as local:
-            return read_record(local, leads, by_lead=by_lead)
-    header, name = read_header(path), path.stem
+            return read_record(local, leads, by_lead=by_lead, header=header)
+    header, name = header or read_header(path), path.stem
     rows, names = _choose_leads(name, header, leads)
     fs, n_samples = sampling_of(path, header, leads)
     spf = header.signals[rows[0]].samples_per_frame or 1
@@ -352,7 +355,9 @@ def _rows_and_names(found: tuple[str, ...], wanted: tuple[str, ...] | None) -> t
 def _stated_gains(name: str, specs: Sequence[SignalSpec], *, trusted: bool) -> NDArray[np.float64]:
     if not trusted:
         return np.array([np.nan if spec.adc_gain is None else spec.adc_gain for spec in specs], np.float64)
-    return np.array([gain_per_mv(spec.adc_gain, spec.units, where=f"{name} lead {spec.description}") for spec in specs])
+    return np.array(
+        [gain_per_mv(spec.adc_gain, spec.units, where=f"{name} lead {spec.description or 'unnamed'}") for spec in specs]
+    )
 
 
 def _invalid_sample(name: str, specs: Sequence[SignalSpec]) -> int:

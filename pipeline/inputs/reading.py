@@ -16,6 +16,7 @@ from pipeline.inputs.tables import read_table
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
 
+_MOST_NAMED = 24
 _READERS: dict[str, Callable[[Path, InputConfig], Recording]] = {
     "wfdb": read_wfdb,
     "edf": read_edf,
@@ -58,6 +59,9 @@ def read_complete(found: FoundInput, leads: Sequence[str], told: InputConfig, na
         if read.notes:  # they may tell where the lead is
             error.args = (f"{error} ({'; '.join(read.notes)})",)
         raise
+    if set(recording.zeroed) == set(recording.leads):
+        found = ", ".join(read.leads[:_MOST_NAMED]) + ", …" * (len(read.leads) > _MOST_NAMED)
+        raise LeadError(f"{name}: leads {found}; expected at least one of {', '.join(leads)}, or two limb leads")
     if recording.is_flat and not told.keep_flat:
         raise SignalError(f"{name}: no deflection in any lead; there is nothing to tell from it (--keep-flat predicts)")
     return recording

@@ -1,20 +1,25 @@
 """WFDB records, the Challenge's among them, as recordings."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ecg.header import parse_header
+from ecg.errors import LeadError
+from ecg.header import Header, SignalSpec, parse_header
 from ecg.leads import LEADS, canonical_lead, select_leads
 from ecg.record import Record
 from ecg.recording import Recording
 from ecg.segments import is_multi_segment
+from ecg.voltage_units import spell_units
 from pipeline.convert import check_checksum, to_clean_microvolts
-from pipeline.inputs.told import InputConfig
+from pipeline.inputs.lead_names import name_leads
+from pipeline.inputs.told import InputConfig, require_fs
 from pipeline.inputs.wfdb_segments import read_segments
 from pipeline.wfdb_files import read_header_text
-from pipeline.wfdb_io import read_record
+from pipeline.wfdb_io import challenge_dataset, read_record
 
 TOLD_NOTHING = InputConfig()
+_LONGEST_NOTE = 400
 
 
 def read_wfdb(path: Path, told: InputConfig = TOLD_NOTHING) -> Recording:
@@ -30,11 +35,55 @@ def read_wfdb(path: Path, told: InputConfig = TOLD_NOTHING) -> Recording:
     text = read_header_text(path)
     if is_multi_segment(text):
         return read_segments(path, text, told)
-    names = [canonical_lead(spec.description or "") for spec in parse_header(text).signals]
+    stated = parse_header(text)
+    header, notes = _complete(stated, told)
+    names = [canonical_lead(spec.description or "") for spec in header.signals]
     standard = [lead for lead in LEADS if lead in names]
     select_leads(names, standard)  # says which one is there twice
-    record = read_record(path, standard or None)
-    return to_recording(record, check_checksum(record, reject=told.bad_checksum == "reject"))
+    record = read_record(path, standard or None, header=header)
+    read = to_recording(record, check_checksum(record, reject=told.bad_checksum == "reject"))
+    return replace(read, notes=(*notes, *read.notes)) if notes else read
+
+
+def _complete(header: Header, told: InputConfig) -> tuple[Header, list[str]]:
+    """The header with what it does not say itself as told, its leads by their standard names; what is to be said.
+
+    wrsamp calls signals "record x, signal 0" where nobody names them, and other programs leave them without a name.
+    """
+    notes: list[str] = []
+    if header.fs is None:
+        header = replace(header, fs=require_fs(None, told, header.name))
+    stated = [spec.description or "" for spec in header.signals]
+    names = name_leads(stated)
+    if told.lead_names and not set(names) & set(LEADS):
+        if len(names) != len(told.lead_names):
+            raise LeadError(f"{header.name}: {len(names)} signals; expected {len(told.lead_names)}, as --leads names")
+        names = name_leads(told.lead_names)
+        if any(stated):
+            notes.append(f"leads taken as told; the header calls them {', '.join(stated)[:_LONGEST_NOTE]}")
+    if told.units is not None and challenge_dataset(header) is None:  # whose true gains are known
+        signals, said = zip(*(_tell_units(spec, told.units) for spec in header.signals), strict=True)
+        notes += dict.fromkeys(filter(None, said))
+        header = replace(header, signals=signals)
+    if names != stated:
+        signals = (spec._replace(description=name) for spec, name in zip(header.signals, names, strict=True))
+        header = replace(header, signals=tuple(signals))
+    return header, notes
+
+
+def _tell_units(spec: SignalSpec, told: str) -> tuple[SignalSpec, str]:
+    """A signal line with the told unit where its own is none; what is to be said.
+
+    A gain in adu/mV is a calibration, which a unit that is told for the tables beside it must not undo.
+    """
+    stated = spell_units(spec.units or "mV")
+    if stated is None:
+        return spec._replace(
+            units=told
+        ), f"units taken as {spell_units(told)}, as told; the header states {spec.units!r}"
+    if stated != spell_units(told):
+        return spec, f"units taken as {stated}, as the header's gain has them; --units is for files without such a gain"
+    return spec, ""
 
 
 def to_recording(record: Record, mismatches: Sequence[int] = ()) -> Recording:

@@ -328,7 +328,7 @@ def test_what_is_said_of_a_record_can_be_shown_whatever_names_its_file_has(run: 
     whole = (folder / "edf.edf").read_bytes()
     (folder / "esc\x1b.edf").write_bytes(whole[:252] + b"\x1b[2J" + whole[256:])
     expected = {"bell", "cut", "caf", "esc", "lead", "mis", "units"}
-    told = InputConfig(fs=500, units="mV", bad_checksum="flag")
+    told = InputConfig(fs=500, bad_checksum="flag")
     summary, drawn = predict([folder], tmp_path / "out", run, told=told), plot([str(folder)], tmp_path / "p", told=told)
     for rejects in (summary.rejects, drawn.rejects):
         assert {reject.record.partition("\\")[0] for reject in rejects} == expected

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from ecg.errors import ConfigError, EcgError, SignalError
+from ecg.errors import ConfigError, EcgError, LeadError, SignalError
 from ecg.leads import LEADS
 from ecg.quality import LeadFlag
 from ecg.recording import Recording
@@ -16,6 +16,7 @@ from pipeline.inputs.arrays import read_mat, read_npy
 from pipeline.inputs.dicom import read_dicom
 from pipeline.inputs.edf import read_edf
 from pipeline.inputs.finding import find_inputs
+from pipeline.inputs.reading import read_complete
 from pipeline.inputs.tables import names_leads, read_table
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
@@ -45,6 +46,58 @@ def test_wfdb_needs_only_its_standard_leads_calibrated(tmp_path: Path) -> None:
     )
     assert " 0/mV" in header.read_text()
     check(read_wfdb(header), SIGNAL[[2, 0]], leads=("I", "II"))
+
+
+@pytest.mark.parametrize("form", ["record ecg, signal {number}", "", "Ch{number}"])
+def test_wfdb_whose_header_names_no_lead_wants_to_be_told(tmp_path: Path, form: str) -> None:
+    """`record x, signal 0` is what wrsamp writes where nobody names the signals."""
+    header = write_record(tmp_path, "ecg", SIGNAL)
+    lines = header.read_text().splitlines()
+    lines[1:13] = [
+        f"{line.rsplit(maxsplit=1)[0]} {form.format(number=number)}" for number, line in enumerate(lines[1:13])
+    ]
+    header.write_text("\n".join(lines) + "\n")
+    (found,) = find_inputs([header], NOTHING)
+    for told in (NOTHING, InputConfig(missing_leads="zero")):
+        with pytest.raises(LeadError, match="expected "):
+            read_complete(found, LEADS, told, "ecg")
+    recording = read_wfdb(header, InputConfig(leads=("standard",)))
+    check(recording, atol=0)
+    assert [note.partition(";")[0] for note in recording.notes] == ["leads taken as told"] * bool(form)
+    with pytest.raises(LeadError, match="ecg: 12 signals; expected 2, as --leads names"):
+        read_wfdb(header, InputConfig(leads=("I", "II")))
+
+
+def test_wfdb_by_the_lead_names_of_other_kinds_of_file(tmp_path: Path) -> None:
+    header = write_record(tmp_path, "ecg", SIGNAL, leads=[f"Ableitung {lead}" for lead in LEADS])
+    check(read_wfdb(header), atol=0)
+    check(read_wfdb(header, InputConfig(leads=BACKWARDS)), atol=0)  # a file's own names count
+
+
+def test_wfdb_without_a_frequency_wants_to_be_told(tmp_path: Path) -> None:
+    header = write_record(tmp_path, "ecg", SIGNAL)
+    record_line, *rest = header.read_text().splitlines()
+    header.write_text("\n".join([" ".join(record_line.split()[:2]), *rest]) + "\n")
+    with pytest.raises(SignalError, match="ecg: states no sampling frequency; tell it with --fs"):
+        read_wfdb(header)
+    check(read_wfdb(header, InputConfig(fs=250)), fs=250, atol=0)
+
+
+def test_told_units_are_taken_where_a_wfdb_header_has_none_and_never_undo_its_gain(tmp_path: Path) -> None:
+    header = write_record(tmp_path, "ecg", SIGNAL)
+    assert "1000/mV" in header.read_text()
+    recording = read_wfdb(header, InputConfig(units="uV"))
+    check(recording, atol=0)
+    assert recording.notes == (
+        "units taken as mV, as the header's gain has them; --units is for files without such a gain",
+    )
+    assert read_wfdb(header, InputConfig(units="mV")).notes == ()
+    header.write_text(header.read_text().replace("1000/mV", "1/adu"))
+    recording = read_wfdb(header, InputConfig(units="uV"))
+    check(recording, atol=0)
+    assert recording.notes == ("units taken as uV, as told; the header states 'adu'",)
+    with pytest.raises(SignalError, match="units 'adu' not understood"):
+        read_wfdb(header)
 
 
 def write_segments(folder: Path) -> Path:
