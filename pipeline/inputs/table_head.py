@@ -25,6 +25,7 @@ _LOOKED_AT = 8
 """Lines that are no comments by which the layout is told."""
 
 _MOST_HEADS = 2
+_CHEST_LEADS = 6
 _NAME_AND_UNIT = re.compile(r"(.*?)\s*[(\[]([^()\[\]]*)[)\]]")
 _WIDE_BLANKS = re.compile(r"\s{2,}|\t")
 _NAME_THEN_UNIT = re.compile(r"(.*?)(?:\s*[/,_]\s*|\s+in\s+|\s+)([^\s/,_]+)", re.DOTALL)
@@ -166,6 +167,9 @@ def _name_columns(
     trailing = trailing and (not heads or len(heads[0]) < layout.width or not heads[0][-1])
     width = layout.width - trailing
     names, units = _above_columns(heads, width, trailing, all(is_number(row[0]) for row in samples), name)
+    if names is not None and (numbered := _numbers_of_r(names)):
+        names = numbered
+        notes.append("the names V1, V2, … above the columns are R's for columns without names, not leads")
     return Head(
         separator=separator,
         n_columns=width,
@@ -177,6 +181,19 @@ def _name_columns(
         clocks=tuple(column for column, cell in enumerate(samples[0][:width]) if is_clock(cell)),
         notes=tuple(notes),
     )
+
+
+def _numbers_of_r(names: Sequence[str]) -> tuple[str, ...]:
+    """The columns' numbers, where names are what R gives to columns without any: V1 to V12; () for any other names.
+
+    With V7 and no limb lead they cannot be chest leads. Up to V6 they can, and are taken for them.
+    """
+    first = next((at for at, name in enumerate(names) if name == "V1"), len(names))
+    rest = names[first:]
+    if len(rest) <= _CHEST_LEADS or set(names[:first]) & set(LEADS):
+        return ()
+    numbered = all(name.upper() == f"V{number}" for number, name in enumerate(rest, start=1))
+    return (*names[:first], *map(str, range(1, len(rest) + 1))) if numbered else ()
 
 
 def _cells_above(line: str, separator: str, width: int) -> list[str]:

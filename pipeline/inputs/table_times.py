@@ -33,6 +33,9 @@ SECONDS = {
 COARSEST = 1e-3
 """Times that are rounded to a larger part of their whole span do not tell a rate."""
 
+_TOLD_DEVIATION = 0.05
+"""In samples: times that are nearer to an even spacing lack digits, and nothing else."""
+
 _DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 _CLOCK = re.compile(
     rf"\[?(?:{_DATE}[ T]+|(?:(\d{{1,5}}) days? +\+?))?"
@@ -119,6 +122,8 @@ def measure_spacing(times: NDArray[np.float64], name: str, *, clock: bool = Fals
         return Spacing(_round(1 / step, 1e-4))
     if deviation <= 1.5 * grain:
         return Spacing(_round(1 / step, max(1e-4, grain / at[-1])) if grain <= COARSEST * at[-1] else None)
+    if deviation < _TOLD_DEVIATION * step:
+        return Spacing(_round(1 / step, 1e-4))
     return Spacing(
         float(1 / step), f"times are up to {deviation / step:.1f} samples off an even spacing, which is taken"
     )
@@ -127,10 +132,15 @@ def measure_spacing(times: NDArray[np.float64], name: str, *, clock: bool = Fals
 def _refuse_jumps(
     steps: NDArray[np.float64], step: float, grain: float, rows: NDArray[np.intp], times: NDArray[np.float64], name: str
 ) -> None:
-    """Refuse a step back, none at all, or one that leaves out samples."""
+    """Refuse a step back, none at all, or one that leaves out samples.
+
+    Rounding makes a step longer or shorter by one grain, no more: where 0.002 s are written as they are, 0.004 s are a
+    sample left out, and 0 s one that is there twice.
+    """
     usual = float(np.median(steps))
     usual = usual if usual > grain else step  # rounded times may repeat
-    wrong = np.flatnonzero((steps < 0) | (steps > 1.5 * usual + 1.01 * grain * (usual < 3 * grain)))
+    repeated = (steps == 0) & (usual > 1.01 * grain)
+    wrong = np.flatnonzero((steps < 0) | repeated | (steps > max(1.5 * usual, usual + 1.01 * grain)))
     if not step > 0 or len(wrong):
         row = int(wrong[0]) if len(wrong) else 0
         before, after = rows[row], rows[row + 1]

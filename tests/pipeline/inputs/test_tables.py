@@ -356,6 +356,44 @@ def test_names_with_blanks_above_columns_that_blanks_separate(tmp_path: Path) ->
     check(read_table(write(tmp_path / "a.txt", heads + "\n".join(rows) + "\n"), NOTHING))
 
 
+@pytest.mark.parametrize("index", [False, True])
+def test_the_names_that_r_gives_to_columns_without_names_are_no_leads(tmp_path: Path, index: bool) -> None:
+    """`write.csv(matrix)` heads its columns V1 to V12: the first six were taken for chest leads."""
+    names = ",".join(['""'] * index + [f'"V{number}"' for number in range(1, 13)])
+    rows = [f'"{n}",' * index + line for n, line in enumerate(body(names=False).splitlines(), start=1)]
+    path = write(tmp_path / "a.csv", "\n".join([names, *rows]) + "\n")
+    assert not names_leads(path)
+    recording = check(read_table(path, ALL))
+    assert recording.notes == ("the names V1, V2, … above the columns are R's for columns without names, not leads",)
+    with pytest.raises(SignalError, match="does not name its 12 leads; tell them with --leads"):
+        read_table(path, InputConfig(fs=500, units="mV"))
+
+
+def test_posterior_leads_beside_limb_leads_are_leads(tmp_path: Path) -> None:
+    names = ["I", "II", *(f"V{number}" for number in range(1, 10))]
+    rows = "\n".join(",".join(f"{value:.3f}" for value in row[:11]) for row in MV.T)
+    recording = read_table(write(tmp_path / "a.csv", f"{','.join(names)}\n{rows}\n"), ALL)
+    check(recording, SIGNAL[:8], leads=names[:8])
+
+
+@pytest.mark.parametrize(("step", "form"), [(0.002, "{:.3f}"), (2, "{:.0f}"), (0.004, "{:.3f}")])
+@pytest.mark.parametrize("shift", [1, -1])
+def test_a_single_sample_left_out_or_there_twice_is_said(tmp_path: Path, step: float, form: str, shift: int) -> None:
+    times = [form.format((n + shift * (n > 200)) * step) for n in range(400)]
+    rows = [f"{time},{','.join(f'{value:.3f}' for value in row)}" for time, row in zip(times, MV.T, strict=True)]
+    path = write(tmp_path / "a.csv", "\n".join([f"time (s),{','.join(LEADS)}", *rows]))
+    with pytest.raises(SignalError, match=r"times are not evenly spaced: .* at sample 201, .* at sample 202"):
+        read_table(path, UNITS)
+
+
+@pytest.mark.parametrize("fs", [128, 250, 256, 257, 300, 333, 360, 480, 500, 600, 720, 900, 1000, 1024, 1500, 2000])
+def test_times_that_are_rounded_to_milliseconds_have_no_gaps(tmp_path: Path, fs: int) -> None:
+    rows = [f"{n / fs:.3f},{','.join(f'{value:.3f}' for value in row)}" for n, row in enumerate(MV.T)]
+    path = write(tmp_path / "a.csv", "\n".join([f"time (s),{','.join(LEADS)}", *rows]))
+    recording = read_table(path, InputConfig(fs=fs, units="mV"))
+    assert recording.fs == pytest.approx(fs, rel=5e-3)
+
+
 @pytest.mark.parametrize("end", [",,,,,,,,,,,\n", "NaN" + ",NaN" * 11 + "\n"])
 def test_empty_cells_below_a_table_are_no_samples(tmp_path: Path, end: str) -> None:
     recording = check(read_table(write(tmp_path / "a.csv", body() + end * 5), ALL))
