@@ -28,7 +28,7 @@ NOT_STATED |= {"-", "--", "?", ".", "no data", "not available", "not stated", "n
 """In lower case. "Unknows" stands in CPSC's first issue (March 2020)."""
 
 _PLAIN = re.compile(r"[1-9][0-9]{5,17}(?:,[ ]?[1-9][0-9]{5,17})*")
-_SEPARATOR = re.compile(r"[,;|\t\n]")
+_SEPARATOR = re.compile(r"[,;|、\t\n]")
 # Zero-width characters, marks of writing direction, soft hyphen, byte order mark.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 _SYSTEM = re.compile(

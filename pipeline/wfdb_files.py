@@ -1,5 +1,6 @@
 """The files of a WFDB record: the header's text, and the signal files that it names, below its own folder."""
 
+import codecs
 import os
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from ecg.header import Header, SignalSpec
 from pipeline.inputs.regular import HEADER_BYTES, RegularFile, check_regular, open_regular, read_regular
 from pipeline.names import printable
 from pipeline.remote_records import alike_in
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_header_text(path: Location) -> str:
@@ -25,7 +28,7 @@ def read_header_text(path: Location) -> str:
     except OSError as error:
         raise HeaderError(f"{printable(path.name)}: cannot be read ({error.strerror})") from error
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8")  # Notepad's "Unicode"
     except UnicodeDecodeError:
         return data.decode("latin-1")  # comments of the older databases
 

@@ -135,6 +135,16 @@ def test_a_header_in_another_encoding_is_read(tmp_path):
     assert read_header(path).comments[-1] == "Müller"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_header_saved_by_an_editor_in_its_own_encoding_is_read(tmp_path, encoding):
+    path = write_record(tmp_path, "X")
+    path.write_bytes(path.read_text().replace("\n", "\r\n").encode(encoding))
+    assert read_record(path).n_samples == read_record(write_record(tmp_path, "Y")).n_samples
+    path.write_bytes(b"\xff\xfe" + b"X" * 7)  # begins like it, and is none
+    with pytest.raises(HeaderError):
+        read_header(path)
+
+
 def test_a_header_that_cannot_be_read(tmp_path):
     (tmp_path / "X.hea").symlink_to("gone.hea")
     with pytest.raises(HeaderError, match=r"X\.hea: cannot be read \(No such file or directory\)"):
