@@ -15,7 +15,7 @@ from ecg.voltage_units import spell_units
 from pipeline.inputs.lead_names import find_lead, name_leads
 from pipeline.inputs.table_cells import SEPARATORS, begins_with_value, is_missing, is_number, split_cells
 from pipeline.inputs.table_facts import clean_unit, fact_in, is_comment
-from pipeline.inputs.table_times import SECONDS, TIME_NAME, is_clock
+from pipeline.inputs.table_times import SECONDS, TIME_NAME, is_clock, is_time_or_counter
 from pipeline.inputs.text_lines import mend
 
 MOST_COLUMNS = 1000
@@ -60,6 +60,15 @@ class Head:
     facts: dict[str, str] = field(default_factory=dict)
     clocks: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def spare(self) -> frozenset[int]:
+        """Columns that are neither leads nor times, beside some that are leads: they may hold words."""
+        if not set(self.names or ()) & set(LEADS):
+            return frozenset()
+        return frozenset(
+            column for column, name in enumerate(self.names or ()) if name not in LEADS and not is_time_or_counter(name)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,9 @@ def _is_sample(cells: Sequence[str]) -> bool:
 
 def _lay_out(content: Sequence[str], stated: str, name: str) -> _Layout:
     """The way of cutting that makes numbers of most lines."""
-    found = [way for separator in ([stated] if stated else SEPARATORS) if (way := _try(content, separator))]
+    signs = [stated] if stated else SEPARATORS
+    found = [way for separator in signs if (way := _try(content, separator))]
+    found = found or [way for separator in signs if (way := _try_beside_words(content, separator))]
     if not found:
         if len(content) <= _MOST_HEADS:
             raise SignalError(f"{name}: no line of samples below the names")
@@ -139,11 +150,23 @@ def _try(content: Sequence[str], separator: str) -> _Layout | None:
     if heads is None:
         return None
     width = len(rows[heads])
+    while heads and len(rows[heads - 1]) == width > 1 and 2 * sum(map(is_number, rows[heads - 1])) > width:
+        heads -= 1  # a sample with a word in it, which must not pass for names or units and be lost
     fitting = sum(len(row) == width and _is_sample(row) for row in rows[heads:])
     above = [len(row) for row in rows[:heads]] or [width]
     if heads and width == 1 and any(sign in content[0] for sign in SEPARATORS[:-1]):
         above = [0]  # several names in one cell
     return _Layout(separator, heads, width, fitting, min(above, key=lambda n: abs(n - width)))
+
+
+def _try_beside_words(content: Sequence[str], separator: str) -> _Layout | None:
+    """A line of names, some of them leads', above lines with numbers there and anything elsewhere."""
+    rows = [split_cells(line, separator) for line in content]
+    leads = [column for column, name in enumerate(_split_names(rows[0])[0]) if name in LEADS]
+    if not leads or len(rows) < 2 or not all(len(row) == len(rows[0]) for row in rows):
+        return None
+    fits = all(_is_sample([row[column] for column in leads]) for row in rows[1:])
+    return _Layout(separator, 1, len(rows[0]), len(rows) - 1, len(rows[0])) if fits else None
 
 
 def _name_columns(

@@ -47,6 +47,12 @@ _INTERVAL = re.compile(r"\(?\s*([\d.]+(?:e[+-]?\d+)?)\s*(m?s(?:ec)?)\.?\s*\)?", 
 _DAY = 86_400.0
 
 
+def is_time_or_counter(name: str) -> bool:
+    """Whether a column is of times, or counts samples, by its name."""
+    plain = " ".join(name.lower().split())
+    return TIME_NAME.fullmatch(plain) is not None or COUNTER_NAME.fullmatch(plain) is not None
+
+
 def is_clock(cell: str) -> bool:
     """Whether a cell is a time of day, an elapsed time such as 0:00.004, or a date and time."""
     return ":" in cell and _CLOCK.fullmatch(cell) is not None

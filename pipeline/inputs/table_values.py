@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterator
 from itertools import islice
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -103,10 +104,11 @@ def _has_signs(path: Path, head: Head) -> bool:
 def _read_cell_by_cell(path: Path, head: Head) -> NDArray[np.float64]:
     """For missing values, quotes, thousands, and to say which cell is wrong."""
     name = path.stem
-    style = NumberStyle()
+    style, spare = NumberStyle(), head.spare
+    told_by = frozenset(range(head.n_columns)) - spare - frozenset(head.clocks)
     for number, cells in _rows(path, head):
         for column, cell in enumerate(cells):
-            if column not in head.clocks and cell and is_number(cell):
+            if column in told_by and cell and is_number(cell):
                 style.learn(cell, f"{name} line {number}")
     decimal = style.settle(head.separator, name)
     values = array("d")
@@ -115,6 +117,9 @@ def _read_cell_by_cell(path: Path, head: Head) -> NDArray[np.float64]:
             try:
                 values.append(_to_value(cell, decimal, clock=column in head.clocks))
             except ValueError:
+                if column in spare:
+                    values.append(nan)
+                    continue
                 raise SignalError(
                     f"{name} line {number}: {cell[:20]!r} in column {column + 1}; expected a number"
                 ) from None

@@ -369,6 +369,37 @@ def test_the_names_that_r_gives_to_columns_without_names_are_no_leads(tmp_path: 
         read_table(path, InputConfig(fs=500, units="mV"))
 
 
+@pytest.mark.parametrize("begins", [0, 250])
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_words_in_columns_that_are_no_leads_are_left_alone(tmp_path: Path, begins: int, sign: str) -> None:
+    """Beats' labels and patients' names stand beside the samples in many an export, from the first line on or later."""
+    names = ["patient", "time (s)", *LEADS, "label", "note"]
+    rows = [
+        [
+            "A0001" if n >= begins else "",
+            f"{n / 500:.3f}",
+            *(f"{value:.3f}" for value in row),
+            "N" * (n % 90 == 0),
+            "1,5",
+        ]
+        for n, row in enumerate(MV.T)
+    ]
+    text = "\n".join(sign.join(f'"{cell}"' if sign in cell else cell for cell in row) for row in [names, *rows])
+    recording = check(read_table(write(tmp_path / "a.csv", text + "\n"), UNITS))
+    assert not recording.lead_flags.any()
+    broken = text.replace(rows[300][5], "bad", 1)
+    with pytest.raises(SignalError, match=r"a line \d+: 'bad' in column \d+; expected a number"):
+        read_table(write(tmp_path / "a.csv", broken), UNITS)
+
+
+@pytest.mark.parametrize("names", [False, True])
+def test_a_first_sample_with_a_word_in_it_is_no_line_of_names_or_units(tmp_path: Path, names: bool) -> None:
+    lines = body(names=names).split("\n")
+    lines[names] = lines[names].replace(lines[names].split(",")[2], "off", 1)
+    with pytest.raises(SignalError, match=rf"a line {1 + names}: 'off' in column 3; expected a number"):
+        read_table(write(tmp_path / "a.csv", "\n".join(lines)), ALL)
+
+
 def test_posterior_leads_beside_limb_leads_are_leads(tmp_path: Path) -> None:
     names = ["I", "II", *(f"V{number}" for number in range(1, 10))]
     rows = "\n".join(",".join(f"{value:.3f}" for value in row[:11]) for row in MV.T)
