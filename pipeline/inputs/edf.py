@@ -122,7 +122,9 @@ def _rate(
         raise SignalError(f"{name}: no sample of {', '.join(leads)} in its records; expected some")
     if seconds < 0:
         raise SignalError(f"{name}: records of {header.record_s} s; expected a positive duration")
-    fs = require_fs(n_samples / seconds if seconds else None, told, f"{name}: its records last 0 s, which")
+    if seconds == 0 and told.fs is None:
+        raise SignalError(f"{name}: records of 0 s, which tell no sampling frequency; tell it with --fs")
+    fs = require_fs(n_samples / seconds if seconds else None, told, name)
     if not _RATES_HZ[0] <= fs <= _RATES_HZ[1]:
         raise SignalError(f"{name}: {n_samples:,} samples in {header.record_s} s; expected 1 to 1,000,000 in one")
     return fs

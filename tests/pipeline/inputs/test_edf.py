@@ -276,9 +276,7 @@ def test_times_are_compared_of_so_many_records(tmp_path: Path, monkeypatch: pyte
 
 def test_records_of_no_duration_want_to_be_told_the_rate(tmp_path: Path) -> None:
     path = by_hand(tmp_path / "ecg.edf", duration=0)
-    with pytest.raises(
-        SignalError, match="its records last 0 s, which: states no sampling frequency; tell it with --fs"
-    ):
+    with pytest.raises(SignalError, match="records of 0 s, which tell no sampling frequency; tell it with --fs"):
         read_edf(path, NOTHING)
     check(read_edf(path, InputConfig(fs=500)))
 
