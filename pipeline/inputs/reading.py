@@ -60,8 +60,8 @@ def read_complete(found: FoundInput, leads: Sequence[str], told: InputConfig, na
             error.args = (f"{error} ({'; '.join(read.notes)})",)
         raise
     if set(recording.zeroed) == set(recording.leads):
-        found = ", ".join(read.leads[:_MOST_NAMED]) + ", …" * (len(read.leads) > _MOST_NAMED)
-        raise LeadError(f"{name}: leads {found}; expected at least one of {', '.join(leads)}, or two limb leads")
+        there = ", ".join(read.leads[:_MOST_NAMED]) + ", …" * (len(read.leads) > _MOST_NAMED)
+        raise LeadError(f"{name}: leads {there}; expected at least one of {', '.join(leads)}, or two limb leads")
     if recording.is_flat and not told.keep_flat:
         raise SignalError(f"{name}: no deflection in any lead; there is nothing to tell from it (--keep-flat predicts)")
     return recording

@@ -66,8 +66,8 @@ def _complete(header: Header, told: InputConfig) -> tuple[Header, list[str]]:
         notes += dict.fromkeys(filter(None, said))
         header = replace(header, signals=signals)
     if names != stated:
-        signals = (spec._replace(description=name) for spec, name in zip(header.signals, names, strict=True))
-        header = replace(header, signals=tuple(signals))
+        named = (spec._replace(description=name) for spec, name in zip(header.signals, names, strict=True))
+        header = replace(header, signals=tuple(named))
     return header, notes
 
 
