@@ -25,7 +25,7 @@ from pipeline.inputs.edf_header import (
     parse_decimal,
     parse_edf_header,
 )
-from pipeline.inputs.edf_times import check_times
+from pipeline.inputs.edf_times import check_times, first_gap
 from pipeline.inputs.foreign import reading
 from pipeline.inputs.lead_names import name_leads
 from pipeline.inputs.told import InputConfig, require_fs, weigh_units
@@ -71,6 +71,9 @@ def read_edf(path: Path, told: InputConfig) -> Recording:
             raise SignalError(f"{name}: more than {MOST_SAMPLES:,} samples; cut the recording into parts")
         if header.kind.endswith("D"):
             check_times(_annotations(file, header, name), header.record_s, 1 / fs, name)
+        elif header.kind.endswith("C") and float(header.record_s) and any(map(_is_annotations, header.channels)):
+            gap = first_gap(_annotations(file, header, name), header.record_s, 1 / fs)
+            notes += [f"{gap}; read as one piece, as {header.kind} states"] if gap else []
         scales = [_scale(channel, told, f"{name} lead {lead}") for channel, lead in zip(channels, leads, strict=True)]
         signal_uv = _read_samples(file, header, channels, [(gain, offset) for gain, offset, _ in scales])
         age, sex = _patient(header)
@@ -185,13 +188,17 @@ def _to_numbers(records: NDArray[np.uint8], channel: EdfChannel, width: int) -> 
 
 def _annotations(file: BinaryIO, header: EdfHeader, name: str) -> Iterator[bytes]:
     """The first channel of annotations, of each record."""
-    channel = next((channel for channel in header.channels if channel.label.endswith("DF Annotations")), None)
+    channel = next(filter(_is_annotations, header.channels), None)
     if channel is None:
         raise SignalError(f"{name}: an interrupted recording ({header.kind}) without times; expected annotations")
     begin, end = channel.at * header.width, (channel.at + channel.n_samples) * header.width
     for records in _blocks(file, header):
         for record in records:
             yield record[begin:end].tobytes()
+
+
+def _is_annotations(channel: EdfChannel) -> bool:
+    return channel.label.endswith("DF Annotations")
 
 
 def _patient(header: EdfHeader) -> tuple[float | None, str | None]:

@@ -7,8 +7,9 @@ Source: EDF+ specification, sections 2.2.2 to 2.2.4.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from itertools import islice
 
 from ecg.errors import SignalError
 
@@ -32,22 +33,42 @@ def check_times(annotations: Iterable[bytes], record_s: str, step_s: float, name
     SignalError
         If a record states no time, or begins earlier or later than the one before it ends, saying where.
     """
-    length, before = Decimal(record_s), None
-    for number, annotation in enumerate(annotations):
-        if number >= MOST_RECORDS:
+    number = 0
+    for number, gap in enumerate(_gaps(annotations, record_s, step_s), start=1):
+        if number > MOST_RECORDS:
             raise SignalError(
                 f"{name}: an interrupted recording of more than {MOST_RECORDS:,} records; cut it into parts"
             )
+        if gap is None:
+            raise SignalError(f"{name}: record {number} of an interrupted recording states no time; expected one")
+        if gap:
+            raise SignalError(f"{name}: interrupted: {gap}; expected one piece")
+
+
+def first_gap(annotations: Iterable[bytes], record_s: str, step_s: float) -> str:
+    """Where the first records lie that do not follow one another, "" if all do or state no time.
+
+    Of no more than `MOST_RECORDS`; parameters as of `check_times`.
+    """
+    return next(filter(None, islice(_gaps(annotations, record_s, step_s), MOST_RECORDS)), "")
+
+
+def _gaps(annotations: Iterable[bytes], record_s: str, step_s: float) -> Iterator[str | None]:
+    """Of each record where it begins if that is not where the one before ends, else ""; None if it states no time."""
+    length, before = Decimal(record_s), None
+    for number, annotation in enumerate(annotations, start=1):
         match = _TIME.match(annotation)
-        if match is None:
-            raise SignalError(f"{name}: record {number + 1} of an interrupted recording states no time; expected one")
-        begin, decimals = Decimal(match[1].decode()), len(match[2] or b"")
-        if before is not None:
-            gap = begin - (before + length)
+        begin = Decimal(match[1].decode()) if match else None
+        if match is None or begin is None:
+            yield None
+        elif before is None:
+            yield ""
+        else:
+            decimals, end = len(match[2] or b""), before + length
             allowed = Decimal(step_s) / 2 + (Decimal(10) ** -decimals if decimals > 2 else 0)
-            if abs(gap) > allowed:
-                raise SignalError(
-                    f"{name}: interrupted: record {number + 1} begins at {begin:f} s, where the one before ends at "
-                    f"{before + length:f} s; expected one piece"
-                )
+            yield (
+                ""
+                if abs(begin - end) <= allowed
+                else (f"record {number} begins at {begin:f} s, where the one before ends at {end:f} s")
+            )
         before = begin

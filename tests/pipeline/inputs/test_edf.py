@@ -267,6 +267,27 @@ def test_an_interrupted_recording_with_a_gap_is_refused(tmp_path: Path, times: S
         read_edf(path, NOTHING)
 
 
+@pytest.mark.parametrize(
+    ("times", "notes"),
+    [
+        ((b"+0", b"+1", b"+2"), ()),
+        ((b"+0", b"", b"+2"), ()),
+        ((b"", b"", b""), ()),
+        (
+            (b"+0", b"+1", b"+8.25"),
+            ("record 3 begins at 8.25 s, where the one before ends at 2 s; read as one piece, as EDF+C states",),
+        ),
+    ],
+)
+def test_a_gap_in_what_says_that_it_has_none_is_said(
+    tmp_path: Path, times: Sequence[bytes], notes: tuple[str, ...]
+) -> None:
+    path = by_hand(tmp_path / "ecg.edf", kind="EDF+C", onsets=[time + b"\x14\x14" if time else b"" for time in times])
+    recording = read_edf(path, NOTHING)
+    check(recording)
+    assert recording.notes == notes
+
+
 def test_times_are_compared_of_so_many_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = by_hand(tmp_path / "ecg.edf", kind="EDF+D", onsets=[b"+%d\x14\x14" % second for second in range(3)])
     monkeypatch.setattr("pipeline.inputs.edf_times.MOST_RECORDS", 2)
