@@ -55,7 +55,12 @@ _KEYS |= dict.fromkeys(
 _KEYS |= dict.fromkeys(("acute infarction (localization)", "former infarction (localization)"), "named words")
 _HEADINGS = ("diagnosis", "diagnoses", "diagnose")
 # Several fields in one comment: "<age>: 65 <sex>: F <diagnoses> Coronary artery disease", "Age: 62  Sex: M".
-_FIELD = re.compile(r"<(age|sex|diagnoses)>\s*:?|(?<![\w<])(age|sex|gender|nyha class|diagnos[ie]s|dx)\s*:", re.I)
+_FIELD = re.compile(r"<(age|sex|diagnoses)>\s*:?|(?<![\w<])(age|sex|gender|nyha class|diagnos[ie]s|dx)\s*[:=]", re.I)
+# One field, written otherwise than with a bare key and a colon: "age=60", "Age(years): 60", "<age> 61".
+_ONE_FIELD = re.compile(
+    r"[#<\s]*(?:patient'?s?\s+)?(age|sex|gender)\s*(?:[(\[]\s*(?:in\s+)?(?:y|yrs?|years?|[mf]/[mf])\s*[)\]]\s*)?(?:>\s*:?|[:=])(.*)",
+    re.I,
+)
 _SIMPLE_KEYS = ("age", "sex")
 _MIT_BIH = re.compile(r"(-?[0-9]{1,3}|\?)\s+([MF])(?:\s+[0-9]+\s+[0-9]+\s+x[0-9]+)?")
 _PATIENT_NUMBER = re.compile(r"patient\s+[0-9]+", re.I)
@@ -155,6 +160,8 @@ def _fields(comments: Sequence[str]) -> Iterator[tuple[str, str]]:
             all_follow = lines_follow and "<" in stated
             if value:
                 yield from _diagnosis(stated, key, value) if key.endswith("words") else ((key, value),)
+        elif found := _ONE_FIELD.fullmatch(comment):
+            yield from _several_fields(comment) or [(_KEYS[found[1].lower()], found[2].strip())]
         elif found := _MIT_BIH.fullmatch(comment.strip("# \t")):
             yield "age", found[1]
             yield "sex", found[2]

@@ -206,6 +206,27 @@ def test_ages_in_other_writing(value, age):
     assert parse_annotations([f"Age: {value}"]).remarks == ()
 
 
+@pytest.mark.parametrize(
+    "comments",
+    [
+        ["age=61", "sex=F"],
+        ["age=61; sex=F"],
+        ["Age(years): 61", "Sex (M/F): F"],
+        ["Age [yr] = 61", "Gender = female"],
+        ["<age> 61", "<sex> F"],
+        ["<age> 61 <sex> F"],
+        ["Patient's age: 61", "patient sex = w"],
+    ],
+)
+def test_age_and_sex_behind_other_keys_and_signs(comments):
+    annotations = parse_annotations(comments)
+    assert (annotations.age, annotations.sex, annotations.remarks) == (61.0, "Female", ())
+
+
+def test_months_are_no_years():
+    assert parse_annotations(["Age (months): 6"]).age is None
+
+
 def test_what_is_not_understood_is_remarked():
     assert parse_annotations(["Age: forty", "Sex: 1", "Dx: 4.27E+08,426783006.0"]).remarks == (
         Remark(NO_CODE, "4.27E+08"),
