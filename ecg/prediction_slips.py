@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ecg.dx_values import proven_codes
 from ecg.prediction import Prediction, is_positive, split_rows, to_prediction
 from ecg.snomed import SCORED_CLASSES, representative
 
 NOTHING = "nothing"
 LABELS = "labels"
 SCORES = "scores"
+MANGLED = "mangled"
 LACKING = "lacking"
 OUTSIDE = "outside"
 REPEATED = "repeated"
@@ -28,6 +30,7 @@ MEANINGS = {
     NOTHING: "have no readable outputs and count as negative",
     LABELS: "have labels that are none of 1, True, true, T, t and count as negative",
     SCORES: "have scores that are no finite numbers: words count as 0, nan as not there, inf as it is",
+    MANGLED: "write codes of the metric's classes in another form, and these are not looked at",
     REPEATED: "name a class twice: its label is any of them, its score the mean",
     LACKING: "lack classes, which count as negative with score 0",
     OUTSIDE: "have codes of no class of the metric, which are not looked at",
@@ -36,10 +39,14 @@ MEANINGS = {
 }
 """Kind of slip → what the evaluator makes of it, said of files; the gravest first."""
 
-GRAVE = (NOTHING, LABELS, SCORES)
+GRAVE = (NOTHING, LABELS, SCORES, MANGLED)
 """Kinds by which what may have been meant is lost; an entrant may well mean the others."""
 
 _FALSE = ("", "false", "f", "no", "n")
+_SHOWN = 40
+"""Letters of what stands in a file, in a message."""
+_LONGEST_FORM = 100
+"""Letters of a code in another form, such as an address of SNOMED CT's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +84,16 @@ def _find_slips(prediction: Prediction, rows: Sequence[tuple[int, list[str]]], n
             (code, text) for code, text in zip(codes, labels, strict=True) if not is_positive(text) and not _is_no(text)
         ]
         if odd:
-            yield Slip(LABELS, f"line {label_line}: {odd[0][1]!r} for {odd[0][0]}")
+            yield Slip(LABELS, f"line {label_line}: {_show(odd[0][1])} for {_plain(odd[0][0])}")
     if not all(map(math.isfinite, prediction.scores)) or 0.0 in prediction.scores:  # a word has become 0
         odd = [(code, text) for code, text in zip(codes, scores, strict=True) if not _is_finite(text)]
         if odd:
-            yield Slip(SCORES, f"line {score_line}: {odd[0][1]!r} for {odd[0][0]}")
+            yield Slip(SCORES, f"line {score_line}: {_show(odd[0][1])} for {_plain(odd[0][0])}")
     yield from _find_slips_of_codes(codes)
     if len(rows) > 3:
-        yield Slip(LINES, f"line {rows[3][0]}: {','.join(rows[3][1])[:40]!r}")
+        yield Slip(LINES, f"line {rows[3][0]}: {_show(','.join(rows[3][1]))}")
     if prediction.record_name not in ("", name, name.rpartition("/")[2]):
-        yield Slip(NAME, f"{prediction.record_name[:40]!r}")
+        yield Slip(NAME, _show(prediction.record_name))
 
 
 @lru_cache(maxsize=64)
@@ -101,14 +108,39 @@ def _find_slips_of_codes(codes: tuple[str, ...]) -> tuple[Slip, ...]:
     if lacking:
         slips.append(Slip(LACKING, f"{len(lacking)} of {len(SCORED_CLASSES)}, such as {lacking[0]}"))
     outside = [code for code in codes if representative(code) not in SCORED_CLASSES]
+    mangled = [code for code in outside if _meant(code)]
+    if mangled:
+        slips.append(Slip(MANGLED, f"{len(mangled)} of {len(codes)}, such as {_show(mangled[0])}"))
+    outside = [code for code in outside if code not in mangled]
     if outside:
-        slips.append(Slip(OUTSIDE, f"{len(outside)} of {len(codes)}, such as {outside[0]!r}"))
+        slips.append(Slip(OUTSIDE, f"{len(outside)} of {len(codes)}, such as {_show(outside[0])}"))
     return tuple(slips)
 
 
 @lru_cache(maxsize=64)
 def _scored_codes(codes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(code for code in codes if representative(code) in SCORED_CLASSES)
+
+
+@lru_cache(maxsize=1024)
+def _meant(code: str) -> str:
+    """The code of the metric's classes that a text is another form of: in quotes, behind a byte order mark, as a float.
+
+    "" where it is none, which the code itself is not.
+    """
+    if len(code) > _LONGEST_FORM:
+        return ""
+    found = proven_codes(code.replace("\0", ""))
+    return found[0] if len(found) == 1 and found[0] != code and _scored_codes(found) else ""
+
+
+def _show(text: str) -> str:
+    return f"{text[:_SHOWN]!r}"
+
+
+def _plain(code: str) -> str:
+    """A code as it may stand in a line of text."""
+    return code[:_SHOWN] if code.isprintable() else _show(code)
 
 
 def _is_no(text: str) -> bool:
@@ -162,12 +194,11 @@ def _find_uneven(rows: Sequence[tuple[int, list[str]]]) -> str:
 def _find_foreign(number: int, codes: Sequence[str]) -> str:
     """What stands where codes of the metric's classes should."""
     code = codes[0]
-    expected = f"{code[:40]!r} where a code of the metric's classes is expected"
-    bare = code.strip("'\"")
-    if bare != code and _scored_codes((bare,)):
-        return f"line {number}: {expected}: without quotes"
-    if _scored_codes((code.removesuffix(".0"),)):
-        return f"line {number}: {expected}: without .0"
+    expected = f"{_show(code)} where a code of the metric's classes is expected"
+    meant = next(filter(None, map(_meant, codes)), "")
+    if meant:
+        first = next(code for code in codes if _meant(code))
+        return f"line {number}: {_show(first)} where {meant} is expected"
     if _is_finite(code) and abs(float(code)) <= 1:
         return f"line {number}: {expected}; lines in another order?"
     return f"line {number}: {expected}, and no other of {len(codes)} is one"
