@@ -55,6 +55,8 @@ class Group(click.Group):
             raise click.ClickException(f"{error}{notes}") from error
         except BrokenPipeError:
             raise  # click ends quietly when the reader of our output has gone
+        except MemoryError as error:
+            raise click.ClickException(f"not enough memory{f' ({error})' if str(error) else ''}") from error
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise click.ClickException(f"{where}{error.strerror or error}") from error

@@ -8,14 +8,14 @@ import click
 
 from commands.echo import echo_table, format_cell
 from commands.inspect_store import echo_remarks
-from commands.options import Place
+from commands.options import OutputFile, Place
 from commands.progress import Bar
 
 
 @click.command()
 @click.argument("labels", type=Place(), metavar="LABELS")
 @click.argument("outputs", type=click.Path(path_type=Path))
-@click.argument("scores", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.argument("scores", type=OutputFile(), required=False)
 @click.option(
     "--also",
     type=Place(),
@@ -23,9 +23,7 @@ from commands.progress import Bar
     multiple=True,
     help="More labels: another store, read as one with LABELS, or a folder; may be given several times.",
 )
-@click.option(
-    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write everything here, too."
-)
+@click.option("--json", "json_path", type=OutputFile(), help="Write everything here, too.")
 @click.option("--bootstrap", "n_bootstrap", type=int, help="Replicates for the 95 % intervals; 0 leaves them out.")
 @click.option("--seed", type=int, help="Of the replicates.")
 @click.option("--bins", "n_bins", type=int, help="Of equal width, for calibration.")

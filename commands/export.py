@@ -6,13 +6,13 @@ from typing import Any
 import click
 
 from commands.echo import echo_some
-from commands.options import DEFAULT_STORE, TOLD, Place, told_options
+from commands.options import DEFAULT_STORE, TOLD, OutputFile, Place, told_options
 from commands.progress import Bar
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=OutputFile())
 @click.option(
     "--format",
     "form",

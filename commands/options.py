@@ -1,5 +1,6 @@
 """What several commands ask for: kinds of values, the default places, and the options that they share."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,28 @@ class Place(click.Path):
         if isinstance(value, str):
             return locate(value) if is_url(value) else super().convert(value, param, ctx)
         return value
+
+
+class OutputFile(click.Path):
+    """A file to be written: once it is whole, it is renamed to this path, so nothing but a file may stand there.
+
+    A rename takes the place of a FIFO or device for good, where whoever may do so gives /dev/stdout, say.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A `pathlib.Path`."""
+        from cache.small_file import describe_kind
+
+        path = Path(super().convert(value, param, ctx))
+        folder = os.path.dirname(os.path.abspath(path))
+        if path.exists() and not path.is_file():
+            self.fail(f"{str(path)!r} is {describe_kind(path)}; expected a name for a file", param, ctx)
+        if os.name == "posix" and (folder in ("/dev", "/dev/fd") or f"{folder}/".startswith("/proc/")):
+            self.fail(f"{str(path)!r} is a name of the system's; expected one for a file", param, ctx)
+        return path
 
 
 def available_cores() -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from commands.echo import echo_some
-from commands.options import DEFAULT_STORE, NameList, Place, cuda_option, told_options
+from commands.options import DEFAULT_STORE, NameList, OutputFile, Place, cuda_option, told_options
 from commands.progress import Bar
 
 
@@ -44,7 +44,7 @@ from commands.progress import Bar
 @click.option(
     "--json",
     "json_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     help="Write the same as JSON into this file.",
 )
 @click.option(

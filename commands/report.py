@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from commands.echo import format_bytes
-from commands.options import Place, cuda_option
+from commands.options import OutputFile, Place, cuda_option
 from commands.progress import Bar
 
 
@@ -13,7 +13,7 @@ from commands.progress import Bar
 @click.argument("places", nargs=-1, type=Place(), metavar="[RUN | STORE...]")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     help="The HTML file.  [default: report.html in the run folder, or STORE.html beside the store]",
 )
 @click.option(

@@ -799,3 +799,41 @@ def test_an_output_that_lacks_our_signs_gets_question_marks(encoding: str) -> No
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
     arrow = "→" if encoding == "utf-8" else "?"
     assert f"WFDB records {arrow} one verified zarr store" in done.stdout.decode(encoding)
+
+
+OUTPUTS = {
+    "evaluate": ["evaluate", "l", "o", "{}"],
+    "evaluate --json": ["evaluate", "l", "o", "--json", "{}"],
+    "predict --json": ["predict", "i", "--json", "{}"],
+    "report": ["report", "--output", "{}"],
+    "export": ["export", "run", "{}"],
+}
+
+
+@pytest.mark.parametrize("arguments", OUTPUTS.values(), ids=OUTPUTS.keys())
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_no_output_takes_the_place_of_what_is_no_file(arguments: list[str], tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    link = tmp_path / "link"
+    link.symlink_to(fifo)
+    for path, said in ((fifo, "is a FIFO; expected a name for a file"), (link, "is a FIFO")):
+        result = invoke(*(text.format(path) for text in arguments))
+        assert result.exit_code == 2
+        assert said in " ".join(result.output.split())
+    assert fifo.is_fifo()
+    assert link.is_symlink()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs /proc or /dev")
+@pytest.mark.parametrize("place", ["/dev/no-such-name", "/dev/fd/999", "/proc/self/fd/999"])
+def test_no_output_becomes_a_name_among_devices(place: str) -> None:
+    result = invoke("evaluate", "l", "o", place)  # stops at the name: neither l nor o is there
+    assert result.exit_code == 2
+    assert "is a name of the system's" in " ".join(result.output.split())
+
+
+def test_want_of_memory_is_one_line() -> None:
+    with mock.patch("pipeline.evaluate.evaluate", side_effect=MemoryError("Unable to allocate 21.8 TiB")):
+        result = invoke("evaluate", "l", "o")
+    assert (result.exit_code, result.output) == (1, "Error: not enough memory (Unable to allocate 21.8 TiB)\n")
