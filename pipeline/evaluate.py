@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +29,10 @@ from pipeline.progress import Progress, Task, silent
 from pipeline.score_tables import format_class_scores, format_part_scores, format_scores, to_json
 from pipeline.truth import Truth, is_store, read_truth
 
+MOST_REPLICATES = 1_000_000
+MOST_BINS = 100_000
+"""Beyond these, figures would come after days, or need more memory than there is."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluateConfig(Config):
@@ -48,14 +52,16 @@ class EvaluateConfig(Config):
     n_bins: int = N_BINS
 
     def __post_init__(self) -> None:
-        if self.n_bootstrap < 0:
-            raise ConfigError(f"n_bootstrap is {self.n_bootstrap}; expected 0 (no intervals) or more, such as 1000")
+        if not 0 <= self.n_bootstrap <= MOST_REPLICATES:
+            raise ConfigError(
+                f"n_bootstrap is {self.n_bootstrap}; expected 0 (no intervals) to {MOST_REPLICATES}, such as 1000"
+            )
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed is {self.seed}; expected 0 or more")
         if not 0 < self.level < 1:
             raise ConfigError(f"level is {self.level}; expected a share between 0 and 1")
-        if self.n_bins < 1:
-            raise ConfigError(f"n_bins is {self.n_bins}; expected at least 1")
+        if not 1 <= self.n_bins <= MOST_BINS:
+            raise ConfigError(f"n_bins is {self.n_bins}; expected 1 to {MOST_BINS}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +98,8 @@ def evaluate(
         If there are no labels, a record has no output file, or a store and a folder hold records of one name, naming
         the first.
     StoreError, ConfigError
-        If stores cannot be read as one.
+        If stores cannot be read as one, or what is to be written would take the place of a prediction, or of another
+        such file.
     """
     config = config or EvaluateConfig()
     found = find_outputs(outputs)
@@ -103,6 +110,7 @@ def evaluate(
     folders = list(found.gains.values()) or [found.folder]
     for folder in folders:
         _check_complete(truth, folder)
+    _check_targets(truth, [outputs, *folders], _targets(scores_path, json_path, found))
     slips: dict[str, dict[str, str]] = {}
     n_files = len(folders) * len(truth.names)
     with progress("evaluate", n_files, "records") as task:
@@ -143,11 +151,41 @@ def _check_complete(truth: Truth, folder: Path) -> None:
     )
 
 
+def _targets(scores_path: Path | None, json_path: Path | None, found: Outputs) -> list[Path]:
+    """Every file that is going to be written."""
+    targets = []
+    if scores_path is not None:
+        tables = ["classes", "datasets", *(["held-out"] if found.held_out else []), *(["gains"] if found.gains else [])]
+        targets = [scores_path, *(_beside(scores_path, name) for name in tables)]
+    return targets if json_path is None else [*targets, json_path]
+
+
+def _beside(scores_path: Path, name: str) -> Path:
+    return scores_path.with_name(f"{scores_path.stem}-{name}.csv")
+
+
+def _check_targets(truth: Truth, folders: Sequence[Path], targets: Sequence[Path]) -> None:
+    """Refuse to write one file over another, or over a prediction that is scored."""
+    seen: set[str] = set()
+    places = {os.path.realpath(folder) for folder in folders}
+    for target in targets:
+        real = os.path.realpath(target)
+        if real in seen:
+            raise ConfigError(f"{target}: two files would have this name; expected another one for the JSON")
+        seen.add(real)
+        for place in places:
+            name = os.path.relpath(real, place).replace(os.sep, "/")
+            if name == TABLE or (name.endswith(".csv") and name.removesuffix(".csv") in truth.names):
+                raise ConfigError(f"{target}: is a file of predictions; expected another name for scores")
+
+
 def _near(folder: Path, name: str) -> str:
     """What may have been meant for a missing file; the official evaluator compares names letter by letter."""
     place = (folder / name).parent
     wanted = f"{(folder / name).name}.csv".lower()
     there = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+    if os.path.islink(folder / f"{name}.csv"):
+        return " (it is a link to what is not there)"
     return next((f" (there is {other}: rename it)" for other in there if other.lower() == wanted), "")
 
 
@@ -258,7 +296,7 @@ def _write(summary: EvaluateSummary, scores_path: Path | None, json_path: Path |
             tables["held-out"] = format_part_scores(summary.held_out)
         if summary.gains:
             tables["gains"] = format_part_scores([gain.part for gain in summary.gains])
-        texts |= {scores_path.with_name(f"{scores_path.stem}-{name}.csv"): text for name, text in tables.items()}
+        texts |= {_beside(scores_path, name): text for name, text in tables.items()}
     if json_path is not None:
         texts[json_path] = json.dumps(to_json(summary), indent="\t", ensure_ascii=False) + "\n"
     for path, text in texts.items():

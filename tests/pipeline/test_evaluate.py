@@ -259,10 +259,12 @@ def test_damaged_descriptions_are_named(tmp_path: Path, name: str, text: str, me
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_bootstrap": -1}, r"n_bootstrap is -1; expected 0 \(no intervals\) or more"),
+        ({"n_bootstrap": -1}, r"n_bootstrap is -1; expected 0 \(no intervals\) to 1000000"),
+        ({"n_bootstrap": 10**11}, "n_bootstrap is 100000000000; expected 0"),
+        ({"n_bins": 10**12}, "n_bins is 1000000000000; expected 1 to 100000"),
         ({"seed": -1}, "seed is -1; expected 0 or more"),
         ({"level": 1.0}, r"level is 1\.0; expected a share between 0 and 1"),
-        ({"n_bins": 0}, "n_bins is 0; expected at least 1"),
+        ({"n_bins": 0}, "n_bins is 0; expected 1 to 100000"),
     ],
 )
 def test_bad_options_are_named(options: dict, message: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import cli
-from ecg.errors import InputError
+from ecg.errors import ConfigError, InputError
 from ecg.snomed import SCORED_CODES
 from pipeline.evaluate import EvaluateConfig, EvaluateSummary, evaluate
 from pipeline.prediction_files import TABLE
@@ -166,3 +166,38 @@ def test_predictions_of_a_run_that_is_not_finished_are_scored_with_a_warning(tmp
         assert len(said) == (0 if finishes else 1)
     assert scored(tmp_path, json_path=tmp_path / "s.json").interrupted
     assert json.loads((tmp_path / "s.json").read_text())["outputs_interrupted"] is True
+
+
+@pytest.mark.parametrize(
+    ("scores", "to_json", "message"),
+    [
+        ("out/r3.csv", None, "out/r3.csv: is a file of predictions; expected another name"),
+        ("out/predictions.csv", None, "is a file of predictions"),
+        (None, "labels/../out/r3.csv", "is a file of predictions"),
+        ("s.csv", "s.csv", "s.csv: two files would have this name; expected another one for the JSON"),
+        ("s.csv", "s-classes.csv", "s-classes.csv: two files would have this name"),
+    ],
+)
+def test_scores_never_take_the_place_of_what_they_are_of(
+    tmp_path: Path, scores: str | None, to_json: str | None, message: str
+) -> None:
+    write_labels(tmp_path / "labels")
+    write_outputs(tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    with pytest.raises(ConfigError, match=message):
+        scored(
+            tmp_path,
+            scores_path=None if scores is None else tmp_path / scores,
+            json_path=None if to_json is None else tmp_path / to_json,
+        )
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert not list(tmp_path.glob("*.csv"))
+
+
+def test_a_link_to_nothing_is_told_as_such(tmp_path: Path) -> None:
+    write_labels(tmp_path / "labels")
+    write_outputs(tmp_path / "out")
+    (tmp_path / "out/r3.csv").unlink()
+    (tmp_path / "out/r3.csv").symlink_to("elsewhere.csv")
+    with pytest.raises(InputError, match=r"r3\.csv \(it is a link to what is not there\); expected"):
+        scored(tmp_path)
