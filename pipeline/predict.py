@@ -1,5 +1,6 @@
 """Predictions in the Challenge's form, from a store or straight from recordings of any kind of file."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -98,8 +99,8 @@ def predict(
     Raises
     ------
     InputError
-        If there is nothing to predict on, `output` holds CSV files, cannot be written or is another process's, or a
-        store and a folder hold records of one name.
+        If there is nothing to predict on, `output` holds CSV files, cannot be written or is another process's, a
+        store and a folder hold records of one name, or `json_path` would take an input's or a prediction's place.
     RunFolderError
         If the model cannot be loaded.
     ConfigError
@@ -109,6 +110,8 @@ def predict(
     """
     if explain is not None and gain != 1:
         raise ConfigError(f"explain: samples are multiplied by {gain:g}; expected recordings as they are")
+    if json_path is not None:
+        _check_json(json_path, inputs, output)
     with held_output(output, force=force) as held:
         return _predict(
             inputs,
@@ -124,6 +127,15 @@ def predict(
             cuda=cuda,
             progress=progress,
         )
+
+
+def _check_json(json_path: Path, inputs: Sequence[Location], output: Path) -> None:
+    """Refuse a JSON that would be written over an input, or over what else is written."""
+    real = Path(os.path.realpath(json_path))
+    if any(isinstance(path, Path) and Path(os.path.realpath(path)) == real for path in inputs):
+        raise InputError(f"{json_path}: is an input; expected another name for the JSON")
+    if real.suffix.lower() == ".csv" and real.is_relative_to(os.path.realpath(output)):
+        raise InputError(f"{json_path}: is named as a prediction in {output}; expected a name that ends in .json")
 
 
 def _predict(

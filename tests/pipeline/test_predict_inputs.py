@@ -335,3 +335,15 @@ def test_what_is_said_of_a_record_can_be_shown_whatever_names_its_file_has(run: 
         assert all(text.isprintable() for reject in rejects for text in (reject.record, reject.reason))
         assert any(r"x\x1b[2J.mat" in reject.reason for reject in rejects)
     assert any(r"V6\x9b31m: taken although the samples do not match" in reject.reason for reject in summary.rejects)
+
+
+def test_the_json_takes_no_place_of_an_input_or_a_prediction(tmp_path: Path) -> None:
+    recording = tmp_path / "r.csv"
+    recording.write_text("I,II\n1,2\n")
+    with pytest.raises(InputError, match=r"r\.csv: is an input; expected another name for the JSON"):
+        predict([recording], tmp_path / "out", tmp_path / "no-run", json_path=tmp_path / "x/../r.csv")
+    for name in ("r.csv", "predictions.csv"):
+        with pytest.raises(InputError, match="is named as a prediction in .*; expected a name that ends in .json"):
+            predict([recording], tmp_path / "out", tmp_path / "no-run", json_path=tmp_path / "out" / name)
+    assert recording.read_text() == "I,II\n1,2\n"
+    assert not (tmp_path / "out").exists()
