@@ -343,7 +343,7 @@ def test_the_json_takes_no_place_of_an_input_or_a_prediction(tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"r\.csv: is an input; expected another name for the JSON"):
         predict([recording], tmp_path / "out", tmp_path / "no-run", json_path=tmp_path / "x/../r.csv")
     for name in ("r.csv", "predictions.csv"):
-        with pytest.raises(InputError, match="is named as a prediction in .*; expected a name that ends in .json"):
+        with pytest.raises(InputError, match=r"is named as a prediction in .*; expected a name that ends in \.json"):
             predict([recording], tmp_path / "out", tmp_path / "no-run", json_path=tmp_path / "out" / name)
     assert recording.read_text() == "I,II\n1,2\n"
     assert not (tmp_path / "out").exists()
