@@ -26,7 +26,7 @@ MOST_LIST_BYTES: Final = 64 * 1024**2
 
 _HEX = r"[0-9a-fA-F]"
 _PLAIN = re.compile(rf"[ \t]*(\\?)({_HEX}{{64}})[ \t](.+)", re.DOTALL)
-_TAGGED = re.compile(rf"[ \t]*(\\?)SHA(?:2-)?256 ?\((.*)\)[ \t]*=[ \t]*({_HEX}{{64}})", re.DOTALL)
+_TAGGED = re.compile(rf"[ \t]*(\\?)SHA(?:2?-)?256 ?\((.*)\)[ \t]*=[ \t]*({_HEX}{{64}})", re.DOTALL)
 _OTHER_TAG = re.compile(r"[ \t]*\\?([A-Z][\w/-]*) ?\(.*\)[ \t]*=")
 _OTHER_DIGEST = re.compile(rf"[ \t]*\\?({_HEX}{{32,}})(?:[ \t]|$)")
 _ESCAPED = re.compile(r"(?:[^\\]|\\[nr\\])*", re.DOTALL)
@@ -149,7 +149,7 @@ def _read_lines(lines: Iterator[tuple[int, str, bool]], where: str) -> ChecksumL
 def _refuse(line: str) -> str:
     """What is wrong with a line that is none."""
     shown = f"{line[:80]!r}; {_EXPECTED}"
-    if (match := _OTHER_TAG.match(line)) and match[1] not in ("SHA256", "SHA2-256"):
+    if (match := _OTHER_TAG.match(line)) and match[1] not in ("SHA256", "SHA2-256", "SHA-256"):
         return f"{shown}, not a digest by {match[1]}"
     if (match := _OTHER_DIGEST.match(line)) and len(match[1]) != 64:
         known = _ALGORITHMS.get(len(match[1]))

@@ -19,6 +19,15 @@ _USUAL = re.compile(r"(?:\w[\w.-]{0,99}/){0,8}\w[\w.-]{0,99}", re.ASCII)
 _WINDOWS_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]|conin\$|conout\$) *(?:\..*)?", re.IGNORECASE)
 
 
+_SHOWN = 200
+"""Letters of a name in a message."""
+
+
+def show(name: str) -> str:
+    """A name in a message, however long somebody made it."""
+    return repr(name) if len(name) <= _SHOWN else f"{name[: _SHOWN // 2]!r}…{name[-_SHOWN // 4 :]!r}"
+
+
 def check_relative(name: str, *, where: str) -> PurePosixPath:
     """`name` as a posix path that cannot leave the folder it is put below; see `check_name`."""
     check_name(name, where=where)
@@ -39,20 +48,20 @@ def check_name(name: str, *, where: str, windows: bool = os.name == "nt") -> Non
     """
     if _USUAL.fullmatch(name) and not windows:
         return
-    parts = name.split("/")
+    parts, shown = name.split("/"), show(name)
     if name.startswith("/") or not name or any(part in ("", ".", "..") for part in parts):
-        raise DownloadError(f"{where}: the path {name!r} is refused; expected one below the folder, without '..'")
+        raise DownloadError(f"{where}: the path {shown} is refused; expected one below the folder, without '..'")
     if not name.isprintable() or "\\" in name or ":" in name:
-        raise DownloadError(f"{where}: the path {name!r} is refused; expected plain names of files and folders")
+        raise DownloadError(f"{where}: the path {shown} is refused; expected plain names of files and folders")
     if any(len(part.encode()) > _LONGEST_NAME for part in parts) or len(name.encode()) > _LONGEST_PATH:
         raise DownloadError(
-            f"{where}: the path {name!r} is refused; expected plain names of files and folders, of at most "
+            f"{where}: the path {shown} is refused; expected plain names of files and folders, of at most "
             f"{_LONGEST_NAME} bytes each and {_LONGEST_PATH} together"
         )
     if windows and any(
         _WINDOWS_DEVICE.fullmatch(part) or set(part) & set('<>"|?*') or part[-1] in ". " for part in parts
     ):
-        raise DownloadError(f"{where}: the path {name!r} is refused; expected one that Windows has files for")
+        raise DownloadError(f"{where}: the path {shown} is refused; expected one that Windows has files for")
 
 
 def check_inside(output: Path, paths: Iterable[Path]) -> None:

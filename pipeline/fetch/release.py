@@ -14,7 +14,7 @@ from pipeline.fetch.checksum_list import MOST_LIST_BYTES, read_checksum_list
 from pipeline.fetch.job import DatasetReport, Job, check_space
 from pipeline.fetch.names import Namespace, is_own
 from pipeline.fetch.partial import bad_path
-from pipeline.fetch.paths import check_inside, check_name
+from pipeline.fetch.paths import check_inside, check_name, show
 from pipeline.fetch.proof import hash_file
 from pipeline.fetch.survey import Survey, check_headers, count_survey, survey_files
 from pipeline.fetch.transfer import Fetched, Fetcher, Wanted
@@ -59,7 +59,7 @@ def read_list(path: Path, *, where: str | None = None) -> ReleaseList:
     lines = read_checksum_list(path, where=where)
     listed, names, differing = ReleaseList(refused=list(lines.refused)), Namespace(), set()
     for line in lines.entries:
-        name, place = line.name.removeprefix("./"), f"{where} line {line.line}"
+        name, place = _plain(line.name), f"{where} line {line.line}"
         if is_own(name):
             listed.own.append(name)
             continue
@@ -70,7 +70,7 @@ def read_list(path: Path, *, where: str | None = None) -> ReleaseList:
             if known is not None or name in differing:
                 listed.digests.pop(name, None)
                 differing.add(name)
-                raise DownloadError(f"{place}: {name} is listed with another digest before; expected one a file")
+                raise DownloadError(f"{place}: {show(name)} is listed with another digest before; expected one a file")
             check_name(name, where=place)
             names.add(name, where=place)
         except DownloadError as error:
@@ -80,6 +80,13 @@ def read_list(path: Path, *, where: str | None = None) -> ReleaseList:
     if not listed.digests:
         raise DownloadError((listed.refused or [f"{where}: names no file of a release; expected all of them"])[0])
     return listed
+
+
+def _plain(name: str) -> str:
+    """A listed path below the folder it was listed in, without what means nothing: `././a`, `.//a`, `a//b`, `a/./b`."""
+    if name.startswith("/") or name.endswith("/"):
+        return name  # not below it, or no file
+    return "/".join(part for part in name.split("/") if part not in ("", ".")) or name
 
 
 def bring_release(job: Job, sources: Sequence[Source], everything: Sequence[Source], fetcher: Fetcher) -> None:

@@ -33,6 +33,7 @@ FORMS = {
     "PhysioNet": f"{DIGEST} a\n{DIGEST} b/c d\n",
     "OpenSSL 1": f"SHA256(a)= {DIGEST}\nSHA256(b/c d)= {DIGEST}\n",
     "OpenSSL 3": f"SHA2-256(a)= {DIGEST}\nSHA2-256(b/c d)= {DIGEST}\n",
+    "the algorithm's own name": f"SHA-256 (a) = {DIGEST}\nSHA-256 (b/c d) = {DIGEST}\n",
     "sha256sum -z": f"{DIGEST}  a\0{DIGEST}  b/c d\0",
     "a tab": f"{DIGEST}\ta\n{DIGEST}\tb/c d\n",
     "CRLF": f"{DIGEST}  a\r\n{DIGEST}  b/c d\r\n",

@@ -57,12 +57,34 @@ def test_a_line_that_cannot_be_taken_stops_no_other(line: str, message: str, tmp
     assert text.startswith(message)
 
 
+@pytest.mark.parametrize("name", ["./././b/c", ".//b/c", "b//c", "b/./c", "./b/.//c"])
+def test_a_path_is_the_same_however_a_folder_was_named(name: str, tmp_path: Path) -> None:
+    """As after `find ././ …`, `find . -type f | xargs sha256sum` in odd places, or `sha256sum b//c`."""
+    assert listed(tmp_path, f"{DIGEST}  a\n{OTHER}  {name}\n") == ReleaseList(digests={"a": DIGEST, "b/c": OTHER})
+    assert listed(tmp_path, f"{DIGEST}  a\n{DIGEST}  ././/SHA256SUMS.txt\n").own == ["SHA256SUMS.txt"]
+
+
+@pytest.mark.parametrize("name", ["/b", "//b", "b/", "./", ".", "b/../c", "./../c"])
+def test_a_path_that_is_none_below_the_folder_stays_refused(name: str, tmp_path: Path) -> None:
+    found = listed(tmp_path, f"{DIGEST}  a\n{OTHER}  {name}\n")
+    assert found.digests == {"a": DIGEST}
+    assert len(found.refused) == 1
+
+
+@pytest.mark.parametrize("name", ["b" * 100_000, "../" * 30_000 + "b", "b/" * 30_000 + "\x07", "caf\udce9" * 9_000])
+def test_a_giant_path_makes_no_giant_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(f"{DIGEST}  a\n{OTHER}  {name}\n".encode("utf-8", "surrogateescape"))
+    [text] = read_list(tmp_path / "list", where="x").refused
+    assert text.startswith("x line 2: the path ")
+    assert len(text) < 1500
+
+
 def test_a_file_listed_twice_is_one_unless_its_digests_differ(tmp_path: Path) -> None:
     assert listed(tmp_path, f"{DIGEST}  a\n{DIGEST}  ./a\n") == ReleaseList(digests={"a": DIGEST})
     found = listed(tmp_path, f"{DIGEST}  a\n{OTHER}  a\n{DIGEST}  a\n{DIGEST}  b\n")
     assert found.digests == {"b": DIGEST}
     assert found.refused == [
-        f"x line {number}: a is listed with another digest before; expected one a file" for number in (2, 3)
+        f"x line {number}: 'a' is listed with another digest before; expected one a file" for number in (2, 3)
     ]
 
 
