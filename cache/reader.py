@@ -304,7 +304,7 @@ def read_attributes(path: Location) -> dict[str, Any]:
         ) from None
     if attributes.get("format_version") != FORMAT_VERSION:
         raise FormatVersionError(
-            f"{path}: format version {attributes.get('format_version')}; this program reads version "
+            f"{path}: format version {attributes.get('format_version')!r}; this program reads version "
             f"{FORMAT_VERSION}: build the store again, or use the program version that wrote it"
         )
     return attributes

@@ -12,6 +12,7 @@ from cache.location import Location
 from cache.reader import Store
 from cache.schema import SEX_CODES, Reject
 from cache.union import open_stores
+from cache.verify import require_tables
 from ecg.decisions import AugustRule, Decided
 from ecg.errors import ConfigError
 from ecg.filters import filter_zero_phase
@@ -154,6 +155,7 @@ def open_fitting(
     fitting: list[Location] = []
     for path in paths:
         store = open_stores([path])
+        require_tables(store)
         try:
             predictor.check_store(store)
         except ConfigError as error:

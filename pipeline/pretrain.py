@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cache.decode import ChunkReader
 from cache.reader import Store
 from cache.union import Locations, open_stores
+from cache.verify import require_tables
 from ecg.errors import ConfigError, RunFolderError, TrainingError
 from ecg.models.objectives import Objective, make_objective
 from ecg.models.stages import build_pretraining_net
@@ -121,6 +122,7 @@ def pretrain(
     """
     keep_freed_memory()
     store = open_stores(stores)
+    require_tables(store)
     device = choose_device(cuda=cuda)
     with joined(find_ranks(), cuda=cuda) as ranks:
         folder = ranks.share(name_folder(folder, dated=dated))

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from cache.union import Locations, open_stores
+from cache.verify import require_tables
 from ecg.errors import TrainingError
 from pipeline import run_folder as files
 from pipeline.allocator import keep_features
@@ -99,6 +100,7 @@ def train(
     """
     keep_features()
     store = open_stores(stores)
+    require_tables(store)
     device = choose_device(cuda=cuda)
     with joined(find_ranks(), cuda=cuda) as ranks:
         folder = ranks.share(name_folder(folder, dated=dated))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cache.location import Location
 from cache.remarks import Remarked, count_remarks
 from cache.union import open_stores
+from cache.verify import require_tables
 from ecg.annotations import MENDED, NO_CODE, parse_annotations
 from ecg.errors import InputError
 from ecg.snomed import SCORED_CLASSES, scored_matrix
@@ -116,6 +117,7 @@ def _of_stores(paths: Sequence[Location]) -> dict[str, _Entry]:
     if not paths:
         return {}
     store = open_stores(paths)
+    require_tables(store)
     rows = zip(store.ids, store.datasets, store.column("record/group"), strict=True)
     return {
         str(name): _Entry(dataset=str(dataset), unit=str(group), dx_codes=store.dx_codes(row))

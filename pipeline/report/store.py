@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cache.reader import Store
 from cache.union import Locations, members_of, open_stores
+from cache.verify import require_tables
 from ecg.config import Config
 from ecg.errors import ChecksumError, ConfigError
 from ecg.snomed import name_of
@@ -73,7 +74,9 @@ def report_store(
     ConfigError
         If the stores do not go together.
     """
-    return write_page(output, make_store_page(open_stores(stores), config or StoreReportConfig(), progress=progress))
+    store = open_stores(stores)
+    require_tables(store)
+    return write_page(output, make_store_page(store, config or StoreReportConfig(), progress=progress))
 
 
 def make_store_page(store: Store, config: StoreReportConfig, *, progress: Progress = silent) -> Page:

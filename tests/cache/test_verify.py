@@ -6,7 +6,7 @@ import pytest
 import zarr
 
 from cache.reader import Store
-from cache.verify import verify_store
+from cache.verify import require_tables, verify_store
 from ecg.errors import FormatVersionError, StoreError
 from tests.cache.small_store import edit_json, flip_byte, truncate, write_store
 
@@ -173,3 +173,20 @@ def test_a_lost_order_of_labels_is_noticed(path):
     shutil.rmtree(path / "label" / "rank")
     (problem,) = verify_store(path)
     assert "label/rank: SHA-256" in problem
+
+
+def test_tables_that_were_not_written_together_are_refused(path):
+    require_tables(Store(path))
+    scale = zarr.open_array(path, path="record/scale", mode="r+")  # as zarr writes it, with a right crc32c
+    scale[:] = scale[:][::-1] * 2
+    with pytest.raises(
+        StoreError, match=r"s\.zarr: tables and attributes have SHA-256 .*; expected .*: build the store"
+    ):
+        require_tables(Store(path))
+
+
+def test_a_table_that_cannot_be_read_is_told_where_it_is_needed(path):
+    (path / "record/scale/c/0").unlink()
+    require_tables(Store(path))
+    with pytest.raises(StoreError, match="record/scale"):
+        Store(path).column("record/scale")
