@@ -117,7 +117,7 @@ class OutputFile(click.Path):
         """A `pathlib.Path`."""
         from cache.small_file import describe_kind
 
-        path = Path(super().convert(value, param, ctx))
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         folder = os.path.dirname(os.path.abspath(path))
         if path.exists() and not path.is_file():
             self.fail(f"{str(path)!r} is {describe_kind(path)}; expected a name for a file", param, ctx)
