@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ecg.errors import InputError
+from pipeline.scratch import is_scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Folder:
 def walk_folders(root: Path, *, skip: Callable[[str], bool] | None = None) -> Iterator[Folder]:
     """A folder and all below it; links are followed, but a folder that is reached again is left out.
 
+    So are folders of this program's for what is unfinished, if an output lies among inputs: what is unpacked or fetched
+    there is of an input that was named itself.
+
     Parameters
     ----------
     root : without links
@@ -47,9 +51,13 @@ def walk_folders(root: Path, *, skip: Callable[[str], bool] | None = None) -> It
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if skip is None or not skip(os.path.join(path, name)))
+        folders[:] = sorted(name for name in folders if not is_scratch(name) and not _is_left_out(path, name, skip))
         below = os.path.relpath(path, root).replace(os.sep, "/")
         yield Folder(path, real, "" if below == "." else f"{below}/", sorted(files))
+
+
+def _is_left_out(path: str, name: str, skip: Callable[[str], bool] | None) -> bool:
+    return skip is not None and skip(os.path.join(path, name))
 
 
 def _refuse_unreadable(error: OSError) -> NoReturn:

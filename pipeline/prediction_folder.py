@@ -19,9 +19,8 @@ from pathlib import Path
 from ecg.errors import InputError
 from pipeline.claim import claimed, name_holder
 from pipeline.outputs import GAIN_SWEEP
-from pipeline.scratch import LOCK, clear_old_litter, is_no_room, remove, unwritable
+from pipeline.scratch import LOCK, WORK, clear_old_litter, is_no_room, remove, unwritable
 
-WORK = ".predicting"
 TABLE = "predictions.csv"
 TABLE_COLUMNS = ("record", "class", "name", "score", "label", "threshold", "quality")
 EXPLAINED = "explained"

@@ -18,6 +18,8 @@ from pipeline.claim import claimed
 
 LOCK = "lock"
 PREFIX = ".unfinished-"
+WORK = ".predicting"
+"""Of the folder in a folder of predictions, see `pipeline.prediction_folder`."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -51,6 +53,11 @@ def scratch(output: Path, what: str) -> Iterator[Path]:
             yield work
         finally:
             remove(work)
+
+
+def is_scratch(name: str) -> bool:
+    """Whether a folder of this name holds what is unfinished, which is nobody's input."""
+    return name == WORK or name.startswith(PREFIX)
 
 
 def is_no_room(error: BaseException) -> bool:

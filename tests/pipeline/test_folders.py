@@ -65,3 +65,13 @@ def test_a_folder_that_cannot_be_listed_is_named(root: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(InputError, match=r"a/deep: cannot be listed \(Permission denied\); expected a readable folder"):
         list(walk_folders(root))
+
+
+def test_what_is_unfinished_in_an_output_among_inputs_is_no_input(tmp_path: Path) -> None:
+    for name in ("a", "out/.predicting/unpacked", ".unfinished-x1", "out/.others"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "r.hea").touch()
+    found = {folder.prefix for folder in walk_folders(tmp_path.resolve()) if folder.files}
+    assert found == {"a/", "out/.others/"}
+    named = walk_folders((tmp_path / "out/.predicting/unpacked").resolve())
+    assert [folder.files for folder in named] == [["r.hea"]]
