@@ -39,6 +39,8 @@ def take_away() -> None:
     sys.modules["msvcrt"] = make_msvcrt()
     for name in (*CALLS, *CONSTANTS):
         delattr(os, name)
+    if hasattr(os, "process_cpu_count"):  # since Python 3.13, where it asks sched_getaffinity as it is on Linux
+        os.process_cpu_count = os.cpu_count
     platform.libc_ver = lambda *arguments, **named: ("", "")
     multiprocessing.set_start_method("spawn", force=True)
     _forbid_the_c_library()
