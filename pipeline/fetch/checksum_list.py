@@ -6,7 +6,8 @@ names, CRLF, comments, empty lines. Beyond that: a byte order mark, UTF-16 (a Po
 OpenSSL 3's name of the algorithm. The trade-off is sha256sum's own: one separator and two are never told apart line by
 line but by the first line of a list, because a name may begin with a blank.
 
-A line that is none is refused by its number and stops no other.
+A line that is none is refused by its number and stops no other. What cannot have been meant as one (a `;` comment, a
+title, the armour of a PGP signature, which is not checked) is passed over, as `sha256sum --check` does, and counted.
 
 Source: coreutils, src/digest.c (`split_3`, `bsd_split_3`, `filename_unescape`, `digest_check`); physionet-build,
 `make_checksum_file`, which writes `'{} {}\\n'`.
@@ -32,6 +33,9 @@ _OTHER_DIGEST = re.compile(rf"[ \t]*\\?({_HEX}{{32,}})(?:[ \t]|$)")
 _ESCAPED = re.compile(r"(?:[^\\]|\\[nr\\])*", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "\\": "\\"}
 _ALGORITHMS = {32: "MD5", 40: "SHA-1", 56: "SHA-224", 96: "SHA-384", 128: "SHA-512"}
+_ENTRY_LIKE = re.compile(rf"\\?{_HEX}{{8,}}[\s*]|\\?{_HEX}*\s*$|.*(?:{_HEX}{{32}}|\S ?\(.*\)\s*=)|[{{\[<]", re.DOTALL)
+"""What may have been an entry: it begins with a digest, perhaps a cut one, has one in it or has a tag; or it is data."""
+_ARMOUR = re.compile(r"-----(BEGIN|END) PGP ([A-Z ]+)-----[ \t]*")
 _EXPECTED = "expected a SHA-256 and a path"
 
 
@@ -46,10 +50,11 @@ class Listed:
 
 @dataclass(kw_only=True, slots=True)
 class ChecksumList:
-    """What a list says; `refused` has a text on each line that is none."""
+    """What a list says; `refused` has a text on each line that is none, `passed` on those not meant as one."""
 
     entries: list[Listed] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list)
 
 
 def read_checksum_list(path: Path, *, where: str | None = None, bare: str | None = None) -> ChecksumList:
@@ -89,9 +94,8 @@ def parse_checksum_list(data: bytes, *, where: str, bare: str | None = None) -> 
         return ChecksumList(entries=[Listed(1, bare, text.strip().lower())])
     listed = _read_lines(_zero_ended(text) if "\0" in text else _lines(text), where)
     if not listed.entries:
-        raise DownloadError(
-            listed.refused[0] if listed.refused else f"{where}: is empty; {_EXPECTED} on each line of a list"
-        )
+        reasons = [*(listed.refused or listed.passed), f"{where}: is empty; {_EXPECTED} on each line of a list"]
+        raise DownloadError(reasons[0])
     return listed
 
 
@@ -122,7 +126,13 @@ def _zero_ended(text: str) -> Iterator[tuple[int, str, bool]]:
 def _read_lines(lines: Iterator[tuple[int, str, bool]], where: str) -> ChecksumList:
     listed = ChecksumList()
     one_separator: bool | None = None  # not known before the first line with a digest in front
+    in_armour = False
     for number, line, escapes in lines:
+        if armour := _ARMOUR.fullmatch(line):
+            in_armour = armour[1] == "BEGIN" and armour[2] != "SIGNED MESSAGE"
+        if in_armour or armour:
+            listed.passed.append(f"{where} line {number}: {_refuse(line)}")
+            continue
         if match := _PLAIN.fullmatch(line):
             backslash, digest, name = match.groups()
             if len(name) == 1 or name[0] not in " *":
@@ -135,7 +145,8 @@ def _read_lines(lines: Iterator[tuple[int, str, bool]], where: str) -> ChecksumL
         elif match := _TAGGED.fullmatch(line):
             backslash, name, digest = match.groups()
         else:
-            listed.refused.append(f"{where} line {number}: {_refuse(line)}")
+            texts = listed.refused if _ENTRY_LIKE.match(line.lstrip(" \t")) else listed.passed
+            texts.append(f"{where} line {number}: {_refuse(line)}")
             continue
         if backslash and (not escapes or _ESCAPED.fullmatch(name) is None):
             listed.refused.append(f"{where} line {number}: {line[:80]!r}; expected \\n, \\r or \\\\ in an escaped name")

@@ -39,11 +39,13 @@ class ReleaseList:
     ----------
     digests : posix path below the release → SHA-256 in hex
     refused : a text on each line that is none, or whose path cannot be taken
+    passed : a text on each line that was not meant as one, such as a comment
     own : listed names of this program's own files, as in a list made of a folder that it had filled
     """
 
     digests: dict[str, str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list)
     own: list[str] = field(default_factory=list)
 
 
@@ -57,7 +59,7 @@ def read_list(path: Path, *, where: str | None = None) -> ReleaseList:
     """
     where = where or str(path)
     lines = read_checksum_list(path, where=where)
-    listed, names, differing = ReleaseList(refused=list(lines.refused)), Namespace(), set()
+    listed, names, differing = ReleaseList(refused=[*lines.refused], passed=lines.passed), Namespace(), set()
     for line in lines.entries:
         name, place = _plain(line.name), f"{where} line {line.line}"
         if is_own(name):
@@ -178,6 +180,10 @@ def _tell_left_out(job: Job, listed: ReleaseList) -> None:
     job.problems += [f"{text}; the line is left out" for text in listed.refused[:_MOST_REFUSED]]
     if len(listed.refused) > _MOST_REFUSED:
         job.problems.append(f"{RELEASE_LIST}: {len(listed.refused) - _MOST_REFUSED:,} more lines are left out")
+    if listed.passed:
+        job.notes.append(
+            f"{len(listed.passed):,} line(s) of the list are no entries and passed over: {listed.passed[0]}"
+        )
     if listed.own:
         names = ", ".join(listed.own[:5]) + (", …" if len(listed.own) > 5 else "")
         job.notes.append(f"{RELEASE_LIST} names files that this program writes itself ({names}); they are left out")

@@ -280,20 +280,34 @@ def test_the_release_comes_by_a_list_in_physionets_form(way: str, published: Pub
 def test_lines_that_cannot_be_taken_are_told_and_stop_no_file(published: Published, tmp_path: Path) -> None:
     files = {name: body for name, body in published.release.items() if name != RELEASE_LIST}
     digest = "0" * 64
-    lines = ["nonsense", f"{digest} ../../etc/passwd", f"{digest} LICENSE.TXT", f"{digest} LICENSE.txt.part"]
+    lines = [digest[1:], f"{digest} ../../etc/passwd", f"{digest} LICENSE.TXT", f"{digest} LICENSE.txt.part"]
     odd = "".join(f"{line}\n" for line in [*lines, *(f"{digest} /{number}" for number in range(30))])
     with Server(files | {RELEASE_LIST: physionets_list_of(files) + odd.encode()}) as server:
         summary = bring(tmp_path / "data", published, server.url)
     assert total(summary, "n_fetched") == len(files)
     number = len(files) + 1
     assert summary.problems[0] == (
-        f"{server.url} {RELEASE_LIST} line {number}: 'nonsense'; expected a SHA-256 and a path; the line is left out"
+        f"{server.url} {RELEASE_LIST} line {number}: {digest[1:]!r}; expected a SHA-256 and a path, not 63 hex digits; "
+        "the line is left out"
     )
     assert f"line {number + 1}: the path '../../etc/passwd' is refused" in summary.problems[1]
     assert f"line {number + 2}: the path 'LICENSE.TXT' is refused; it differs from 'LICENSE.txt'" in summary.problems[2]
     assert f"line {number + 3}: the path 'LICENSE.txt.part' is refused; beside 'LICENSE.txt'" in summary.problems[3]
     assert summary.problems[20:] == (f"{RELEASE_LIST}: 14 more lines are left out",)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_lines_that_are_no_entries_are_counted_and_no_problem(published: Published, tmp_path: Path) -> None:
+    files = dict(published.release)
+    files[RELEASE_LIST] = b"; of 2022\n" + files[RELEASE_LIST] + b"-----BEGIN PGP SIGNATURE-----\n\niQIz\n"
+    with Server(files) as server:
+        summary = bring(tmp_path, published, server.url)
+    assert not summary.problems
+    assert summary.notes == (
+        f"3 line(s) of the list are no entries and passed over: {server.url} {RELEASE_LIST} line 1: '; of 2022'; "
+        "expected a SHA-256 and a path",
+    )
+    assert tree(tmp_path) == files
 
 
 def test_a_list_made_of_a_folder_that_this_program_filled(

@@ -79,7 +79,9 @@ def test_names_are_what_they_were(text: str, names: list[str]) -> None:
 
 
 LINES = {
-    "words": ("hello", "'hello'; expected a SHA-256 and a path"),
+    "the beginning of an entry": (DIGEST[:7], "expected a SHA-256 and a path"),
+    "another order": (f"b: {DIGEST}", "expected a SHA-256 and a path"),
+    "base64 with a tag": ("SHA256 (b) = K2YC4aHh9XPZ+ehe1Iva81MUWRaNaETqRav/k+NO5vs=", "expected a SHA-256 and a path"),
     "a short digest": (f"{DIGEST[1:]}  b", "expected a SHA-256 and a path, not 63 hex digits$"),
     "an MD5": (f"{DIGEST[:32]}  b", "expected a SHA-256 and a path, not 32 hex digits as of MD5"),
     "a SHA-512": (f"{DIGEST * 2}  b", "not 128 hex digits as of SHA-512"),
@@ -88,7 +90,6 @@ LINES = {
     "no name": (f"{DIGEST} ", "expected a SHA-256 and a path"),
     "no separator": (f"{DIGEST}b", "expected a SHA-256 and a path"),
     "one separator among two": (f"{DIGEST} b", "expected two separators, as before"),
-    "a comment after a blank": (" # comment", "expected a SHA-256 and a path"),
     "a wrong escape": (f"\\{DIGEST}  a\\tb", r"expected \\n, \\r or \\\\ in an escaped name"),
     "half an escape": (f"\\{DIGEST}  a\\", r"expected \\n, \\r or"),
     "more after a tag": (f"SHA256 (b) = {DIGEST} ", "expected a SHA-256 and a path"),
@@ -101,6 +102,37 @@ def test_a_line_that_is_none_is_refused_by_number_and_stops_no_other(line: str, 
     assert [(entry.line, entry.name) for entry in listed.entries] == [(1, "a"), (3, "c")]
     with pytest.raises(DownloadError, match=f"^x line 2: .*{message}"):
         raise DownloadError(*listed.refused)
+
+
+COMMENTS = ["; a comment", " # comment", "// of 2022", "Checksums of the release 1.0.2", "total 88253", "hello"]
+
+
+@needs_sha256sum
+@pytest.mark.parametrize("line", COMMENTS)
+def test_a_line_that_was_not_meant_as_an_entry_is_passed_over(line: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    text = f"{line}\n{hashlib.sha256(b'a').hexdigest()}  a\n"
+    (tmp_path / "list").write_text(text)
+    assert subprocess.run(["sha256sum", "--check", "list"], cwd=tmp_path, capture_output=True).returncode == 0
+    listed = parse_checksum_list(text.encode(), where="x")
+    assert [entry.name for entry in listed.entries] == ["a"]
+    assert not listed.refused
+    [passed] = listed.passed
+    assert passed.startswith(f"x line 1: {line!r}; expected a SHA-256 and a path")
+
+
+def test_the_armour_of_a_signature_is_passed_over() -> None:
+    # as gpg --clear-sign writes it; a line of the signature may begin like a digest
+    text = (
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n"
+        f"{DIGEST}  a\n{OTHER[:40]}  b\n{OTHER}  c\n"
+        f"-----BEGIN PGP SIGNATURE-----\n\n{'0a' * 32}\niQIzBAEBCgAdFiEE=\n=abcd\n-----END PGP SIGNATURE-----\n"
+    )
+    listed = parse_checksum_list(text.encode(), where="x")
+    assert [entry.name for entry in listed.entries] == ["a", "c"]
+    assert len(listed.passed) == 7
+    [refused] = listed.refused
+    assert "not 40 hex digits as of SHA-1" in refused
 
 
 PAGES = {
@@ -207,12 +239,13 @@ def test_sha256sum_itself_reads_the_same_names(tmp_path: Path) -> None:
 
 
 def _read(data: bytes) -> tuple[list[str], list[str]]:
-    """The names of a list and what is refused of it: the first line, if none is understood."""
+    """The names of a list and what is no entry in it: the first line, if none is understood."""
     try:
         listed = parse_checksum_list(data, where="x")
     except DownloadError as error:
         return [], [str(error)]
-    return [line.name for line in listed.entries], listed.refused
+    texts = sorted([*listed.refused, *listed.passed], key=lambda text: int(text.split(" ")[2].rstrip(":")))
+    return [line.name for line in listed.entries], texts
 
 
 def _plain(line: bytes) -> str:

@@ -41,7 +41,7 @@ def test_a_list_that_is_none_is_refused(text: str, message: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nonsense", "x line 2: 'nonsense'; expected a SHA-256 and a path"),
+        ("{}", "x line 2: '{}'; expected a SHA-256 and a path"),
         (f"{DIGEST}  ../../etc/passwd", "x line 2: the path '../../etc/passwd' is refused"),
         (f"\\{DIGEST}  b\\nc", "x line 2: the path 'b\\nc' is refused; expected plain names"),
         (f"\\{DIGEST}  b\\\\c", "x line 2: the path 'b\\\\c' is refused; expected plain names"),
