@@ -33,8 +33,10 @@ _OTHER_DIGEST = re.compile(rf"[ \t]*\\?({_HEX}{{32,}})(?:[ \t]|$)")
 _ESCAPED = re.compile(r"(?:[^\\]|\\[nr\\])*", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "\\": "\\"}
 _ALGORITHMS = {32: "MD5", 40: "SHA-1", 56: "SHA-224", 96: "SHA-384", 128: "SHA-512"}
-_ENTRY_LIKE = re.compile(rf"\\?{_HEX}{{8,}}[\s*]|\\?{_HEX}*\s*$|.*(?:{_HEX}{{32}}|\S ?\(.*\)\s*=)|[{{\[<]", re.DOTALL)
-"""What may have been an entry: it begins with a digest, perhaps a cut one, has one in it or has a tag; or it is data."""
+_ENTRY_LIKE = re.compile(rf"\\?{_HEX}{{8,}}[\s*]|\\?{_HEX}*\s*$|[\w/-]+ ?\(.*\)\s*=|[{{\[<]|.*{_HEX}{{32}}", re.DOTALL)
+"""What may have been meant: it begins with a digest, perhaps a cut one, or has one in it, or a tag; or it is data."""
+_LOOKED_AT = 1000
+"""Letters of a line that is no entry."""
 _ARMOUR = re.compile(r"-----(BEGIN|END) PGP ([A-Z ]+)-----[ \t]*")
 _EXPECTED = "expected a SHA-256 and a path"
 
@@ -145,7 +147,7 @@ def _read_lines(lines: Iterator[tuple[int, str, bool]], where: str) -> ChecksumL
         elif match := _TAGGED.fullmatch(line):
             backslash, name, digest = match.groups()
         else:
-            texts = listed.refused if _ENTRY_LIKE.match(line.lstrip(" \t")) else listed.passed
+            texts = listed.refused if _ENTRY_LIKE.match(line[:_LOOKED_AT].lstrip(" \t")) else listed.passed
             texts.append(f"{where} line {number}: {_refuse(line)}")
             continue
         if backslash and (not escapes or _ESCAPED.fullmatch(name) is None):

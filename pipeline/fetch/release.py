@@ -103,7 +103,7 @@ def bring_release(job: Job, sources: Sequence[Source], everything: Sequence[Sour
     DownloadError
         If the list cannot be had or understood, names nothing of a dataset, or there is no room.
     """
-    listed = _obtain_list(job, fetcher)
+    listed = _obtain_list(job, fetcher, sources)
     _tell_left_out(job, listed)
     dataset_of = _assign(listed.digests, sources, everything)
     expected = {name: listed.digests[name] for name in dataset_of}
@@ -134,24 +134,29 @@ def bring_release(job: Job, sources: Sequence[Source], everything: Sequence[Sour
     count_survey(job, Survey(records=found.records), dataset_of)
 
 
-def _obtain_list(job: Job, fetcher: Fetcher) -> ReleaseList:
-    path = job.path(RELEASE_LIST)
+def _obtain_list(job: Job, fetcher: Fetcher, sources: Sequence[Source]) -> ReleaseList:
+    """The list on disk, if it is as it came and of use; else a new one, beside which the old is kept as `.bad`."""
+    path, reason = job.path(RELEASE_LIST), None
     if path.exists():
         digest = hash_file(path, "sha256")
         reason = f"{path}: changed since it came"
         if job.manifest.list_sha256 in (None, digest):
             try:
                 listed = read_list(path)
+                _check_names(listed, sources, where=str(path))
             except DownloadError as error:
                 reason = str(error)
             else:
                 job.manifest.list_sha256 = digest
                 return listed
-        bad = bad_path(path)
-        path.rename(bad)
-        job.notes.append(f"{reason}; kept as {bad.name}, and fetched again")
+    return _fetch_list(job, fetcher, sources, reason)
+
+
+def _fetch_list(job: Job, fetcher: Fetcher, sources: Sequence[Source], reason: str | None) -> ReleaseList:
+    """A new list; `reason` says why one that is there is not taken, None = there is none."""
+    path = job.path(RELEASE_LIST)
     new = path.with_name(f"{RELEASE_LIST}.new")
-    reasons: list[str] = []
+    reasons = [] if reason is None else [reason]
     done: list[Fetched] = []
     fetcher.fetch(
         [Wanted(path=new, name=RELEASE_LIST, most_bytes=MOST_LIST_BYTES, refuse_html=True, patient=False)],
@@ -164,16 +169,40 @@ def _obtain_list(job: Job, fetcher: Fetcher) -> ReleaseList:
             f"{RELEASE_LIST}, the list of the release, could not be had: {'; '.join(reasons)}; check the network or "
             "its proxy, or name another place with --mirror or --from"
         )
+    where = f"{done[0].origin} {RELEASE_LIST}"
     try:
-        listed = read_list(new, where=f"{done[0].origin} {RELEASE_LIST}")
+        listed = read_list(new, where=where)
+        _check_names(listed, sources, where=where)
     except DownloadError:
-        new.unlink()
+        new.unlink()  # whatever place is named next, it is asked for its own
         raise
+    if reason is not None:
+        bad = bad_path(path)
+        path.rename(bad)
+        job.notes.append(f"{reason}; kept as {bad.name}, and fetched again")
     new.replace(path)
     job.manifest.list_sha256 = done[0].hexdigest
     job.manifest.came_from(done[0].origin)
     job.save()
     return listed
+
+
+def _check_names(listed: ReleaseList, sources: Sequence[Source], *, where: str) -> None:
+    """Refuse a list that names nothing of a dataset, saying what it names instead."""
+    folders = {_folder_of(name) for name in listed.digests}
+    for source in sources:
+        if source.release_path not in folders:
+            left_out = f" and {len(listed.refused):,} lines are refused, {listed.refused[0]}" if listed.refused else ""
+            raise DownloadError(
+                f"{where}: nothing below {source.release_path} (its first file is {show(next(iter(listed.digests)))}"
+                f"{left_out}); expected {source.dataset.n_records:,} records of {source.dataset.name}: leave it out "
+                "with --datasets, or name another --mirror"
+            )
+
+
+def _folder_of(name: str) -> str:
+    """The folder of a dataset that a listed file would be of."""
+    return "/".join(name.split("/")[:2])
 
 
 def _tell_left_out(job: Job, listed: ReleaseList) -> None:
@@ -195,15 +224,9 @@ def _assign(listed: Mapping[str, str], sources: Sequence[Source], everything: Se
     wanted = {source.dataset.name for source in sources}
     assigned = {}
     for name in listed:
-        dataset = folders.get("/".join(name.split("/")[:2]), OTHER)
+        dataset = folders.get(_folder_of(name), OTHER)
         if dataset == OTHER or dataset in wanted:
             assigned[name] = dataset
-    for source in sources:
-        if source.dataset.name not in assigned.values():
-            raise DownloadError(
-                f"{RELEASE_LIST}: nothing below {source.release_path}; expected {source.dataset.n_records:,} records "
-                f"of {source.dataset.name}: leave it out with --datasets, or name another --mirror"
-            )
     return assigned
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -244,7 +245,8 @@ def test_a_list_that_was_left_there_and_is_none_is_fetched_again(
         (b"0" * 64 + b"  ../../etc/passwd\n", r"line 1: the path '../../etc/passwd' is refused"),
         (
             b"0" * 64 + b"  training/ptb/g1/a\n",
-            "nothing below training/cpsc_2018; expected 7 records of cpsc: leave it",
+            r"SHA256SUMS.txt: nothing below training/cpsc_2018 \(its first file is 'training/ptb/g1/a'\); "
+            "expected 7 records of cpsc: leave it",
         ),
     ],
 )
@@ -255,6 +257,36 @@ def test_a_list_that_is_none_stops_the_download(
         bring(tmp_path / "data", published, server.url)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert not (tmp_path / "data" / "training").exists()
+
+
+def test_a_list_that_is_of_no_use_is_not_kept(published: Published, release_server: Server, tmp_path: Path) -> None:
+    """As of a mirror with other folders, or cut on the way: another mirror is asked for its own."""
+    files = {f"data/{name}": body for name, body in published.of("ptb").items()}
+    with (
+        Server(files | {RELEASE_LIST: list_of(files)}) as server,
+        pytest.raises(DownloadError, match=r"nothing below training/cpsc_2018 \(its first file is 'data/training/ptb"),
+    ):
+        bring(tmp_path, published, server.url)
+    assert not tree(tmp_path)
+    summary = bring(tmp_path, published, release_server.url)
+    assert (summary.problems, summary.notes) == ((), ())
+    assert tree(tmp_path) == published.release
+
+
+def test_a_list_with_some_datasets_gives_way_to_one_with_those_that_are_wanted(
+    published: Published, release_server: Server, tmp_path: Path
+) -> None:
+    files = published.of("ptb")
+    some = files | {RELEASE_LIST: list_of(files)}
+    with Server(some) as server:
+        assert not bring(tmp_path, published, server.url, datasets=("ptb",)).problems
+        with pytest.raises(DownloadError, match=r"nothing below training/incart|nothing below training/st_peters"):
+            bring(tmp_path, published, server.url, datasets=("ptb", "incart"))
+    assert tree(tmp_path) == some  # what was there is not lost
+    summary = bring(tmp_path, published, release_server.url, datasets=("ptb", "incart"))
+    assert not summary.problems
+    assert re.search("nothing below training/st_petersburg_incart .* kept as SHA256SUMS.txt.bad", summary.notes[0])
+    assert tree(tmp_path)[RELEASE_LIST] == published.release[RELEASE_LIST]
 
 
 def physionets_list_of(files: dict[str, bytes]) -> bytes:
