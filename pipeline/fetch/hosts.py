@@ -21,6 +21,7 @@ ABSENT_FILES_BEFORE_GIVING_UP = 20
 """In a row, that are not there or not right; the last host is asked for every file all the same."""
 
 TRIES_BEFORE_TELLING = 5
+PAUSE_TOLD_FROM_S = 10.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -105,6 +106,12 @@ class Hosts:
         if times >= TRIES_BEFORE_TELLING and not host.troubled:
             host.troubled = True
             logger.warning("%s: %s; trying again for some minutes", host.name, reason)
+
+    def asked_to_wait(self, host: Host, reason: str, seconds: float) -> None:
+        """Tell, once, that a host wants a pause that looks as if nothing happened any more."""
+        if seconds >= PAUSE_TOLD_FROM_S and not host.troubled:
+            host.troubled = True
+            logger.warning("%s: %s, and asks to wait %.0f s; waiting for it", host.name, reason, seconds)
 
 
 def make_hosts(urls: tuple[str, ...]) -> Hosts:

@@ -4,6 +4,7 @@ Only bytes of exactly the file that was begun are appended: the request says so 
 is held to it. Anything else starts the file anew.
 """
 
+import asyncio
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -33,16 +34,25 @@ from pipeline.fetch.partial import Partial
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 10
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+
+_LEAST_BYTES = 1024
+"""Of a body in the time that a connection may be silent; a host that only drips keeps nobody waiting for ever."""
 
 
 class Client:
     """An open session, and the proxy for each host as the environment names it.
 
     aiohttp can read the environment itself, but does so in a thread for every request, which costs as much as a file.
+
+    Parameters
+    ----------
+    patience_s : for the head of an answer, and for each `_LEAST_BYTES` of its body
     """
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, *, patience_s: float) -> None:
         self.session = session
+        self.patience_s = patience_s
         self._proxies: dict[str, str | None] = {}
 
     def get(self, url: str, headers: dict[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
@@ -106,7 +116,7 @@ async def fetch_rest(
             host_unusable=True,
         ) from error
     except TimeoutError as error:
-        raise FailedTry("no bytes came in time") from error
+        raise FailedTry("no bytes came in time, or hardly any") from error
     except (aiohttp.ClientError, ConnectionError) as error:
         raise FailedTry(_describe(error)) from error
 
@@ -135,18 +145,17 @@ async def _fetch_rest(
             raise FailedTry(WEB_PAGE, retriable=False, absent=True)
         if response.status == 206 and resuming:
             total = _check_continues(response, partial, advance)
-        elif response.status in WHOLE_STATUS:
+        elif response.status in WHOLE_STATUS or _is_whole(response):
             if partial.size:
                 _drop(partial, advance)
             total = response.content_length
         else:
-            raise FailedTry(f"status {response.status} without a range in the request", retriable=False)
+            raise FailedTry(
+                f"status {response.status} with a part of the file, although the whole was asked for", retriable=False
+            )
         _check_size(total or 0, most_bytes, partial, advance)
         partial.remember(public_url(url), validator_of(response) or partial.validator, total)
-        async for data in response.content.iter_any():
-            _check_size(partial.size + len(data), most_bytes, partial, advance)
-            partial.write(data)
-            advance(len(data))
+        await _take_body(response, client, partial, advance, most_bytes)
     if total is not None and partial.size != total:
         found = partial.size
         if found > total:
@@ -155,16 +164,51 @@ async def _fetch_rest(
     return answer
 
 
+def _is_whole(response: aiohttp.ClientResponse) -> bool:
+    """Whether a part that nobody asked for is all of the file, as caches that keep files in parts may send it."""
+    match = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+    return response.status == 206 and match is not None and match[1] == "0" and match[3] == str(int(match[2]) + 1)
+
+
 @asynccontextmanager
 async def _get(client: Client, url: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
     for _ in range(_MAX_REDIRECTS + 1):
-        async with client.get(url, headers) as response:
+        async with _head_in_time(client, url, headers) as response:
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 yield response
                 return
         url = redirected(url, location)
     raise FailedTry(f"more than {_MAX_REDIRECTS} redirects", retriable=False)
+
+
+@asynccontextmanager
+async def _head_in_time(client: Client, url: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The answer, if its head is here in time: an interim answer, or a letter, now and then is no sign of life."""
+    async with asyncio.timeout(2 * client.patience_s) as clock:  # once for the connection, which has its own limit
+        async with client.get(url, headers) as response:
+            clock.reschedule(None)
+            yield response
+
+
+async def _take_body(
+    response: aiohttp.ClientResponse,
+    client: Client,
+    partial: Partial,
+    advance: Callable[[int], None],
+    most_bytes: int | None,
+) -> None:
+    """Append the body as it arrives; a TimeoutError if it only drips."""
+    now, since = asyncio.get_running_loop().time, 0
+    async with asyncio.timeout(client.patience_s) as clock:
+        async for data in response.content.iter_any():
+            _check_size(partial.size + len(data), most_bytes, partial, advance)
+            partial.write(data)
+            advance(len(data))
+            since += len(data)
+            if since >= _LEAST_BYTES:
+                since = 0
+                clock.reschedule(now() + client.patience_s)
 
 
 def _check_size(size: int, most_bytes: int | None, partial: Partial, advance: Callable[[int], None]) -> None:
@@ -181,7 +225,7 @@ def _check_size(size: int, most_bytes: int | None, partial: Partial, advance: Ca
 def _check_continues(response: aiohttp.ClientResponse, partial: Partial, advance: Callable[[int], None]) -> int | None:
     """The whole length, if the part in `response` begins where `partial` ends and is of the same file."""
     stated = response.headers.get("Content-Range", "")
-    match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", stated)
+    match = _RANGE.fullmatch(stated)
     total = int(match[3]) if match and match[3] != "*" else None
     same = is_of_the_same(response, partial.validator)
     if match is None or int(match[1]) != partial.size or not same or total != (partial.total or total):
@@ -201,4 +245,7 @@ def _describe(error: Exception) -> str:
         return f"no connection ({error.os_error.strerror or error.os_error})"
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the connection ended before the file did"
-    return str(error) or type(error).__name__
+    if isinstance(error, aiohttp.ClientResponseError):
+        said = " ".join(error.message.partition("\n")[0].rstrip(":").split())
+        return f"an answer that is no proper HTTP ({said[:100]})"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -43,7 +43,7 @@ class TransferConfig:
     Attributes
     ----------
     connections : kept alive and used at once, 1 to 256
-    connect_timeout_s, read_timeout_s : for a connection, and for the next bytes on it
+    connect_timeout_s, read_timeout_s : for a connection, and for the next bytes on it: 1 kB at least of a long file
     tries, tries_before_next_host : without progress, on the last host and while another one is left
     first_wait_s, longest_wait_s : before a new try; doubled each time, times a random 0.5 to 1
     longest_retry_after_s : a server that asks for a longer pause counts as not available
@@ -195,7 +195,7 @@ class HttpFetcher:
         queue = iter(wanted)
         n_workers = min(self.config.connections, len(wanted))
         async with _make_session(self.config) as session:
-            client = Client(session)
+            client = Client(session, patience_s=self.config.read_timeout_s)
             workers = [
                 asyncio.create_task(self._work(client, queue, meter, on_done, on_failed)) for _ in range(n_workers)
             ]
@@ -339,6 +339,7 @@ class HttpFetcher:
         if error.retry_after_s is not None:
             if error.retry_after_s > config.longest_retry_after_s:
                 raise FailedTry(f"{error}, and asks to wait {error.retry_after_s:.0f} s", retriable=False) from error
+            self.hosts.asked_to_wait(host, str(error), error.retry_after_s)
             host.pause(error.retry_after_s)  # for every connection: all of them were asked to wait
         await asyncio.sleep(wait)
 

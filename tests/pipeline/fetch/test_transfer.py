@@ -3,20 +3,23 @@
 import hashlib
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from ecg.errors import ConfigError
-from pipeline.fetch.hosts import ABSENT_FILES_BEFORE_GIVING_UP, make_hosts
+from pipeline.fetch.hosts import ABSENT_FILES_BEFORE_GIVING_UP, Host, make_hosts
 from pipeline.fetch.partial import RESUME_FROM_BYTES
 from pipeline.fetch.transfer import Fetched, HttpFetcher, TransferConfig, Wanted
 from pipeline.progress import silent
 from tests.pipeline.http_server import Act, Server, etag_of
 from tests.pipeline.published import FAST, IMPATIENT
+from tests.pipeline.raw_server import Answerer, Asked, RawServer
 
 BODY = hashlib.shake_256(b"a file").digest(300_000)
 LONG = hashlib.shake_256(b"a long file").digest(RESUME_FROM_BYTES + 200_000)
@@ -153,7 +156,10 @@ BAD = {
     ),
     "always dropping": (Act(drop_at=100), "the connection ended before the file did"),
     "always stalling": (Act(stall_at=100), "no bytes came in time"),
-    "a range nobody asked for": (Act(status=206), "status 206 without a range in the request"),
+    "a range nobody asked for": (
+        Act(status=206),
+        "status 206 with a part of the file, although the whole was asked for",
+    ),
     "a loop": (Act(status=302, headers={"Location": f"/{NAME}".replace(" ", "%20")}), "more than 10 redirects"),
     "a redirect to a file": (Act(status=302, headers={"Location": "file:///etc/passwd"}), "a redirect to file: is ref"),
     "a redirect to ftp": (Act(status=301, headers={"Location": "ftp://127.0.0.1/x"}), "a redirect to ftp: is refused"),
@@ -369,3 +375,82 @@ def test_the_transfers_options_are_checked() -> None:
         TransferConfig(connections=0)
     with pytest.raises(ConfigError, match=r"connections is 257; expected 1 to 256"):
         TransferConfig(connections=257)
+
+
+def in_one_piece(head: str, body: bytes = BODY) -> Answerer:
+    return lambda asked: f"HTTP/1.1 {head}\r\n\r\n".encode() + body
+
+
+def test_the_whole_as_a_part_is_the_whole(tmp_path: Path) -> None:
+    """As caches that keep files in parts answer whatever they are asked."""
+    n = len(BODY)
+    whole = f"206 Partial Content\r\nContent-Range: bytes 0-{n - 1}/{n}\r\nContent-Length: {n}"
+    with RawServer(in_one_piece(whole)) as server:
+        outcome = fetch([wanted_in(tmp_path)], server.url)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert not outcome.failed
+
+
+@pytest.mark.parametrize("stated", ["bytes 0-99/300000", "bytes 0-99/*", "bytes 1-100/100", "bytes 0-100/100", "x"])
+def test_a_part_that_nobody_asked_for_is_refused(stated: str, tmp_path: Path) -> None:
+    part = f"206 Partial Content\r\nContent-Range: {stated}\r\nContent-Length: 100"
+    with RawServer(in_one_piece(part, BODY[:100])) as server:
+        outcome = fetch([wanted_in(tmp_path)], server.url)
+    assert "status 206 with a part of the file, although the whole was asked for" in outcome.failed["f"]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (in_one_piece("200 OK\r\nContent-Length: abc"), "Invalid character in Content-Length"),
+        (in_one_piece("200 OK\r\nno header"), "Invalid header token"),
+        (lambda asked: BODY[:3000], "Bad status line|Invalid|Expected"),
+    ],
+)
+def test_an_answer_that_is_no_http_is_told_in_a_line(answer: Answerer, said: str, tmp_path: Path) -> None:
+    with RawServer(answer) as server:
+        outcome = fetch([wanted_in(tmp_path)], server.url)
+    [reason] = outcome.failed.values()
+    assert re.search(rf"an answer that is no proper HTTP \(.*({said})", reason), reason
+    assert reason.isprintable()
+
+
+def dripping(piece: bytes, head: bytes = b"") -> Answerer:
+    def answer(asked: Asked) -> Iterator[bytes]:
+        yield b"HTTP/1.1 " + head
+        while True:
+            time.sleep(0.02)
+            yield piece
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        dripping(b"x", b"200 OK\r\nContent-Length: 300000\r\n\r\n"),
+        dripping(b"1\r\nx\r\n", b"200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        dripping(b"x", b"200 OK\r\nX-Pad: "),
+        dripping(b"HTTP/1.1 103 Early Hints\r\n\r\n", b"103 Early Hints\r\n\r\n"),
+    ],
+    ids=["body", "chunks", "head", "interim answers"],
+)
+def test_a_host_that_only_drips_is_not_waited_for(answer: Answerer, tmp_path: Path) -> None:
+    config = replace(FAST, read_timeout_s=0.5, tries=2)
+    with RawServer(answer) as server:
+        outcome = fetch([wanted_in(tmp_path)], server.url, config=config)
+    assert outcome.failed["f"].endswith("no bytes came in time, or hardly any")
+
+
+def wanted_in(folder: Path) -> Wanted:
+    return Wanted(path=folder / "f", name="f", accepted=(hashlib.sha256(BODY).hexdigest(),))
+
+
+def test_a_long_pause_is_told_before_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    answer = in_one_piece("503 Slow Down\r\nRetry-After: 300\r\nContent-Length: 0", b"")
+    with RawServer(answer) as server, mock.patch.object(Host, "pause"):
+        fetch([wanted_in(tmp_path)], server.url, config=replace(FAST, longest_retry_after_s=300))
+        assert [record.getMessage() for record in caplog.records][:1] == [
+            f"{server.url}: status 503 Slow Down, and asks to wait 300 s; waiting for it"
+        ]
