@@ -18,6 +18,9 @@ from cache.schema import SIGNAL, StoreConfig
 from cache.small_file import describe_kind
 from ecg.errors import ChecksumError, RemoteError, StoreError
 
+RUN_VERIFY = "; run verify"
+"""What to do about a damaged chunk; whoever does that already says something else instead."""
+
 
 class ChunkFiles:
     """A signal's chunks; safe to use from several threads.
@@ -59,7 +62,7 @@ class ChunkFiles:
 
     def missing(self, chunk: int) -> ChecksumError:
         """The error of a chunk whose file is not there."""
-        return ChecksumError(f"{self.where(chunk)}: the file is missing; run verify")
+        return ChecksumError(f"{self.where(chunk)}: the file is missing{RUN_VERIFY}")
 
     def is_there(self, chunk: int) -> bool:
         """Whether a chunk has a file, whatever is in it; of a remote one it is not asked."""
@@ -82,7 +85,7 @@ class ChunkFiles:
         except RemoteError:
             raise
         except OSError as error:
-            raise ChecksumError(f"{self.where(chunk)}: cannot be read ({error}); run verify") from error
+            raise ChecksumError(f"{self.where(chunk)}: cannot be read ({error}){RUN_VERIFY}") from error
 
     def decode(self, chunk: int, encoded: bytes | memoryview, out: NDArray[np.int16], *, check: bool) -> None:
         """Decode a chunk's bytes into a C-contiguous array of `shape`; `check` holds them against their crc32c first.
@@ -97,7 +100,7 @@ class ChunkFiles:
                 check_crc(bytes(encoded))
             decode_signal(self.codec, encoded, out)
         except ValueError as error:
-            raise ChecksumError(f"{self.where(chunk)}: damaged ({error}); run verify") from error
+            raise ChecksumError(f"{self.where(chunk)}: damaged ({error}){RUN_VERIFY}") from error
 
     def read(self, chunk: int) -> NDArray[np.int16]:
         """A decoded chunk, int16, shape (n_leads, chunk_length), µV, held against its crc32c."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache.checksum import DIGEST_ATTRIBUTE, OPTIONAL_DIGEST_ATTRIBUTE, chunk_digest, tables_digest
+from cache.chunk_file import RUN_VERIFY
 from cache.location import REQUESTS_AT_ONCE, Location, RemotePath, file_sizes
 from cache.metadata import MOST_CHUNKS
 from cache.reader import Store
@@ -51,7 +52,7 @@ def verify_store(
         except RemoteError:
             raise  # the server is gone, and would be for every chunk
         except EcgError as error:
-            return str(error)
+            return str(error).replace(RUN_VERIFY, "; build the store again")
         finally:
             advance(1)
         if chunk < len(expected) and expected[chunk] != found:

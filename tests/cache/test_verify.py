@@ -35,6 +35,7 @@ def test_a_damaged_chunk_is_named_and_the_others_are_still_checked(path, damage,
     done = []
     (problem,) = verify_store(path, advance=done.append)
     assert f"{path}/signal {message}" in problem
+    assert problem.endswith("; build the store again")  # and not: run verify
     assert len(done) == Store(path).n_chunks
 
 
