@@ -11,7 +11,7 @@ from cache.remarks import Remarked, count_remarks
 from cache.union import open_stores
 from cache.verify import require_tables
 from ecg.annotations import MENDED, NO_CODE, parse_annotations
-from ecg.errors import InputError
+from ecg.errors import HeaderError, InputError
 from ecg.snomed import SCORED_CLASSES, scored_matrix
 from pipeline.wfdb_io import FoundRecord, challenge_dataset, find_records, name_records, read_header
 
@@ -65,7 +65,7 @@ def read_truth(labels: Sequence[Location], only: Collection[str] | None = None) 
     ------
     InputError
         If there is no record, one is in a store and in a folder, or one of `only` is missing; if no record has a label
-        of a class that is scored.
+        of a class that is scored, or a header cannot be understood.
     StoreError, ConfigError
         If stores cannot be read, or not as one.
     """
@@ -126,7 +126,11 @@ def _of_stores(paths: Sequence[Location]) -> dict[str, _Entry]:
 
 
 def _of_header(name: str, record: FoundRecord) -> _Entry:
-    header = read_header(record.path)
+    try:
+        header = read_header(record.path)
+    except HeaderError as error:
+        said = str(error)
+        raise InputError(said if str(record.path) in said else f"{record.path}: {said}") from error
     challenge = challenge_dataset(header)
     annotations = parse_annotations(header.comments)
     return _Entry(

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,18 @@ def test_a_perfect_and_an_inactive_classifier(tmp_path: Path) -> None:
     assert summary.scores.accuracy == 1.0
     assert summary.n_unlabelled == 1
     assert evaluate(tmp_path / "labels", tmp_path / "normal").scores.challenge_metric == pytest.approx(0.0)
+
+
+def test_a_header_that_is_none_is_named_with_its_folder(tmp_path: Path) -> None:
+    for name in ("a/r1", "b/r1"):
+        (tmp_path / "labels" / name).parent.mkdir(parents=True)
+        write_record((tmp_path / "labels" / name).parent, "r1")
+    bad = tmp_path / "labels" / "b" / "r1.hea"
+    for text in (b"", b"r1 x y\n", b"\xff\xfe\x00", b"r1 1 500 5000\n"):
+        bad.write_bytes(text)
+        with pytest.raises(InputError, match=re.escape(f"{bad}: ")) as caught:
+            evaluate(tmp_path / "labels", tmp_path)
+        assert str(caught.value).count(str(bad)) == 1
 
 
 def test_missing_things_are_named(tmp_path: Path) -> None:
