@@ -33,6 +33,8 @@ IN_PIPELINE_ORDER = [
     *(pretrain, train, predict, evaluate, plot, report, export, bench, demo),
 ]
 
+INTERRUPTED = "interrupted; what was finished is kept, and the same command begins again or goes on"
+
 
 class Group(click.Group):
     """Commands in pipeline order; an `EcgError` becomes one line and exit code 1."""
@@ -53,6 +55,9 @@ class Group(click.Group):
         except EcgError as error:
             notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
             raise click.ClickException(f"{error}{notes}") from error
+        except KeyboardInterrupt:
+            click.echo(f"\n{INTERRUPTED}", err=True)
+            raise SystemExit(130) from None
         except BrokenPipeError:
             raise  # click ends quietly when the reader of our output has gone
         except MemoryError as error:

@@ -123,6 +123,9 @@ class OutputFile(click.Path):
             self.fail(f"{str(path)!r} is {describe_kind(path)}; expected a name for a file", param, ctx)
         if os.name == "posix" and (folder in ("/dev", "/dev/fd") or f"{folder}/".startswith("/proc/")):
             self.fail(f"{str(path)!r} is a name of the system's; expected one for a file", param, ctx)
+        above = next((parent for parent in path.parents if os.path.lexists(parent)), None)
+        if above is not None and not above.is_dir():
+            self.fail(f"{str(path)!r} is below {str(above)!r}, which is no folder", param, ctx)
         return path
 
 

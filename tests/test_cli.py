@@ -833,6 +833,24 @@ def test_no_output_becomes_a_name_among_devices(place: str) -> None:
     assert "is a name of the system's" in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize("name", ["file/scores.csv", "file/a/b/scores.csv", "dangling/scores.csv"])
+def test_no_output_is_below_a_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nothing")
+    result = invoke("evaluate", "l", "o", tmp_path / name)  # stops at the name: neither l nor o is there
+    assert result.exit_code == 2
+    [above] = {str(tmp_path / name.split("/")[0])}
+    assert f"{name}' is below '{above}', which is no folder" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("command", ["train", "pretrain", "verify"])
+def test_ctrl_c_before_a_command_can_keep_anything(command: str) -> None:
+    places = {"train": "pipeline.train.train", "pretrain": "pipeline.pretrain.pretrain", "verify": "cache.reader.Store"}
+    with mock.patch(places[command], side_effect=KeyboardInterrupt):
+        result = invoke(command, "s.zarr")
+    assert (result.exit_code, result.output) == (130, f"\n{cli.INTERRUPTED}\n")
+
+
 def test_want_of_memory_is_one_line() -> None:
     with mock.patch("pipeline.evaluate.evaluate", side_effect=MemoryError("Unable to allocate 21.8 TiB")):
         result = invoke("evaluate", "l", "o")
