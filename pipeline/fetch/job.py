@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,12 +124,19 @@ def locked(output: Path) -> Iterator[None]:
     InputError
         If it is a file.
     DownloadError
-        If another process holds it.
+        If another process holds it, or nothing can be written into it.
     """
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: is a file; expected a folder for the data")
-    output.mkdir(parents=True, exist_ok=True)
-    with hold(output / LOCK) as ours:
+    with ExitStack() as stack:
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            ours = stack.enter_context(hold(output / LOCK))
+        except OSError as error:
+            raise DownloadError(
+                f"{error.filename or output}: cannot be written ({error.strerror or error}); expected a folder to "
+                "fill, or to prove what is in it: name another --output, or mend that"
+            ) from error
         if not ours:
             raise DownloadError(f"{output}: another download is filling it; wait for it or stop it")
         yield

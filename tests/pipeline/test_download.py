@@ -19,6 +19,7 @@ from cache.lock import hold
 from ecg.errors import ConfigError, DownloadError, InputError
 from pipeline.download import DownloadConfig, DownloadSummary, download
 from pipeline.fetch import job as job_module
+from pipeline.fetch.job import LOCK
 from pipeline.fetch.manifest import MANIFEST
 from pipeline.fetch.proof import Proof, prove_file
 from pipeline.sources import RELEASE_LIST
@@ -435,6 +436,14 @@ def test_one_download_at_a_time(published: Published, release_server: Server, tm
             bring(tmp_path, published, release_server.url)
     assert not release_server.seen
     assert not bring(tmp_path, published, release_server.url).problems
+
+
+def test_a_folder_that_cannot_be_written_is_told(published: Published, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name in ("file/below", "locked"):
+        (tmp_path / "locked" / LOCK).mkdir(parents=True, exist_ok=True)
+        with pytest.raises(DownloadError, match=r"cannot be written \(.*\); expected a folder to fill"):
+            bring(tmp_path / name, published, "http://127.0.0.1:9")
 
 
 def test_outputs_that_cannot_be(published: Published, release_server: Server, tmp_path: Path) -> None:
