@@ -4,16 +4,21 @@ A split that separates the members of a group leaks. Ids are hashed, so that a s
 """
 
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from cache.location import Location
 from cache.schema import RecordRow, sha256_of_texts
+from cache.small_file import read_small
 from ecg.duplicates import duplicates_of, unite_groups
-from ecg.errors import InputError
+from ecg.errors import EcgError, InputError
+from pipeline.inputs.table_cells import is_missing
+from pipeline.inputs.text_lines import encoding_of, mend
 from pipeline.sources import PTBXL_TABLE
 
 GROUP_DIGITS = 16
+_SNIFFED_BYTES = 4096
 
 
 def patient_group(dataset: str, patient_id: str) -> str:
@@ -35,7 +40,8 @@ def read_patients(*paths: Location) -> dict[str, str]:
     """Record name → patient id, from CSVs with columns record and patient_id, or PTB-XL's own table.
 
     PTB-XL's `ptbxl_database.csv` has ecg_id instead of record: record HR00001 is its ecg_id 1. In PTB-XL's own release
-    the same recording is called 00001_hr and 00001_lr, as its columns filename_hr and filename_lr say.
+    the same recording is called 00001_hr and 00001_lr, as its columns filename_hr and filename_lr say. A cell that says
+    that nothing is known (empty, nan, NA, …) is no patient: else all such records would be one patient's.
 
     Raises
     ------
@@ -50,29 +56,42 @@ def read_patients(*paths: Location) -> dict[str, str]:
 
 def _add_patients(patients: dict[str, str], path: Location) -> None:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            columns = table.fieldnames or []
-            key = next((name for name in ("record", "ecg_id") if name in columns), None)
-            if key is None or "patient_id" not in columns:
-                raise InputError(
-                    f"{path}: columns {', '.join(columns) or 'none'}; expected record (or ecg_id) and patient_id"
-                )
-            for row in table:
-                name, patient = (row[key] or "").strip(), (row["patient_id"] or "").strip()
-                if not name or not patient:
-                    continue
-                patient = patient.removesuffix(".0")  # PTB-XL's table writes its ids as 15709.0
-                for record in _ptbxl_names(row) if key == "ecg_id" else (name,):
-                    if patients.setdefault(record, patient) != patient:
-                        raise InputError(
-                            f"{path} line {table.line_num}: record {record} has patient {patient}, and "
-                            f"{patients[record]} elsewhere; expected one"
-                        )
-    except InputError:
+        text = _decode(read_small(path))
+        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter_of(text))
+        columns = table.fieldnames = [name.strip().lower() for name in table.fieldnames or []]
+        key = next((name for name in ("record", "ecg_id") if name in columns), None)
+        if key is None or "patient_id" not in columns:
+            raise InputError(
+                f"{path}: columns {', '.join(columns) or 'none'}; expected record (or ecg_id) and patient_id"
+            )
+        for row in table:
+            name, patient = (row[key] or "").strip(), (row["patient_id"] or "").strip()
+            if not name or is_missing(patient):
+                continue
+            patient = patient.removesuffix(".0")  # PTB-XL's table writes its ids as 15709.0
+            for record in _ptbxl_names(row) if key == "ecg_id" else (name,):
+                if patients.setdefault(record, patient) != patient:
+                    raise InputError(
+                        f"{path} line {table.line_num}: record {record} has patient {patient}, and "
+                        f"{patients[record]} elsewhere; expected one"
+                    )
+    except EcgError:
         raise
     except (OSError, csv.Error, ValueError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read as a table of patients ({error})") from error
+
+
+def _decode(data: bytes) -> str:
+    """Text as spreadsheets save it: UTF-8, UTF-16 ("Unicode text"), or Windows-1252."""
+    encoding = encoding_of(data[:_SNIFFED_BYTES])
+    text = data.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "strict")
+    return text if text.isascii() else "".join(map(mend, text.splitlines(keepends=True)))
+
+
+def _delimiter_of(text: str) -> str:
+    """What is between the columns of the first line: a semicolon where a comma is the decimal sign."""
+    first = text.partition("\n")[0]
+    return "," if "," in first else next((sign for sign in ";\t" if sign in first), ",")
 
 
 def _ptbxl_names(row: Mapping[str, str]) -> Iterator[str]:

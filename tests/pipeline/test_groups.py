@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from cache.reader import Store
@@ -62,18 +64,47 @@ def test_several_tables_are_one(tmp_path):
     [
         ("", "columns none; expected record"),
         ("name,patient_id\nA0001,7\n", r"columns name, patient_id; expected record \(or ecg_id\) and patient_id"),
-        ("record;patient_id\nA0001;7\n", "columns record;patient_id; expected record"),
+        ("record|patient_id\nA0001|7\n", r"columns record\|patient_id; expected record"),
         ("record,patient\nA0001,7\n", "columns record, patient; expected"),
         ("record,patient_id\nA0001,7\nA0001,8\n", "line 3: record A0001 has patient 8, and 7 elsewhere; expected one"),
         ("ecg_id,patient_id\none,7\n", "cannot be read as a table of patients .*'one'"),
         ("ecg_id,patient_id\ninf,7\n", "cannot be read as a table of patients"),
-        (b"record,patient_id\nM\xfcller,7\n", "cannot be read as a table of patients .*utf-8"),
         ("record,patient_id\nA0001," + "7" * 200_000, "cannot be read as a table of patients .*field"),
     ],
 )
 def test_a_table_that_is_none(tmp_path, text, message):
     with pytest.raises(InputError, match=rf"patients\.csv.*{message}"):
         read_patients(table(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda text: ("\ufeff" + text).encode("utf-8"),
+        lambda text: text.replace("\n", "\r\n").encode("cp1252"),
+        lambda text: text.replace(",", ";").encode("cp1252"),
+        lambda text: ("\ufeff" + text.replace(",", "\t")).encode("utf-16-le"),
+        lambda text: text.encode("utf-16-le"),
+        lambda text: text.replace("record,patient_id", "Record, Patient_ID ").encode(),
+    ],
+    ids=["UTF-8 with a mark", "CSV", "CSV with semicolons", "Unicode text", "UTF-16 without a mark", "names by hand"],
+)
+def test_a_table_as_spreadsheets_save_it(tmp_path, form):
+    text = "record,patient_id\nA0001,M\xfcller\nA0002,8\n"
+    assert read_patients(table(tmp_path, form(text))) == {"A0001": "M\xfcller", "A0002": "8"}
+
+
+@pytest.mark.parametrize("cell", ["", " ", "nan", "NaN", "NA", "n/a", "#N/A", "null", "None"])
+def test_whoever_is_not_known_is_nobody(tmp_path, cell):
+    path = table(tmp_path, f"record,patient_id\nA0001,{cell}\nA0002,{cell}\nA0003,7\nA0004\n")
+    assert read_patients(path) == {"A0003": "7"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo.csv")
+    with pytest.raises(InputError, match="a FIFO; expected a regular file"):
+        read_patients(tmp_path / "fifo.csv")
 
 
 def test_a_table_that_is_not_there(tmp_path):
