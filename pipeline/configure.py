@@ -117,6 +117,8 @@ def _of_run(
     only_test: bool,
 ) -> TrainConfig:
     stored = read_json(folder / CONFIG)
+    if not isinstance(stored, dict) or not all(isinstance(stored.get(key), dict) for key in ("train", "model")):
+        raise RunFolderError(f"{folder / CONFIG}: no configuration of a run in it; expected the JSON that train wrote")
     try:
         config = TrainConfig.from_dict(stored["train"] | {"model": stored["model"]})
     except (KeyError, TypeError, ConfigError) as error:

@@ -56,7 +56,10 @@ def _list(names: frozenset[str]) -> str:
 
 def _of_folder(folder: Path, store: Store, options: Mapping[str, Any]) -> PretrainConfig:
     path = folder / PRETRAIN_CONFIG
-    stored = dict(read_json(path))
+    stored = read_json(path)
+    if not isinstance(stored, dict):
+        raise RunFolderError(f"{path}: no configuration of a run in it; expected the JSON that pretrain wrote")
+    stored = dict(stored)
     digest = stored.pop("store_digest", None)
     try:
         config = PretrainConfig.from_flat(stored)

@@ -10,7 +10,8 @@ from cache.reader import Store
 from ecg.errors import ConfigError, RunFolderError
 from ecg.models.model_config import ModelConfig
 from pipeline import run_folder as files
-from pipeline.configure import configure
+from pipeline.configure import _of_run, configure
+from pipeline.configure_pretraining import _of_folder
 from pipeline.presets import PRESETS, REFERENCE_MODEL, REFERENCE_TRAIN, preset_values
 from pipeline.train_config import TrainConfig
 from tests.conftest import TINY
@@ -146,3 +147,17 @@ def test_a_stages_folder_brings_its_configuration(store: Store, tmp_path: Path) 
 def test_values_out_of_range_are_named(values: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TrainConfig.from_dict(values)
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "1", '"x"', "{}", '{"train": [], "model": {}}'])
+def test_a_configuration_that_is_none_is_told(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(RunFolderError, match=r"config\.json: no configuration of a run in it; expected the JSON"):
+        _of_run(tmp_path, None, {}, {}, frozenset(), only_test=False)
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "1", '"x"'])
+def test_a_pretrainings_configuration_that_is_none_is_told(tmp_path, text):
+    (tmp_path / "pretrain_config.json").write_text(text)
+    with pytest.raises(RunFolderError, match=r"pretrain_config\.json: no configuration of a run in it; expected"):
+        _of_folder(tmp_path, None, {})
