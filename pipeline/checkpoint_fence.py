@@ -25,6 +25,9 @@ MOST_NESTED = 100
 MOST_VALUES = 5_000_000
 """What is described, written out: a value that is referred to twice counts twice, as it does where it is hashed."""
 
+MOST_LETTERS = 4_000
+"""Of a text or a name: torch looks for words in what it says of a bad one, in a time that grows with the square."""
+
 _LEGACY_PICKLES = 5
 """Before zip files, torch.save wrote so many pickles one after another, then the weights."""
 
@@ -82,6 +85,8 @@ def check_pickle(stream: BinaryIO) -> None:
     for number, (step, argument, _) in enumerate(pickletools.genops(stream)):
         if number > MOST_STEPS:
             raise ValueError(f"described in more than {MOST_STEPS:,} steps")
+        if isinstance(argument, str | bytes) and len(argument) > MOST_LETTERS:
+            raise ValueError(f"a text of {len(argument):,} letters, as no weight's name is")
         if step.name == "MARK":
             stack.append(None)
         elif step.name in _PUT or step.name == "MEMOIZE":

@@ -65,6 +65,11 @@ def test_a_long_list_of_tensors_is_loaded(tmp_path):
         (with_pickle(b"\x80\x02}(" + LAUGHS + b"K\x01u."), "values in all, as no weights are"),
         (with_pickle(b"\x80\x02" + b"N0" * 1_000_000 + b"}."), "more than 500,000 steps"),
         (with_pickle(b"\x80\x02X\xff\xff\xff\x7fabc."), "expected 2147483647 bytes in a unicodestring4"),
+        (
+            with_pickle(b"\x80\x02c" + b"torch." * 50_000 + b"\nx\n."),
+            "a text of 300,002 letters, as no weight's name is",
+        ),
+        (with_pickle(b"\x80\x02X\xe0\x93\x04\0" + b"x" * 300_000 + b"."), "a text of 300,000 letters"),
         (with_pickle(b"\x80\x02}(u"), "pickle exhausted before seeing STOP"),
         (with_pickle(b"\x80\x02\x86."), "takes more than it made"),
         (
@@ -75,7 +80,21 @@ def test_a_long_list_of_tensors_is_loaded(tmp_path):
         (b"PK\x03\x04" + bytes(100), "not a zip file"),
         (checkpoint()[:-100], "zip"),
     ],
-    ids=["key", "long", "laughs", "steps", "text", "cut", "empty stack", "bomb", "before zip", "no zip", "cut zip"],
+    ids=[
+        "key",
+        "long",
+        "laughs",
+        "steps",
+        "text",
+        "name",
+        "long text",
+        "cut",
+        "empty stack",
+        "bomb",
+        "before zip",
+        "no zip",
+        "cut zip",
+    ],
 )
 def test_what_is_more_than_it_seems_is_refused(tmp_path, contents, reason):
     (tmp_path / "model.pth").write_bytes(contents)
