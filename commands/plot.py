@@ -58,6 +58,7 @@ def plot(
     """
     from ecg.paper import PaperConfig
     from pipeline import plot as plotting
+    from pipeline.fence import name_reason
     from pipeline.inputs.aside import describe_aside
     from pipeline.inputs.told import InputConfig
 
@@ -81,7 +82,7 @@ def plot(
     if len(summary.written) > 20:
         click.echo(f"… and {len(summary.written) - 20:,} more")
     echo_some([f"note {text}" for text in summary.notes])
-    echo_some([f"skipped {reject.record}: {reject.reason}" for reject in summary.rejects])
+    echo_some([f"skipped {name_reason(reject.record, reject.reason)}" for reject in summary.rejects])
     echo_some([describe_aside(summary.aside)] * bool(summary.aside))
     if summary.rejects:
         raise click.ClickException(f"{len(summary.rejects)} recording(s) could not be drawn")

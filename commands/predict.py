@@ -91,6 +91,7 @@ def predict(
     from pipeline import gain_sweep as sweeping
     from pipeline import predict as prediction
     from pipeline.explain_config import ExplainConfig
+    from pipeline.fence import name_reason
     from pipeline.inputs.aside import describe_aside
     from pipeline.inputs.told import InputConfig
     from pipeline.run_folder import newest_run_folder
@@ -126,7 +127,7 @@ def predict(
     # what cannot be read cannot be read at any gain
     echo_some([f"note {text}" for text in summaries[0].notes])
     echo_some([f"doubtful {text}" for text in summaries[len(summaries) // 2].doubts])
-    echo_some([f"skipped {reject.record}: {reject.reason}" for reject in summaries[0].rejects])
+    echo_some([f"skipped {name_reason(reject.record, reject.reason)}" for reject in summaries[0].rejects])
     echo_some([describe_aside(summaries[0].aside)] * bool(summaries[0].aside))
     n_unexplained = sum(reject.stage == "explain" for reject in summaries[0].rejects)
     n_without = len(summaries[0].rejects) - n_unexplained

@@ -22,6 +22,11 @@ def reason_of(error: BaseException) -> str:
     return in_one_line(f"cannot be used ({type(error).__name__}: {what[:200]})")
 
 
+def name_reason(name: str, reason: str) -> str:
+    """A reason behind the record's name, which many begin with themselves."""
+    return reason if reason.startswith(f"{name}: ") else f"{name}: {reason}"
+
+
 def raise_if_of_all(error: Exception) -> None:
     """Raise again what no single record of several that were computed together is the cause of.
 

@@ -687,7 +687,7 @@ def test_train_predict_evaluate_in_words(simulated: Path, simulated_store: Path,
     write_record(tmp_path / "bad", "broken", leads=("I", "II"))
     result = invoke("predict", tmp_path / "bad", "--model", run, "--output", tmp_path / "out2")
     assert result.exit_code == 1
-    assert "skipped broken: broken: lead V1, V2" in result.output
+    assert "skipped broken: lead V1, V2" in result.output
     assert (tmp_path / "out2" / "fine.csv").exists()
 
 

@@ -22,7 +22,7 @@ from ecg.synthetic import plan_corpus, simulate_record
 from pipeline.batch import Batch, join_batches
 from pipeline.ensemble import Member
 from pipeline.exporting.program import Runner
-from pipeline.fence import FENCED, reason_of
+from pipeline.fence import FENCED, name_reason, reason_of
 from pipeline.inputs.finding import FoundInput, find_inputs, name_inputs
 from pipeline.inputs.in_memory import read_lines
 from pipeline.inputs.reading import read_complete
@@ -110,8 +110,7 @@ def _take(named: Iterable[tuple[str, Callable[[], CheckRecord]]]) -> tuple[list[
         try:
             records.append(read())
         except FENCED as error:
-            reason = reason_of(error)
-            skipped.append(reason if reason.startswith(f"{name}: ") else f"{name}: {reason}")
+            skipped.append(name_reason(name, reason_of(error)))
     if skipped and not records:
         raise InputError(f"none of the {len(skipped)} records to check on can be read; first: {skipped[0]}")
     return records, tuple(skipped)
