@@ -2,33 +2,40 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 from ecg.errors import LeadError, SignalError
 from ecg.recording import Recording
-from pipeline.inputs.arrays import read_mat, read_npy
-from pipeline.inputs.dicom import read_dicom
-from pipeline.inputs.edf import read_edf
 from pipeline.inputs.finding import OTHER, FoundInput
 from pipeline.inputs.kinds import READ, kind_of
-from pipeline.inputs.tables import read_table
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
 
 _MOST_NAMED = 24
-_READERS: dict[str, Callable[[Path, InputConfig], Recording]] = {
-    "wfdb": read_wfdb,
-    "edf": read_edf,
-    "dicom": read_dicom,
-    "table": read_table,
-    "npy": read_npy,
-    "mat": read_mat,
-    OTHER: lambda path, told: _refuse(path),
+_READERS = {
+    "edf": "pipeline.inputs.edf:read_edf",
+    "dicom": "pipeline.inputs.dicom:read_dicom",
+    "table": "pipeline.inputs.tables:read_table",
+    "npy": "pipeline.inputs.arrays:read_npy",
+    "mat": "pipeline.inputs.arrays:read_mat",
 }
+"""Module and function of each kind but WFDB's, imported with the first file of it: nobody has all kinds at once."""
 
 
-def _refuse(path: Path) -> NoReturn:
+@cache
+def _reader(kind: str) -> Callable[[Path, InputConfig], Recording]:
+    if kind == "wfdb":
+        return read_wfdb
+    if kind == OTHER:
+        return _refuse
+    module, _, name = _READERS[kind].partition(":")
+    return getattr(import_module(module), name)
+
+
+def _refuse(path: Path, told: InputConfig) -> NoReturn:
     words = kind_of(path).words or "of an unknown kind"
     raise SignalError(f"{path.name}: {words}; not read: expected {READ}")
 
@@ -41,7 +48,7 @@ def read_input(found: FoundInput, told: InputConfig, name: str) -> Recording:
     ChecksumError, HeaderError, LeadError, SignalError
         If it cannot be read, or lacks what was not told either.
     """
-    return replace(_READERS[found.kind](found.path, told), name=name)
+    return replace(_reader(found.kind)(found.path, told), name=name)
 
 
 def read_complete(found: FoundInput, leads: Sequence[str], told: InputConfig, name: str) -> Recording:
