@@ -76,7 +76,7 @@ def load_checkpoint(path: Path, *, allowed: Sequence[Any] = ()) -> dict[str, Any
     except FileNotFoundError:
         raise RunFolderError(f"{path}: missing; expected a run folder made by train") from None
     except Exception as error:  # torch's own unpickler raises whatever comes of what it was told, down to IndexError
-        raise RunFolderError(f"{path}: {_describe(error)}") from error
+        raise RunFolderError(f"{path}: {_describe(error, path.stat().st_size)}") from error
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         raise RunFolderError(
             f"{path}: not a checkpoint of this program; expected a dictionary with the model's weights"
@@ -84,11 +84,13 @@ def load_checkpoint(path: Path, *, allowed: Sequence[Any] = ()) -> dict[str, Any
     return state
 
 
-def _describe(error: Exception) -> str:
-    """What stands in the way, and what to do: train again only where the file itself is at fault."""
+def _describe(error: Exception, n_bytes: int) -> str:
+    """What stands in the way, and what to do: train again only where the file itself, of `n_bytes`, is at fault."""
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: damaged positions in the file
         return f"cannot be read ({error.strerror}); mend that and try again"
-    if isinstance(error, MemoryError) or "not enough memory" in str(error) or "can't allocate memory" in str(error):
+    is_lack = isinstance(error, MemoryError) or re.search("not enough memory|can't allocate memory", str(error))
+    tried = re.search(r"tried to allocate (\d+) bytes", str(error))
+    if is_lack and not (tried and int(tried[1]) > n_bytes):  # a file that states more than it holds is damaged
         return "its weights do not fit into the memory that is free; end other programs, or take a larger machine"
     return f"damaged or not a checkpoint ({_reason(error)}); train again"
 

@@ -76,6 +76,10 @@ def test_damaged_files_are_refused(tmp_path, contents):
             "its weights",
         ),
         (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 35184372088832 bytes."),
+            "damaged or not a checkpoint (DefaultCPUAllocator: can't allocate memory: you tried to",
+        ),
+        (
             OSError(errno.EINVAL, "Invalid argument"),
             "damaged or not a checkpoint ([Errno 22] Invalid argument); train again",
         ),
