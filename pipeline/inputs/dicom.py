@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ecg.errors import LeadError, SignalError
 from ecg.leads import LEADS, canonical_lead, plan_leads, select_leads
 from ecg.recording import Recording, make_recording
+from pipeline.inputs.birth import OLDEST, years_between
 from pipeline.inputs.dicom_elements import Item, begins_like_dicom, parse_dicom
 from pipeline.inputs.dicom_groups import SEQUENCES, WANTED, WAVEFORMS, Group, read_group, to_group
 from pipeline.inputs.foreign import reading
@@ -42,14 +43,8 @@ LARGEST_BYTES = 2**32
 _CONTRADICTION_UV = 20.0
 """On average, between a limb lead and what two others make of it; steps of 5 µV make a fifth of that."""
 
-_OLDEST = 120
-"""Years; an age above it, or a birth date that makes somebody older, stands for an unknown one."""
-
 _MOST_APART = 2.0
 """Years between a stated age and that by the dates; more is said."""
-
-_UNKNOWN_BIRTHS = (date(1900, 1, 1), date(1901, 1, 1))
-"""What registries write where they must write a date."""
 
 
 def read_dicom(path: Path, told: InputConfig) -> Recording:
@@ -77,7 +72,13 @@ def read_dicom(path: Path, told: InputConfig) -> Recording:
             return _recording(path, dataset, signal_uv, leads, fs, [*unread, *notes])
         joined, notes = _join(base, groups)
         signal_uv, leads, said = _read(joined, told)
-        if not all(group.timed for group, _ in joined[1:]) and _contradict(signal_uv, leads):
+        own, of_others = joined[0][1], [lead for _, names in joined[1:] for lead in names]
+        if (
+            not all(group.timed for group, _ in joined[1:])
+            and set(of_others) & set(LEADS[:6])
+            and _contradict(signal_uv, leads)
+            and not _contradict(signal_uv, leads, own)  # else it is no matter of the groups
+        ):
             notes.append(
                 f"limb leads in other groups contradict those in group {base.number}, and the file does not say when "
                 "they were sampled: other groups are left out"
@@ -161,12 +162,12 @@ def _read(
     return stacked, [names[row] for row in order], list(dict.fromkeys(notes))
 
 
-def _contradict(signal_uv: NDArray[np.float32], leads: Sequence[str]) -> bool:
-    """Whether limb leads are not what two of them make of the others, as where groups were sampled in turn.
+def _contradict(signal_uv: NDArray[np.float32], leads: Sequence[str], among: Sequence[str] = LEADS) -> bool:
+    """Whether limb leads `among` these are not what two of them make, as where groups were sampled in turn.
 
     A file need not say when its groups begin; what was sampled in turn must not be put side by side for that.
     """
-    limb = [lead for lead in LEADS[:6] if lead in leads]
+    limb = [lead for lead in LEADS[:6] if lead in leads and lead in among]
     if len(limb) < 3:
         return False
     rows = signal_uv[[leads.index(lead) for lead in limb]]
@@ -214,7 +215,7 @@ def _age(dataset: Item) -> tuple[float | None, list[str]]:
     if match is None:
         return by_dates, []
     stated = int(match[1]) * _YEARS[match[2]]
-    if stated > _OLDEST or (match[2] == "Y" and not stated and by_dates != 0):
+    if stated > OLDEST or (match[2] == "Y" and not stated and by_dates != 0):
         return by_dates, []
     if by_dates is None or abs(stated - by_dates) < _MOST_APART:
         return stated, []
@@ -224,10 +225,7 @@ def _age(dataset: Item) -> tuple[float | None, list[str]]:
 def _age_by_dates(dataset: Item) -> float | None:
     """Whole years between the date of birth and that of the recording, None where either is unknown."""
     born, day = _day(dataset.text(_BORN)), next(filter(None, (_day(dataset.text(tag)) for tag in _DATES)), None)
-    if born is None or born in _UNKNOWN_BIRTHS or day is None or day < born:
-        return None
-    years = day.year - born.year - ((day.month, day.day) < (born.month, born.day))
-    return float(years) if years <= _OLDEST else None
+    return years_between(born, day)
 
 
 def _day(text: str) -> date | None:

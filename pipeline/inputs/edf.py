@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ecg.errors import LeadError, SignalError
 from ecg.leads import LEADS, select_leads
 from ecg.recording import Recording, make_recording
+from pipeline.inputs.birth import years_between
 from pipeline.inputs.edf_header import (
     HEADER_BYTES,
     EdfChannel,
@@ -41,12 +42,6 @@ _LARGEST_SCALE_UV = 1e30
 
 _SEX = {"M": "Male", "F": "Female"}
 _BORN = re.compile(r"X$|\d+-", re.ASCII)
-_OLDEST = 120
-"""Years; a birth date that makes somebody older stands for an unknown one."""
-
-_UNKNOWN_BIRTHS = (date(1900, 1, 1), date(1901, 1, 1))
-"""What registries write where they must write a date."""
-
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
@@ -211,9 +206,7 @@ def _patient(header: EdfHeader) -> tuple[float | None, str | None]:
         return None, None
     born = _day(fields[2])
     day = _day(begun[1]) if len(begun) > 1 and begun[0] == "Startdate" else None
-    known = born and day and day >= born and born not in _UNKNOWN_BIRTHS
-    years = float(_years(born, day)) if born and day and known else None
-    return (years if years is not None and years <= _OLDEST else None), _SEX.get(fields[1].upper())
+    return years_between(born, day), _SEX.get(fields[1].upper())
 
 
 def _day(text: str) -> date | None:
@@ -225,7 +218,3 @@ def _day(text: str) -> date | None:
         return date(int(parts[2]), _MONTHS.index(parts[1]) + 1, int(parts[0][:3])) if len(parts[2]) == 4 else None
     except ValueError:
         return None
-
-
-def _years(born: date, day: date) -> int:
-    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))

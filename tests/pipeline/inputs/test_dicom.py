@@ -359,6 +359,20 @@ def test_groups_that_were_sampled_in_turn_are_not_put_side_by_side(tmp_path: Pat
     assert (f"{why}: other groups are left out" in recording.notes) == (offset is None)
 
 
+def test_limb_leads_that_contradict_within_their_group_say_nothing_of_the_others(tmp_path: Path) -> None:
+    """Such as aVR written upside down: the chest leads are in a group of their own, which states no time."""
+    signal = 10 * SIGNAL
+    signal[3] = -signal[3]
+    path = split(tmp_path / "ecg.dcm", range(6), range(6, 12))
+    dataset = dcmread(path)
+    for group, rows in zip(dataset.WaveformSequence, (signal[:6], signal[6:]), strict=True):
+        group.WaveformData = np.ascontiguousarray(rows.T).tobytes()
+    dataset.save_as(path)
+    recording = read_dicom(path, NOTHING)
+    check(recording, signal)
+    assert recording.notes == ()
+
+
 def test_zeros_behind_the_last_element_are_no_damage(tmp_path: Path) -> None:
     for filled in (1, 3, 512, 5000):
         path = write_dicom(tmp_path / "ecg.dcm", SIGNAL)
