@@ -17,9 +17,9 @@ from commands.options import DEFAULT_STORE, available_cores
 from commands.plot import plot
 from commands.predict import predict
 from commands.pretrain import pretrain
-from commands.process import begin_process, show_what_can_be_shown
 from commands.progress import Bar
 from commands.report import report
+from commands.shared.whole_process import begin_process, show_what_can_be_shown
 from commands.train import train
 from commands.train_options import TRAIN_OPTIONS
 from commands.verify import verify

@@ -56,7 +56,7 @@ def train_12ECG_classifier(
 
     from cache.schema import StoreConfig
     from pipeline.cluster import Cluster
-    from pipeline.ingest import build_cache
+    from pipeline.ingest.build_cache import build_cache
     from pipeline.train import train
 
     output = Path(output_directory)

@@ -70,8 +70,8 @@ def build_cache(
     taken is rejected by name and reason, and the build goes on. An interrupted build is finished by the same
     command.
     """
-    from pipeline import ingest
     from pipeline.cluster import Cluster
+    from pipeline.ingest import build_cache as ingest
 
     if scheduler and scheduler_file:
         raise click.UsageError("--scheduler and --scheduler-file both name a cluster; give one of them")

@@ -14,7 +14,7 @@ from cache.schema import StoreConfig
 from cache.verify import verify_store
 from ecg.errors import InputError, StoreError
 from pipeline.evaluate import EvaluateSummary, evaluate
-from pipeline.ingest import BuildSummary, build_cache
+from pipeline.ingest.build_cache import BuildSummary, build_cache
 from pipeline.inputs.told import InputConfig
 from pipeline.predict import predict
 from pipeline.progress import Progress, silent

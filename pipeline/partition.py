@@ -17,7 +17,7 @@ from cache.writer import part_path, task_lock, told_what_to_do, write_chunk, wri
 from ecg.errors import ClusterError, EcgError, StoreError
 from pipeline.allocator import keep_freed_memory
 from pipeline.cluster import Cluster, Say, open_client, say_nothing
-from pipeline.convert import convert_record
+from pipeline.ingest.convert import convert_record
 from pipeline.inputs.foreign import reading
 from pipeline.plan import PlannedRecord, reject_for
 from pipeline.remote_records import records_at_hand

@@ -13,13 +13,13 @@ from cache.schema import Reject, StoreConfig, sha256_of_json
 from ecg.errors import ChecksumError, EcgError, HeaderError, RemoteError
 from ecg.header import parse_header
 from ecg.resample import resampled_length
+from pipeline.formats.wfdb.records import FoundRecord, challenge_dataset, find_records, sampling_of
 from pipeline.groups import patient_group, record_group
 from pipeline.inputs.foreign import reading
 from pipeline.names import in_one_line
 from pipeline.prefetch import prefetch
 from pipeline.progress import Progress, silent
 from pipeline.wfdb_files import read_header_text
-from pipeline.wfdb_io import FoundRecord, challenge_dataset, find_records, sampling_of
 
 LONGEST = 2**28
 """Samples of a lead at the store's rate: a week at 400 Hz, which takes 13 GB to convert."""

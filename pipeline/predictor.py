@@ -26,9 +26,9 @@ from ecg.threshold_rule import ThresholdRule
 from ecg.window import WindowConfig, plan_windows
 from pipeline.batch import Batch, cut_record
 from pipeline.batches import WindowBatches
-from pipeline.convert import lead_offsets
 from pipeline.feeds import Windows
 from pipeline.inference import WindowLogits, compute_window_logits
+from pipeline.ingest.convert import lead_offsets
 from pipeline.run_folder import TrainedModel
 from pipeline.workers import Workers
 

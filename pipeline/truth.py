@@ -13,7 +13,7 @@ from cache.verify import require_tables
 from ecg.annotations import MENDED, NO_CODE, parse_annotations
 from ecg.errors import HeaderError, InputError
 from ecg.snomed import SCORED_CLASSES, scored_matrix
-from pipeline.wfdb_io import FoundRecord, challenge_dataset, find_records, name_records, read_header
+from pipeline.formats.wfdb.records import FoundRecord, challenge_dataset, find_records, name_records, read_header
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -92,7 +92,7 @@ def read_signals(path: Path, header: Header, n_frames: int, rows: Sequence[int])
     Parameters
     ----------
     path : of the header
-    n_frames : as `pipeline.wfdb_io.sampling_of` found it
+    n_frames : as `pipeline.formats.wfdb.records.sampling_of` found it
     rows : of `header.signals`
 
     Raises

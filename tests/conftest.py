@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from cache import location
 from cache.location import RemotePath
 from cache.schema import StoreConfig
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.simulate import PATIENTS, simulate
 from tests.browser import NAMES, find_chromium, run_chromium
 from tests.pipeline.http_server import Server

@@ -56,7 +56,7 @@ def kwargs_of(target: str, *args: object) -> tuple[tuple, dict]:
 
 
 def test_build_cache_by_default() -> None:
-    args, kwargs = kwargs_of("pipeline.ingest.build_cache", "build-cache")
+    args, kwargs = kwargs_of("pipeline.ingest.build_cache.build_cache", "build-cache")
     assert args == ((Path("data"),), Path("data/ecg.zarr"), StoreConfig())
     assert kwargs == {
         "cluster": Cluster(workers=cli.available_cores()),
@@ -73,7 +73,9 @@ def test_build_cache_with_every_option() -> None:
     line = "build-cache a b --output c.zarr --fs 250 --codec zstd --seed 3 --bad-checksum flag"
     line += " --patients p.csv --patients none --leads v5,II --highpass 0.5 --notch 50"
     line += " --scheduler tcp://s:1 --dashboard"
-    args, kwargs = kwargs_of("pipeline.ingest.build_cache", *line.split(), "--strict", "--workers", 3, "--force")
+    args, kwargs = kwargs_of(
+        "pipeline.ingest.build_cache.build_cache", *line.split(), "--strict", "--workers", 3, "--force"
+    )
     config = StoreConfig(
         fs=250.0, leads=("V5", "II"), codec="zstd", seed=3, bad_checksum="flag", highpass=0.5, notch=50.0
     )
@@ -87,7 +89,9 @@ def test_build_cache_with_every_option() -> None:
         "progress": cli.Bar,
         "say": click.echo,
     }
-    _, kwargs = kwargs_of("pipeline.ingest.build_cache", "build-cache", "--scheduler-file", "f.json", "--workers", 1)
+    _, kwargs = kwargs_of(
+        "pipeline.ingest.build_cache.build_cache", "build-cache", "--scheduler-file", "f.json", "--workers", 1
+    )
     assert kwargs["cluster"] == Cluster(scheduler_file=Path("f.json"))
     both = invoke("build-cache", "--scheduler", "tcp://s:1", "--scheduler-file", "f.json")
     assert both.exit_code == 2
@@ -787,7 +791,7 @@ def test_the_demo_default_is_the_pipelines() -> None:
 def test_every_command_begins_with_one_heap_for_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr("pipeline.allocator.share_heap", lambda: asked.append("heap"))
-    kwargs_of("pipeline.ingest.build_cache", *"build-cache data --output o.zarr".split())
+    kwargs_of("pipeline.ingest.build_cache.build_cache", *"build-cache data --output o.zarr".split())
     assert asked == ["heap"]
 
 

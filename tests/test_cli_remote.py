@@ -18,7 +18,12 @@ from tests.test_cli import invoke, kwargs_of
 
 def test_build_cache_with_urls() -> None:
     args, _ = kwargs_of(
-        "pipeline.ingest.build_cache", "build-cache", "memory://b//in/", "here", "--output", "memory://b/ecg.zarr"
+        "pipeline.ingest.build_cache.build_cache",
+        "build-cache",
+        "memory://b//in/",
+        "here",
+        "--output",
+        "memory://b/ecg.zarr",
     )
     assert args == ((RemotePath("memory://b/in"), Path("here")), RemotePath("memory://b/ecg.zarr"), StoreConfig())
 

@@ -8,7 +8,7 @@ import pytest
 import cli
 from cache.reader import Store
 from cache.schema import StoreConfig
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from tests.cache.small_store import flip_byte
 from tests.records import pulses_uv, write_record
 from tests.test_cli import invoke, kwargs_of

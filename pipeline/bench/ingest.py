@@ -17,7 +17,7 @@ from ecg.errors import InputError
 from pipeline.bench.baseline import seconds_of_baseline
 from pipeline.bench.processor import Meter
 from pipeline.bench.stages import seconds_by_stage
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.plan import PlannedRecord, plan_records
 from pipeline.progress import Progress, silent
 from pipeline.simulate import PATIENTS, simulate

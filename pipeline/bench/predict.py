@@ -29,7 +29,7 @@ from ecg.snomed import SCORED_CLASSES, SCORED_CODES
 from pipeline import run_folder as files
 from pipeline.bench.row import Rounds
 from pipeline.feeds import Windows
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.inputs.finding import FoundInput, find_inputs, name_inputs
 from pipeline.inputs.reading import read_complete
 from pipeline.inputs.told import InputConfig

@@ -17,10 +17,10 @@ from ecg.header import parse_header
 from ecg.quality import checksum_mismatches, compute_scale
 from ecg.resample import resample
 from pipeline.allocator import keep_freed_memory
-from pipeline.convert import clean_samples, convert_record, source_digest
+from pipeline.formats.wfdb.records import read_record
+from pipeline.ingest.convert import clean_samples, convert_record, source_digest
 from pipeline.plan import PlannedRecord
 from pipeline.wfdb_files import read_header_text
-from pipeline.wfdb_io import read_record
 
 P = ParamSpec("P")
 T = TypeVar("T")

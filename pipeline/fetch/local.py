@@ -19,9 +19,9 @@ from pipeline.fetch.proof import hash_file
 from pipeline.fetch.room import Room, is_of_the_disk, stopped_by
 from pipeline.fetch.survey import Survey, check_headers, count_survey, survey_files
 from pipeline.fetch.transfer import Fetched, Wanted
+from pipeline.formats.wfdb.records import FoundRecord, challenge_dataset, find_records, read_header, read_record
 from pipeline.progress import Task
 from pipeline.sources import RELEASE_LIST, Source
-from pipeline.wfdb_io import FoundRecord, challenge_dataset, find_records, read_header, read_record
 
 TARBALL_SUFFIXES = (".tar.gz", ".tgz", ".tar")
 LOCAL = "local files"

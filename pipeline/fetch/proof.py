@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ecg.errors import DownloadError, EcgError
 from ecg.quality import checksum_mismatches
-from pipeline.wfdb_io import CHALLENGE_OFFSET, read_record
+from pipeline.formats.wfdb.records import CHALLENGE_OFFSET, read_record
 
 BATCH_FILES = 64
 FILES_WORTH_PROCESSES = 2000

@@ -14,12 +14,12 @@ from pathlib import Path
 from ecg.errors import EcgError, InputError
 from ecg.segments import is_multi_segment
 from pipeline.folders import Folder, walk_folders
+from pipeline.formats.wfdb.records import printable
 from pipeline.inputs.aside import NotLookedAt, describe_aside
 from pipeline.inputs.kinds import UNKNOWN, kind_of
 from pipeline.inputs.regular import HEADER_BYTES, open_regular
 from pipeline.inputs.tables import names_leads
 from pipeline.inputs.told import InputConfig
-from pipeline.wfdb_io import printable
 
 KINDS = {".hea": "wfdb", ".edf": "edf", ".bdf": "edf", ".dcm": "dicom", ".dicom": "dicom", ".ima": "dicom"}
 KINDS |= {".csv": "table", ".tsv": "table", ".txt": "table", ".npy": "npy", ".mat": "mat"}

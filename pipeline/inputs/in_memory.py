@@ -9,8 +9,8 @@ from ecg.errors import SignalError
 from ecg.header import parse_header
 from ecg.leads import LEADS, canonical_lead
 from ecg.recording import Recording
+from pipeline.formats.wfdb.records import to_record
 from pipeline.inputs.wfdb_records import to_recording
-from pipeline.wfdb_io import to_record
 
 
 def read_lines(signal: NDArray, header_lines: Sequence[str]) -> Recording:

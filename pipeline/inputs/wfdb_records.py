@@ -11,12 +11,12 @@ from ecg.record import Record
 from ecg.recording import Recording
 from ecg.segments import is_multi_segment
 from ecg.voltage_units import spell_units
-from pipeline.convert import check_checksum, to_clean_microvolts
+from pipeline.formats.wfdb.records import challenge_dataset, read_record
+from pipeline.ingest.convert import check_checksum, to_clean_microvolts
 from pipeline.inputs.lead_names import name_leads
 from pipeline.inputs.told import InputConfig, require_fs
 from pipeline.inputs.wfdb_segments import read_segments
 from pipeline.wfdb_files import read_header_text
-from pipeline.wfdb_io import challenge_dataset, read_record
 
 TOLD_NOTHING = InputConfig()
 _LONGEST_NOTE = 400

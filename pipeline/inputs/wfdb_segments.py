@@ -18,10 +18,10 @@ from ecg.leads import LEADS, canonical_lead
 from ecg.record import Record
 from ecg.recording import Recording, make_recording
 from ecg.segments import GAP, Segments, parse_segments
-from pipeline.convert import check_checksum
+from pipeline.formats.wfdb.records import read_record, sampling_of
+from pipeline.ingest.convert import check_checksum
 from pipeline.inputs.told import InputConfig
 from pipeline.wfdb_files import read_header_text
-from pipeline.wfdb_io import read_record, sampling_of
 from pipeline.wfdb_signals import check_files
 
 GAP_SAMPLES, GAP_RATIO = 2**22, 16

@@ -21,9 +21,9 @@ from ecg.quality import (
     describe_flags,
 )
 from ecg.record import Record
-from pipeline.convert import convert_record, to_clean_microvolts
+from pipeline.formats.wfdb.records import read_record
+from pipeline.ingest.convert import convert_record, to_clean_microvolts
 from pipeline.plan import plan_records
-from pipeline.wfdb_io import read_record
 from tests.ecg.memory import make_record, make_signal
 from tests.records import write_record
 

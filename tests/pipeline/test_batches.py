@@ -15,7 +15,7 @@ from cache.schema import StoreConfig
 from ecg.errors import ChecksumError, ConfigError
 from ecg.window import WindowConfig, plan_windows
 from pipeline.batches import WindowBatches
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from tests.records import write_record
 
 WINDOWS = WindowConfig(window_length=1000)

@@ -18,7 +18,7 @@ from cache.writer import build_folder
 from ecg.errors import ClusterError, RemoteError
 from pipeline import cluster as module
 from pipeline.cluster import Cluster
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from tests.cache.small_store import contents
 from tests.records import pulses_uv, write_record
 

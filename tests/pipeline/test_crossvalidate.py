@@ -289,7 +289,7 @@ def test_id_files_without_a_test_side_are_refused(simulated_store: Path, run: Pa
 
 def test_one_dataset_cannot_be_left_out(tmp_path: Path, simulated: Path) -> None:
     from cache.schema import StoreConfig
-    from pipeline.ingest import build_cache
+    from pipeline.ingest.build_cache import build_cache
 
     build_cache([simulated / "Training_CPSC"], tmp_path / "ecg.zarr", StoreConfig())
     with pytest.raises(ConfigError, match=r"1 dataset with scored labels \(cpsc\); expected at least two"):

@@ -3,7 +3,7 @@ import pytest
 from cache.schema import StoreConfig
 from ecg.errors import StoreError
 from pipeline.describe_quality import FlagCount, describe_quality
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from tests.records import pulses_uv, write_record
 
 

@@ -17,7 +17,7 @@ from ecg.prediction import Prediction, parse_prediction
 from ecg.snomed import SCORED_CLASSES, SCORED_CODES
 from ecg.threshold_rule import ThresholdRule
 from pipeline.ensemble import EnsemblePredictor, find_run_folders, load_ensemble
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.predict import predict
 from pipeline.prediction_folder import TABLE
 from pipeline.predictor import OwnPredictor

@@ -13,7 +13,7 @@ from pipeline.groups import (
     read_patients,
     record_group,
 )
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from tests.cache.small_store import record_row
 from tests.records import pulses_uv, write_record
 

@@ -17,8 +17,9 @@ from ecg.errors import (
     StoreError,
 )
 from ecg.leads import LEADS
-from pipeline import ingest, partition
-from pipeline.ingest import build_cache
+from pipeline import partition
+from pipeline.ingest import build_cache as ingest
+from pipeline.ingest.build_cache import build_cache
 from tests.cache.small_store import contents, edit_json, flip_byte
 from tests.records import pulses_uv, write_corpus, write_record
 
@@ -156,7 +157,7 @@ def test_a_killed_process_leaves_a_build_that_can_be_finished(data, path, whole)
         from pathlib import Path
         from cache.schema import StoreConfig
         from pipeline import partition
-        from pipeline.ingest import build_cache
+        from pipeline.ingest.build_cache import build_cache
         write_part, done = partition.write_part, []
         def killed(*arguments):
             if len(done) == 2:

@@ -16,7 +16,7 @@ from cache.schema import StoreConfig
 from cache.writer import PLAN_MARKER, build_folder, no_task_at_work, task_lock, told_what_to_do
 from ecg.errors import InputError, StoreError
 from pipeline import partition
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from tests.cache.small_store import contents
 from tests.records import pulses_uv, write_record
 
@@ -27,7 +27,7 @@ BUILD = """
 import sys
 from pathlib import Path
 from cache.schema import StoreConfig
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 print("imported", flush=True)
 build_cache([Path(sys.argv[1])], Path(sys.argv[2]), StoreConfig(chunk_length=4096, fs=400), workers=int(sys.argv[3]))
 """

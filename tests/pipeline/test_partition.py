@@ -17,7 +17,7 @@ from cache.verify import verify_store
 from cache.writer import PLAN_MARKER, create_store, part_path
 from ecg.errors import SignalError
 from pipeline import partition
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.partition import JOBS_A_TASK, Job, ingest_partition, ingest_pickled, share_out
 from pipeline.plan import PlannedRecord, plan_records
 from tests.records import pulses_uv, write_record

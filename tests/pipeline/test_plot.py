@@ -11,7 +11,7 @@ from cache.reader import Store
 from cache.schema import StoreConfig
 from ecg.errors import ConfigError, InputError
 from ecg.paper import PaperConfig
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
 from pipeline.plot import plot, read_stored

@@ -14,7 +14,7 @@ from ecg.errors import ConfigError, InputError, RunFolderError
 from ecg.prediction import Prediction, parse_prediction
 from ecg.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
 from pipeline import predicted as prediction
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.predict import predict
 from pipeline.prediction_folder import TABLE
 from pipeline.run_folder import load_model
@@ -192,7 +192,7 @@ def test_a_store_that_does_not_fit_is_skipped_by_name_beside_others(run: Path, t
 def test_predicting_a_record_imports_nothing_that_is_slow_and_not_needed() -> None:
     """A second of a start of three goes to each of these, and few predictions want them."""
     slow = ("scipy.signal", "scipy.stats", "matplotlib", "pandas", "wfdb", "dask", "distributed", "pydicom", "edfio")
-    code = f"import sys, pipeline.predict, pipeline.wfdb_io; print([name for name in {slow} if name in sys.modules])"
+    code = f"import sys, pipeline.predict, pipeline.formats.wfdb.records; print([name for name in {slow} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 

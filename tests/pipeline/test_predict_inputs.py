@@ -18,7 +18,7 @@ from ecg.prediction import Prediction, parse_prediction
 from ecg.recording import Recording
 from ecg.snomed import SCORED_CODES
 from pipeline import read_ahead
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.inputs.finding import FoundInput
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb

@@ -5,7 +5,7 @@ import pytest
 
 from cache.reader import Store
 from cache.schema import StoreConfig
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.predicted import group_by_chunks
 from tests.records import pulses_uv, write_record
 

@@ -17,7 +17,7 @@ from ecg.errors import InputError, RunFolderError
 from pipeline import predicted, prediction_files, prediction_folder
 from pipeline.explain_config import ExplainConfig
 from pipeline.gain_sweep import sweep_gains
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.plot import plot
 from pipeline.predict import predict
 from pipeline.prediction_folder import TABLE, WORK, held_output

@@ -16,7 +16,7 @@ from ecg.models.stage_config import PRETRAIN_MODELS
 from ecg.models.stages import build_stage, transfer
 from pipeline import pretrain_step
 from pipeline import run_folder as files
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.pretrain import pretrain
 from pipeline.reference_folder import load_pretrained_net
 from tests.pipeline.interrupted import Interrupted

@@ -15,7 +15,7 @@ from ecg.models.build import build_model
 from ecg.models.model_config import ModelConfig
 from ecg.models.stage_config import StageConfig
 from pipeline import run_folder as files
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.parameter_groups import group_parameters, stage_depths
 from pipeline.predict import predict
 from pipeline.pretrain import pretrain

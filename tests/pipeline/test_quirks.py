@@ -23,7 +23,7 @@ from ecg.leads import LEADS
 from ecg.quality import describe_flags
 from pipeline.describe import describe_store
 from pipeline.describe_quality import describe_quality
-from pipeline.ingest import BuildSummary, build_cache
+from pipeline.ingest.build_cache import BuildSummary, build_cache
 from tests.records import MAT_BYTES, checksum_of, pulses_uv, write_record
 from tests.test_cli import invoke
 

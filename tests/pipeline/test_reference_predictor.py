@@ -12,7 +12,7 @@ from cache.schema import StoreConfig
 from ecg.decisions import APRIL_CLASSES
 from ecg.errors import ConfigError
 from ecg.prediction import parse_prediction
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.inputs.wfdb_records import read_wfdb
 from pipeline.predict import make_predictor, predict
 from pipeline.prediction_folder import TABLE

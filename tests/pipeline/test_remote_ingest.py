@@ -18,10 +18,10 @@ from cache.writer import build_folder
 from ecg.errors import ClusterError, EcgError, InputError, RemoteError, StoreError
 from ecg.leads import LEADS
 from pipeline.cluster import Cluster
-from pipeline.ingest import build_cache
+from pipeline.formats.wfdb.records import find_records, read_record
+from pipeline.ingest.build_cache import build_cache
 from pipeline.inputs.remote import brought
 from pipeline.plan import plan_records
-from pipeline.wfdb_io import find_records, read_record
 from tests.cache.small_store import contents
 from tests.records import checksum_of, pulses_uv, write_corpus, write_record
 from tests.s3_server import KEY, SECRET, Fault

@@ -16,7 +16,7 @@ from cache.schema import StoreConfig
 from ecg.errors import RunFolderError
 from pipeline import pretrain as pretraining
 from pipeline import run_folder as files
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.pretrain import pretrain
 from pipeline.run_lock import LOCK
 from pipeline.saving import JOURNAL, finish_writing

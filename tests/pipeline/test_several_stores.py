@@ -20,7 +20,7 @@ from pipeline.batches import WindowBatches
 from pipeline.describe import describe_record, describe_store
 from pipeline.describe_quality import describe_quality
 from pipeline.evaluate import evaluate
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.predict import predict
 from pipeline.train import train
 from tests.cache.small_store import flip_byte

@@ -14,10 +14,10 @@ from ecg.errors import ConfigError, StoreError
 from ecg.named_mappings import named_mapping
 from ecg.output_mapping import parse_mapping
 from ecg.snomed import SCORED_CLASSES, SCORED_CODES
-from pipeline.ingest import build_cache
+from pipeline.formats.wfdb.records import find_records, name_records, read_header
+from pipeline.ingest.build_cache import build_cache
 from pipeline.targets import choose_mapping, make_targets, output_names, target_values, warn_of_missing_classes
 from pipeline.train_config import TrainConfig
-from pipeline.wfdb_io import find_records, name_records, read_header
 from tests.cache.test_format import GOLDEN
 from tests.records import pulses_uv, write_record
 

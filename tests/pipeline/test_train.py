@@ -17,7 +17,7 @@ from ecg.errors import ChecksumError, ConfigError, RunFolderError, StoreError, T
 from ecg.metric import compute_challenge_metric
 from pipeline import epoch as epoch_module
 from pipeline import run_folder as files
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.optimise import compute_learning_rate
 from pipeline.train import train
 from pipeline.train_config import TrainConfig

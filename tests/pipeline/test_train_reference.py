@@ -20,7 +20,7 @@ from ecg.prediction import parse_prediction
 from ecg.snomed import SCORED_CLASSES, SCORED_CODES
 from ecg.threshold_rule import ThresholdRule
 from pipeline import run_folder as files
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.predict import predict
 from pipeline.predictor import OwnPredictor
 from pipeline.presets import REFERENCE_TRAIN

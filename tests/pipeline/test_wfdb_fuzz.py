@@ -14,7 +14,7 @@ import wfdb
 from cache.schema import StoreConfig
 from ecg.errors import EcgError
 from ecg.leads import LEADS
-from pipeline.convert import convert_record
+from pipeline.ingest.convert import convert_record
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
 from pipeline.plan import plan_records

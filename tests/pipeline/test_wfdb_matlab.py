@@ -8,8 +8,8 @@ import scipy.io
 
 from ecg.errors import SignalError
 from ecg.quality import checksum_mismatches
+from pipeline.formats.wfdb.records import read_record
 from pipeline.inputs.wfdb_records import read_wfdb
-from pipeline.wfdb_io import read_record
 from tests.records import checksum_of, mat_bytes, pulses_uv, write_record
 
 SIGNAL = pulses_uv(700, seed=3)

@@ -10,10 +10,10 @@ import wfdb
 from ecg.errors import ChecksumError, ConfigError, HeaderError, SignalError
 from ecg.leads import LEADS
 from ecg.quality import LeadFlag, checksum_mismatches
-from pipeline.convert import to_clean_microvolts
+from pipeline.formats.wfdb.records import read_header, read_record, sampling_of
+from pipeline.ingest.convert import to_clean_microvolts
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
-from pipeline.wfdb_io import read_header, read_record, sampling_of
 from tests.records import checksum_of, mat_bytes, pulses_uv, write_record
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cache.schema import StoreConfig
 from ecg.leads import LEADS
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from tests.records import pulses_uv, write_record
 
 CONFIG = StoreConfig(fs=400.0, chunk_length=4096)

@@ -17,9 +17,9 @@ from ecg.models.normalise import to_network_input
 from ecg.models.stage_config import StageConfig
 from ecg.resample import resample
 from ecg.window import WindowConfig, cut_window, plan_windows
-from pipeline.convert import to_clean_microvolts
+from pipeline.formats.wfdb.records import read_record
+from pipeline.ingest.convert import to_clean_microvolts
 from pipeline.presets import REFERENCE_MODEL
-from pipeline.wfdb_io import read_record
 
 SMALL = {"window_length": 64, "net_filter_size": (4, 6), "net_seq_length": (64, 16)}
 

@@ -9,7 +9,7 @@ from ecg.errors import DownloadError, InputError
 from ecg.quality import checksum_mismatches
 from pipeline.bench import download as benchmark
 from pipeline.bench.loopback import Files
-from pipeline.wfdb_io import read_record
+from pipeline.formats.wfdb.records import read_record
 
 
 def test_a_small_run_has_every_row(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from ecg.header import parse_header
 from pipeline.bench import codec, corpus, ingest
 from pipeline.bench.baseline import _convert, seconds_of_baseline
 from pipeline.bench.stages import seconds_by_stage
-from pipeline.ingest import build_cache
+from pipeline.formats.wfdb.records import read_record
+from pipeline.ingest.build_cache import build_cache
 from pipeline.plan import plan_records
-from pipeline.wfdb_io import read_record
 from tests.records import pulses_uv, write_corpus, write_record
 
 

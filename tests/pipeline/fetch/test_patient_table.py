@@ -13,7 +13,7 @@ from cache.schema import StoreConfig
 from pipeline.download import DownloadConfig, DownloadSummary, download
 from pipeline.fetch.manifest import read_manifest
 from pipeline.fetch.patient_table import FETCHED, PROVEN, TRUSTED, UNPROVEN, places_of_mirrors
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.sources import CHALLENGE_RELEASE, PTBXL_TABLE, RELEASE_HOSTS, RELEASE_LIST, PatientTable
 from pipeline.split import split_by_group
 from tests.pipeline.http_server import Act, Server

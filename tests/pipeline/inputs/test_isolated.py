@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from ecg.errors import SignalError
 from ecg.leads import LEADS
+from pipeline.formats.wfdb.records import read_record
 from pipeline.inputs import isolated
 from pipeline.inputs.isolated import Bounds, bounds_for, decode_isolated, end_helper
 from pipeline.inputs.told import InputConfig
 from pipeline.inputs.wfdb_records import read_wfdb
-from pipeline.wfdb_io import read_record
 from tests.fuzz import Fuzzed, run_cases
 from tests.records import pulses_uv
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ecg.errors import InputError
+from pipeline.formats.wfdb.records import find_records
 from pipeline.inputs.what_is_there import describe_what_is_there
-from pipeline.wfdb_io import find_records
 from tests.records import write_record
 
 

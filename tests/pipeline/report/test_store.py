@@ -13,7 +13,7 @@ from cache.location import RemotePath
 from cache.reader import Store
 from cache.schema import StoreConfig
 from ecg.errors import ConfigError, StoreError
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from pipeline.report.page import format_page
 from pipeline.report.store import StoreReportConfig, make_store_page, report_store
 from tests.cache.small_store import flip_byte, write_store

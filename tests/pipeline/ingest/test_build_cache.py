@@ -24,7 +24,7 @@ from ecg.errors import (
 from ecg.leads import LEADS
 from pipeline import partition
 from pipeline.cluster import Cluster
-from pipeline.ingest import build_cache
+from pipeline.ingest.build_cache import build_cache
 from tests.cache.small_store import contents
 from tests.records import mat_bytes, pulses_uv, write_corpus, write_record
 

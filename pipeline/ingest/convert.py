@@ -13,8 +13,8 @@ from ecg.filters import filter_zero_phase
 from ecg.quality import OFFSET_LIMIT_UV, LeadFlag, checksum_mismatches, compute_lead_flags, compute_scale
 from ecg.record import Record
 from ecg.resample import resample
+from pipeline.formats.wfdb.records import read_record
 from pipeline.plan import PlannedRecord
-from pipeline.wfdb_io import read_record
 
 LARGEST_UV = 1e9
 """A kilovolt is no ECG but a wrong gain or baseline, and more would not fit the tables' numbers."""

@@ -9,9 +9,9 @@ from ecg.errors import ChecksumError, HeaderError, LeadError, SignalError, Store
 from ecg.filters import filter_zero_phase
 from ecg.leads import LEADS
 from ecg.quality import LeadFlag, compute_scale
-from pipeline.convert import check_checksum, clean_samples, convert_record, source_digest, to_clean_microvolts
+from pipeline.formats.wfdb.records import read_record
+from pipeline.ingest.convert import check_checksum, clean_samples, convert_record, source_digest, to_clean_microvolts
 from pipeline.plan import PlannedRecord, plan_records
-from pipeline.wfdb_io import read_record
 from tests.records import MAT_BYTES, pulses_uv, write_record
 
 CONFIG = StoreConfig()

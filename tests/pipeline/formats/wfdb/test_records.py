@@ -10,8 +10,7 @@ import wfdb
 from ecg.errors import HeaderError, InputError, LeadError, SignalError
 from ecg.leads import LEADS
 from pipeline import wfdb_signals
-from pipeline.wfdb_files import read_header_text
-from pipeline.wfdb_io import (
+from pipeline.formats.wfdb.records import (
     challenge_dataset,
     find_records,
     name_records,
@@ -19,6 +18,7 @@ from pipeline.wfdb_io import (
     read_record,
     sampling_of,
 )
+from pipeline.wfdb_files import read_header_text
 from tests.records import mat_bytes, pulses_uv, write_record
 
 

@@ -1,0 +1,1 @@
+"""Reading recordings, a module for each format; nothing here chooses among files."""

@@ -1,0 +1,1 @@
+"""WFDB records, the Challenge's among them; nothing here plans or converts."""

@@ -1,0 +1,1 @@
+"""Records into a store; nothing here trains or knows torch."""
