@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.schema import sha256_of_json
+from ecg12.cache.schema import sha256_of_json
 
 DIGEST_ATTRIBUTE = "digest"
 """Root attribute that holds the tables' own digest; it covers every other root attribute too."""

@@ -11,12 +11,12 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.decompression import check_crc, decode_signal
-from cache.location import Location, RemotePath
-from cache.metadata import ArrayForm, read_array, signal_problem
-from cache.schema import SIGNAL, StoreConfig
-from cache.small_file import describe_kind
-from ecg.errors import ChecksumError, RemoteError, StoreError
+from ecg12.cache.decompression import check_crc, decode_signal
+from ecg12.cache.location import Location, RemotePath
+from ecg12.cache.metadata import ArrayForm, read_array, signal_problem
+from ecg12.cache.schema import SIGNAL, StoreConfig
+from ecg12.cache.small_file import describe_kind
+from ecg12.ecg.errors import ChecksumError, RemoteError, StoreError
 
 RUN_VERIFY = "; run verify"
 """What to do about a damaged chunk; whoever does that already says something else instead."""

@@ -18,7 +18,7 @@ from numcodecs.blosc import Blosc
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
-from ecg.errors import ConfigError
+from ecg12.ecg.errors import ConfigError
 
 numcodecs.blosc.use_threads = False
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.errors import StoreError
+from ecg12.ecg.errors import StoreError
 
 OPEN_CHUNKS = 16
 """Chunks with room left that a short record may still go to; bounds the plan's time for any corpus."""

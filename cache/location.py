@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, NoReturn, TextIO, TypeAlias, TypeVar
 
 import fsspec
 
-from ecg.errors import RemoteError
+from ecg12.ecg.errors import RemoteError
 
 logger = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cache.compression import codec_metadata
-from cache.location import Location
-from cache.schema import SIGNAL, Column, StoreConfig
-from cache.small_file import read_json
-from ecg.errors import RemoteError, StoreError
+from ecg12.cache.compression import codec_metadata
+from ecg12.cache.location import Location
+from ecg12.cache.schema import SIGNAL, Column, StoreConfig
+from ecg12.cache.small_file import read_json
+from ecg12.ecg.errors import RemoteError, StoreError
 
 METADATA = "zarr.json"
 

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.checksum import chunk_digest
-from cache.chunk_file import ChunkFiles
-from cache.compression import require_codec
-from cache.location import Location, in_parallel, locate
-from cache.metadata import METADATA
-from cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, OPTIONAL_COLUMNS, RANK, StoreConfig
-from cache.small_file import read_json
-from cache.table_file import read_table
-from cache.table_values import check_column, check_places
-from ecg.errors import ChecksumError, ConfigError, FormatVersionError, RemoteError, StoreError
+from ecg12.cache.checksum import chunk_digest
+from ecg12.cache.chunk_file import ChunkFiles
+from ecg12.cache.compression import require_codec
+from ecg12.cache.location import Location, in_parallel, locate
+from ecg12.cache.metadata import METADATA
+from ecg12.cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, OPTIONAL_COLUMNS, RANK, StoreConfig
+from ecg12.cache.small_file import read_json
+from ecg12.cache.table_file import read_table
+from ecg12.cache.table_values import check_column, check_places
+from ecg12.ecg.errors import ChecksumError, ConfigError, FormatVersionError, RemoteError, StoreError
 
 _COLUMNS = {column.path: column for column in (*COLUMNS, *OPTIONAL_COLUMNS)}
 

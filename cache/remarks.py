@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cache.schema import RecordRow
-from ecg.errors import StoreError
+from ecg12.cache.schema import RecordRow
+from ecg12.ecg.errors import StoreError
 
 REMARKS = "remarks"
 """Root attribute, where there are any."""

@@ -12,9 +12,9 @@ import zarr
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from cache.compression import codecs_beyond_zarr
-from cache.location import Location, RemotePath, in_parallel
-from cache.metadata import METADATA
+from ecg12.cache.compression import codecs_beyond_zarr
+from ecg12.cache.location import Location, RemotePath, in_parallel
+from ecg12.cache.metadata import METADATA
 
 
 def open_array(store: Location, path: str) -> zarr.Array:

@@ -15,11 +15,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cache.location import RemotePath, in_parallel
-from cache.metadata import METADATA
-from cache.partials import is_gone
-from cache.small_file import read_json
-from ecg.errors import StoreError
+from ecg12.cache.location import RemotePath, in_parallel
+from ecg12.cache.metadata import METADATA
+from ecg12.cache.partials import is_gone
+from ecg12.cache.small_file import read_json
+from ecg12.ecg.errors import StoreError
 
 logger = logging.getLogger(__name__)
 

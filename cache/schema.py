@@ -12,10 +12,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from ecg.config import Config
-from ecg.errors import ConfigError, StoreError
-from ecg.json_text import parse_json
-from ecg.leads import LEADS, canonical_lead
+from ecg12.ecg.config import Config
+from ecg12.ecg.errors import ConfigError, StoreError
+from ecg12.ecg.json_text import parse_json
+from ecg12.ecg.signals.leads import LEADS, canonical_lead
 
 FORMAT_NAME = "ecg12"
 FORMAT_VERSION = 1
@@ -45,7 +45,7 @@ class StoreConfig(Config):
         zarr-python reads it)
     seed : of the placement order
     bad_checksum : "reject" a record whose samples do not match its header's checksum, or "flag" it
-    highpass, notch : of the zero-phase filters of `ecg.filters`, Hz; None for none
+    highpass, notch : of the zero-phase filters of `ecg.signals.filters`, Hz; None for none
     """
 
     fs: float = 400.0
@@ -121,7 +121,7 @@ class Column:
 
 
 _RECORD = ("record",)
-_FLAGS = "invalid clipped flat railed einthoven offset gain_corrected checksum unverified"  # ecg.quality.LeadFlag
+_FLAGS = "invalid clipped flat railed einthoven offset gain_corrected checksum unverified"  # ecg.signals.quality
 
 COLUMNS: tuple[Column, ...] = (
     Column(path="record/name", dtype="string", dims=_RECORD, meaning="record name"),

@@ -9,8 +9,8 @@ import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cache.location import Location, RemotePath
-from ecg.json_text import parse_json
+from ecg12.cache.location import Location, RemotePath
+from ecg12.ecg.json_text import parse_json
 
 MOST_BYTES = 64 * 2**20
 """Of a small file. The largest that this program writes names every rejected record, at 200 bytes each."""

@@ -11,12 +11,12 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.decompression import decode_table
-from cache.location import Location, RemotePath, in_parallel
-from cache.metadata import MOST_CHUNKS, ArrayForm, read_array
-from cache.schema import Column
-from cache.small_file import read_small
-from ecg.errors import RemoteError, StoreError
+from ecg12.cache.decompression import decode_table
+from ecg12.cache.location import Location, RemotePath, in_parallel
+from ecg12.cache.metadata import MOST_CHUNKS, ArrayForm, read_array
+from ecg12.cache.schema import Column
+from ecg12.cache.small_file import read_small
+from ecg12.ecg.errors import RemoteError, StoreError
 
 MOST_RATIO, SMALL_BYTES = 256, 128 * 2**20
 """A column may come to so many times its files' bytes, beyond a size that any may have: tables of zeros shrink well."""

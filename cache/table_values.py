@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.schema import SEX_OF_CODE
-from ecg.errors import StoreError
+from ecg12.cache.schema import SEX_OF_CODE
+from ecg12.ecg.errors import StoreError
 
 _AGAIN = "build the store again"
 

@@ -11,12 +11,12 @@ from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cache.location import Location, RemotePath
-from cache.metadata import GROUP, METADATA, describe_array, read_array
-from cache.reader import Store
-from cache.schema import COLUMNS, OPTIONAL_COLUMNS, SIGNAL
-from cache.small_file import read_json
-from ecg.errors import RemoteError, StoreError
+from ecg12.cache.location import Location, RemotePath
+from ecg12.cache.metadata import GROUP, METADATA, describe_array, read_array
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import COLUMNS, OPTIONAL_COLUMNS, SIGNAL
+from ecg12.cache.small_file import read_json
+from ecg12.ecg.errors import RemoteError, StoreError
 
 _MOST_CHUNKS = 1_000_000
 _GROUPS = ("chunk", "label", "record")

@@ -17,15 +17,15 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from cache import remote_build
-from cache.checksum import DIGEST_ATTRIBUTE, OPTIONAL_DIGEST_ATTRIBUTE, chunk_digest, tables_digest
-from cache.compression import codecs_beyond_zarr, encode_signal, signal_codecs, table_compressors
-from cache.location import Location, RemotePath, remove_tree
-from cache.lock import hold, is_still_at, locked
-from cache.partials import clear_dead, partial_of
-from cache.remarks import REMARKS, remarks_of_rows
-from cache.remote_arrays import open_array, written_group
-from cache.schema import (
+from ecg12.cache import remote_build
+from ecg12.cache.checksum import DIGEST_ATTRIBUTE, OPTIONAL_DIGEST_ATTRIBUTE, chunk_digest, tables_digest
+from ecg12.cache.compression import codecs_beyond_zarr, encode_signal, signal_codecs, table_compressors
+from ecg12.cache.location import Location, RemotePath, remove_tree
+from ecg12.cache.lock import hold, is_still_at, locked
+from ecg12.cache.partials import clear_dead, partial_of
+from ecg12.cache.remarks import REMARKS, remarks_of_rows
+from ecg12.cache.remote_arrays import open_array, written_group
+from ecg12.cache.schema import (
     COLUMNS,
     FORMAT_NAME,
     FORMAT_VERSION,
@@ -40,7 +40,7 @@ from cache.schema import (
     Reject,
     StoreConfig,
 )
-from ecg.errors import EcgError, StoreError
+from ecg12.ecg.errors import EcgError, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -304,7 +304,7 @@ def finalise(
     scored_classes : codes of the scored classes, in their order
     representative : scored code → the scored class that stands for it
     plan_digest : of what was asked for, by which a second build with the same inputs knows its result
-    merged_groups : patient's group → the group that duplicates made of it, for `cache.union`
+    merged_groups : patient's group → the group that duplicates made of it, for `cache.several_stores`
 
     Raises
     ------

@@ -19,9 +19,9 @@ def main(arguments: list[str]) -> int:
         return 2
     *model, given, output = map(Path, arguments)
 
-    from ecg.errors import EcgError
-    from pipeline.inputs.told import InputConfig
-    from pipeline.predict import predict
+    from ecg12.ecg.errors import EcgError
+    from ecg12.pipeline.formats.told_by_user import InputConfig
+    from ecg12.pipeline.prediction.predict import predict
 
     told = InputConfig(missing_leads="zero", keep_flat=True)
     try:

@@ -28,7 +28,7 @@ def load_12ECG_model(model_folder: str | Path = DEFAULT_MODEL) -> Any:  # noqa: 
     ecg.errors.RunFolderError
         If there is none, or it cannot be loaded.
     """
-    from pipeline.predict import make_predictor
+    from ecg12.pipeline.prediction.predict import make_predictor
 
     return make_predictor(Path(model_folder))
 
@@ -53,7 +53,7 @@ def run_12ECG_classifier(
     """
     import torch
 
-    from pipeline.inputs.in_memory import read_lines
+    from ecg12.pipeline.formats.wfdb.in_memory import read_lines
 
     recording = read_lines(np.asarray(data), header_lines).complete(model.leads, missing="zero")
     if recording.zeroed:

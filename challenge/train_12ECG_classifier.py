@@ -54,10 +54,10 @@ def train_12ECG_classifier(
     """
     import torch
 
-    from cache.schema import StoreConfig
-    from pipeline.cluster import Cluster
-    from pipeline.ingest.build_cache import build_cache
-    from pipeline.train import train
+    from ecg12.cache.schema import StoreConfig
+    from ecg12.pipeline.ingest.build_cache import build_cache
+    from ecg12.pipeline.ingest.dask_cluster import Cluster
+    from ecg12.pipeline.training.train import train
 
     output = Path(output_directory)
     output.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ def main(arguments: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     print("Running training code...")
-    from ecg.errors import EcgError
+    from ecg12.ecg.errors import EcgError
 
     try:
         train_12ECG_classifier(*arguments)

@@ -2,7 +2,7 @@
 
 import click
 
-from commands import bench_batches, bench_networks, bench_stores
+from ecg12.commands import bench_batches, bench_networks, bench_stores
 
 
 @click.group(commands=[*bench_stores.COMMANDS, *bench_batches.COMMANDS, *bench_networks.COMMANDS])

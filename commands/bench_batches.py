@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from commands.bench_options import rounds_option, store_folder_option, store_size_option
-from commands.echo import echo_rows, echo_table, format_bytes
-from commands.options import store_argument
-from commands.progress import Bar
+from ecg12.commands.shared.bench_options import rounds_option, store_folder_option, store_size_option
+from ecg12.commands.shared.options import store_argument
+from ecg12.commands.shared.printing import echo_rows, echo_table, format_bytes
+from ecg12.commands.shared.progress import Bar
 
 
 @click.command("loader")
@@ -16,7 +16,7 @@ from commands.progress import Bar
 @rounds_option(7)
 def bench_loader(n_records: int, folder: Path | None, rounds: int) -> None:
     """Batches from a store, against loading and resampling files, against zarr, and against memory itself."""
-    from pipeline.bench import loader as benchmark
+    from ecg12.pipeline.bench import loader as benchmark
 
     result = benchmark.run(n_records=n_records, folder=folder, rounds=rounds, progress=Bar)
     ceiling, baseline = result.row(benchmark.CEILING), result.row(benchmark.BASELINE)
@@ -50,7 +50,7 @@ def bench_remote(n_records: int, connections: int, delay_ms: float, folder: Path
 
     The server is moto's, on this machine, and answers after a delay.
     """
-    from pipeline.bench import remote as benchmark
+    from ecg12.pipeline.bench import remote as benchmark
 
     result = benchmark.run(
         n_records=n_records,
@@ -82,7 +82,7 @@ def bench_remote(n_records: int, connections: int, delay_ms: float, folder: Path
 @click.option("--plan", "n_planned", type=int, default=10_000_000, show_default=True, help="Records to plan with.")
 def bench_footprint(store: Path, n_planned: int) -> None:
     """Time to the first batch, memory of a streamed epoch of STORE, and what planning an epoch takes."""
-    from pipeline.bench import footprint as benchmark
+    from ecg12.pipeline.bench import footprint as benchmark
 
     found = {
         "first batch of stream": benchmark.of_the_first_batch(store),
@@ -100,7 +100,7 @@ def bench_footprint(store: Path, n_planned: int) -> None:
 @click.option("--records", "n_records", type=int, default=43_101, show_default=True, help="In the simulated table.")
 def bench_shuffle(n_records: int) -> None:
     """How well shuffle buffers mix, beside a true permutation; and how full rows of records are."""
-    from pipeline.bench import shuffling as benchmark
+    from ecg12.pipeline.bench import shuffling as benchmark
 
     result = benchmark.run(n_records=n_records)
     echo_rows(

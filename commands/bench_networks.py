@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from commands.bench_options import records_folder_option, rounds_option
-from commands.echo import echo_rows
-from commands.field_options import field_options
-from commands.options import DEFAULT_STORE, NameList, cuda_option, store_argument, stores_argument
-from commands.progress import Bar
-from commands.train_options import TRAIN_OPTIONS, split_options
+from ecg12.commands.shared.bench_options import records_folder_option, rounds_option
+from ecg12.commands.shared.field_options import field_options
+from ecg12.commands.shared.options import DEFAULT_STORE, NameList, cuda_option, store_argument, stores_argument
+from ecg12.commands.shared.printing import echo_rows
+from ecg12.commands.shared.progress import Bar
+from ecg12.commands.shared.train_options import TRAIN_OPTIONS, split_options
 
 BENCH_TRAIN_OPTIONS = {title: tuple(row for row in rows if row[0] != "epochs") for title, rows in TRAIN_OPTIONS.items()}
 
@@ -22,7 +22,7 @@ BENCH_TRAIN_OPTIONS = {title: tuple(row for row in rows if row[0] != "epochs") f
 @click.option("--full-steps", type=int, default=1, show_default=True, help="Of the default model; 0 leaves it out.")
 def bench_training(store: Path, pairs: int, small_steps: int, full_steps: int) -> None:
     """Steps of training on batches of STORE, against the same steps on one batch that is there."""
-    from pipeline.bench import training as benchmark
+    from ecg12.pipeline.bench import training as benchmark
 
     steps = {name: n for name, n in (("small", small_steps), ("full", full_steps)) if n}
     echo_rows(
@@ -61,7 +61,7 @@ def bench_train(stores: tuple[Path, ...], **options: Any) -> None:
 
     The options of `train` change the default configuration; those about records and the network's size change both.
     """
-    from pipeline.bench import train as benchmark
+    from ecg12.pipeline.bench import train as benchmark
 
     own = {name: options.pop(name) for name in ("pairs", "steps", "epochs", "figure", "target", "cuda")}
     given = {key: value for key, value in options.items() if value is not None}
@@ -114,7 +114,7 @@ def bench_pretrain(nets: tuple[str, ...] | None, **options: Any) -> None:
     The nets are rnn, lstm, gru, flipping, masking, transformerxl, cpc-lstm, cpc-s4d and mae; the last three have no
     counterpart there. All are in their default sizes.
     """
-    from pipeline.bench import pretrain as benchmark
+    from ecg12.pipeline.bench import pretrain as benchmark
 
     result = benchmark.run(nets=nets or tuple(benchmark.NETS), progress=Bar, **options)
     echo_rows(
@@ -144,7 +144,7 @@ def _or_nothing(value: float | None) -> str:
 @records_folder_option
 def bench_predict(n_records: int, rounds: int, model: Path | None, folder: Path | None) -> None:
     """Predicting batches that are read ahead, against one recording at a time, and against the network alone."""
-    from pipeline.bench import predict as benchmark
+    from ecg12.pipeline.bench import predict as benchmark
 
     result = benchmark.run(n_records=n_records, rounds=rounds, model=model, folder=folder, progress=Bar)
     baseline = result.row(benchmark.BASELINE, "fp32")

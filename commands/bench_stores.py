@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from commands.bench_options import records_folder_option
-from commands.echo import echo_rows, echo_table, format_bytes
-from commands.options import NumberList, store_argument
-from commands.progress import Bar
+from ecg12.commands.shared.bench_options import records_folder_option
+from ecg12.commands.shared.options import NumberList, store_argument
+from ecg12.commands.shared.printing import echo_rows, echo_table, format_bytes
+from ecg12.commands.shared.progress import Bar
 
 
 @click.command("download")
@@ -18,7 +18,7 @@ from commands.progress import Bar
 @click.option("--folder", type=click.Path(path_type=Path), help="For the files.  [default: a temporary one]")
 def bench_download(files: int, delay_ms: float, connections: int, folder: Path | None) -> None:
     """Fetching from a server on this machine, and proving what came, against curl-like and sha256sum baselines."""
-    from pipeline.bench import download as benchmark
+    from ecg12.pipeline.bench import download as benchmark
 
     echo_rows(
         benchmark.run(n_files=files, delay_s=delay_ms / 1000, connections=connections, folder=folder, progress=Bar),
@@ -41,7 +41,7 @@ def bench_corpus(output: Path, records: int | None, seed: int) -> None:
 
     Signals repeat from a pool, each record with one sample and a header of its own.
     """
-    from pipeline.bench import corpus as benchmark
+    from ecg12.pipeline.bench import corpus as benchmark
 
     summary = benchmark.write_corpus(output, records or benchmark.WHOLE, seed=seed, progress=Bar)
     click.echo(f"{summary.n_records:,} records of {summary.n_patients:,} patients in {output}")
@@ -52,7 +52,7 @@ def bench_corpus(output: Path, records: int | None, seed: int) -> None:
 @click.option("--chunks", type=click.IntRange(min=1), default=4, show_default=True, help="How many to measure on.")
 def bench_codecs(store: Path, chunks: int) -> None:
     """Ways of compressing the signal, on chunks of STORE: size, encoding and decoding, one thread."""
-    from pipeline.bench import codec as benchmark
+    from ecg12.pipeline.bench import codec as benchmark
 
     echo_rows(
         benchmark.run(store, n_chunks=chunks, progress=Bar),
@@ -87,7 +87,7 @@ def bench_ingest(inputs: tuple[Path, ...], **options: Any) -> None:
 
     INPUTS are folders or records; by default simulated records of ten seconds.
     """
-    from pipeline.bench import ingest as benchmark
+    from ecg12.pipeline.bench import ingest as benchmark
 
     result = benchmark.run(inputs, progress=Bar, **options)
     echo_rows(

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from cache.schema import CODECS, StoreConfig
-from commands.inspect_store import echo_labels, echo_rejects, echo_store
-from commands.options import (
+from ecg12.cache.schema import CODECS, StoreConfig
+from ecg12.commands.inspect_store import echo_labels, echo_rejects, echo_store
+from ecg12.commands.shared.options import (
     DEFAULT_DATA,
     DEFAULT_STORE,
     NameList,
@@ -16,7 +16,7 @@ from commands.options import (
     force_option,
     workers_option,
 )
-from commands.progress import Bar
+from ecg12.commands.shared.progress import Bar
 
 BUILD = StoreConfig()
 NO_TABLE = Path("none")
@@ -70,8 +70,8 @@ def build_cache(
     taken is rejected by name and reason, and the build goes on. An interrupted build is finished by the same
     command.
     """
-    from pipeline.cluster import Cluster
-    from pipeline.ingest import build_cache as ingest
+    from ecg12.pipeline.ingest import build_cache as ingest
+    from ecg12.pipeline.ingest.dask_cluster import Cluster
 
     if scheduler and scheduler_file:
         raise click.UsageError("--scheduler and --scheduler-file both name a cluster; give one of them")

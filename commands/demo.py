@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from commands.evaluate import echo_scores
-from commands.inspect_store import echo_store
-from commands.options import workers_option
-from commands.progress import Bar
-from commands.train import echo_epoch
+from ecg12.commands.evaluate import echo_scores
+from ecg12.commands.inspect_store import echo_store
+from ecg12.commands.shared.options import workers_option
+from ecg12.commands.shared.progress import Bar
+from ecg12.commands.train import echo_epoch
 
 
 @click.command()
@@ -25,7 +25,7 @@ from commands.train import echo_epoch
 @click.option("--max-duration", type=float, help="Cut records longer than this many seconds.")
 def simulate(output: Path, records: int, seed: int, layout: str, max_duration: float | None) -> None:
     """Write simulated records of all six datasets into the folder OUTPUT, for trying things out without data."""
-    from pipeline import simulate as simulation
+    from ecg12.pipeline import simulate as simulation
 
     summary = simulation.simulate(output, records, seed=seed, layout=layout, max_duration_s=max_duration, progress=Bar)
     click.echo(
@@ -47,7 +47,7 @@ def demo(output: Path, records: int, seed: int, workers: int, force: bool) -> No
 
     Needs no data. The scores say that the parts work together; simulated signals are far easier than real ones.
     """
-    from pipeline.demo import run_demo
+    from ecg12.pipeline.demo import run_demo
 
     summary = run_demo(
         output,

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from commands.echo import echo_rows, echo_some, format_bytes
-from commands.options import DEFAULT_DATA, ByteCount, NameList, workers_option
-from commands.progress import Bar
+from ecg12.commands.shared.options import DEFAULT_DATA, ByteCount, NameList, workers_option
+from ecg12.commands.shared.printing import echo_rows, echo_some, format_bytes
+from ecg12.commands.shared.progress import Bar
 
 _ISSUES = {"first": "of the first issue", "last": "of the last issue", "both": "the same in both issues"}
 _COLUMNS: tuple[tuple[str, Any], ...] = (
@@ -85,8 +85,8 @@ def download(
     What is there and right is not fetched again, and an interrupted download goes on where it was: give the same
     command again. With --verify, a finished folder is proven anew. Exit code 1 if anything is missing or wrong.
     """
-    from pipeline import download as downloading
-    from pipeline.fetch.transfer import TransferConfig
+    from ecg12.pipeline.download import download as downloading
+    from ecg12.pipeline.http.transfer import TransferConfig
 
     transfer = TransferConfig(connections=connections, max_file_bytes=max_file_bytes)
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
@@ -131,7 +131,7 @@ def _echo_download(summary: Any) -> None:
 
 
 def _download_weights(output: Path, weight_set: str | None, url: str | None, transfer: Any) -> None:
-    from pipeline.fetch.weights import fetch_weights
+    from ecg12.pipeline.download.published_weights import fetch_weights
 
     summary = fetch_weights(output, weight_set=weight_set, url=url, transfer=transfer, progress=Bar)
     for name in summary.came:

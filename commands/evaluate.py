@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from commands.echo import echo_table, format_cell
-from commands.inspect_store import echo_remarks
-from commands.options import OutputFile, Place
-from commands.progress import Bar
+from ecg12.commands.inspect_store import echo_remarks
+from ecg12.commands.shared.options import OutputFile, Place
+from ecg12.commands.shared.printing import echo_table, format_cell
+from ecg12.commands.shared.progress import Bar
 
 
 @click.command()
@@ -37,7 +37,7 @@ def evaluate(
     (`train --folds`, `train --leave-out`), whose records alone count. SCORES.csv takes the official figures; beside
     it SCORES-classes.csv and SCORES-datasets.csv have those of each class and dataset.
     """
-    from pipeline import evaluate as evaluation
+    from ecg12.pipeline.evaluation import evaluate as evaluation
 
     config = evaluation.EvaluateConfig(**{name: value for name, value in options.items() if value is not None})
     summary = evaluation.evaluate((labels, *also), outputs, scores, config=config, json_path=json_path, progress=Bar)
@@ -47,8 +47,8 @@ def evaluate(
 
 def echo_scores(summary: Any) -> None:
     """Print the scores of predictions: of each class, in all, and of each part of the records."""
-    from ecg.snomed import SCORED_CLASSES, abbreviation_of, name_of
-    from pipeline.evaluate import OFFICIAL_COLUMNS
+    from ecg12.ecg.labels.snomed import SCORED_CLASSES, abbreviation_of, name_of
+    from ecg12.pipeline.evaluation.evaluate import OFFICIAL_COLUMNS
 
     scores, intervals = summary.scores, summary.intervals
     figures = ("auroc", "auprc", "f_measure", "f_beta", "g_beta")
@@ -119,7 +119,7 @@ def echo_slips(summary: Any) -> None:
 
 
 def _echo_parts(title: str, parts: Sequence[Any], mean: Mapping[str, float]) -> None:
-    from pipeline.evaluate import OFFICIAL_COLUMNS
+    from ecg12.pipeline.evaluation.evaluate import OFFICIAL_COLUMNS
 
     echo_table(
         [title, "records", "unlabelled", *OFFICIAL_COLUMNS],
@@ -144,7 +144,7 @@ def _echo_parts(title: str, parts: Sequence[Any], mean: Mapping[str, float]) -> 
 
 
 def _echo_gains(gains: Sequence[Any]) -> None:
-    from pipeline.evaluate import OFFICIAL_COLUMNS
+    from ecg12.pipeline.evaluation.evaluate import OFFICIAL_COLUMNS
 
     echo_table(
         ["gain", "labels changed", "largest change of a score", *OFFICIAL_COLUMNS],

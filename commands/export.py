@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from commands.echo import echo_some
-from commands.options import DEFAULT_STORE, TOLD, OutputFile, Place, told_options
-from commands.progress import Bar
+from ecg12.commands.shared.options import DEFAULT_STORE, TOLD, OutputFile, Place, told_options
+from ecg12.commands.shared.printing import echo_some
+from ecg12.commands.shared.progress import Bar
 
 
 @click.command()
@@ -50,8 +50,8 @@ def export(
     cutting into windows are left to who uses it. It is held against the run before it gets its name, and a model
     card, README.md, is written beside it.
     """
-    from pipeline import export as exporting
-    from pipeline.inputs.told import InputConfig
+    from ecg12.pipeline.export import export as exporting
+    from ecg12.pipeline.formats.told_by_user import InputConfig
 
     told = InputConfig(**{name: options.pop(name) for name in TOLD})
     summary = exporting.export(

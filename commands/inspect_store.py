@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from commands.echo import echo_rows, echo_table, format_bytes
-from commands.options import DEFAULT_STORE, stores_argument
+from ecg12.commands.shared.options import DEFAULT_STORE, stores_argument
+from ecg12.commands.shared.printing import echo_rows, echo_table, format_bytes
 
 
 @click.command("inspect")
@@ -33,7 +33,7 @@ def inspect_store(
     if rejects:
         _echo_rejects_table(stores)
         return
-    from pipeline.describe import describe_record, describe_store
+    from ecg12.pipeline.ingest.describe_store import describe_record, describe_store
 
     if record is not None:
         described = describe_record(stores, record)
@@ -71,7 +71,7 @@ def inspect_store(
 
 
 def _echo_quality(stores: tuple[Path, ...]) -> None:
-    from pipeline.describe_quality import describe_quality
+    from ecg12.pipeline.ingest.describe_quality import describe_quality
 
     found = describe_quality(stores)
     echo_table(
@@ -90,7 +90,7 @@ def _echo_quality(stores: tuple[Path, ...]) -> None:
 
 
 def _echo_rejects_table(stores: tuple[Path, ...]) -> None:
-    from pipeline.describe import describe_store
+    from ecg12.pipeline.ingest.describe_store import describe_store
 
     rejects = describe_store(stores).rejects
     rows = [[reject.dataset, reject.record, reject.stage, reject.reason] for reject in rejects]

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from commands.echo import echo_some
-from commands.options import TOLD, told_options
-from commands.progress import Bar
+from ecg12.commands.shared.options import TOLD, told_options
+from ecg12.commands.shared.printing import echo_some
+from ecg12.commands.shared.progress import Bar
 
 
 @click.command()
@@ -56,11 +56,11 @@ def plot(
     RECORDs are paths of recordings of any kind, of folders or tarballs; with --from, names of recordings in that
     store, folder or tarball, none for all. Exit code 1 if any could not be drawn; the others are.
     """
-    from ecg.paper import PaperConfig
-    from pipeline import plot as plotting
-    from pipeline.fence import name_reason
-    from pipeline.inputs.aside import describe_aside
-    from pipeline.inputs.told import InputConfig
+    from ecg12.ecg.drawing.paper import PaperConfig
+    from ecg12.pipeline.formats.told_by_user import InputConfig
+    from ecg12.pipeline.pictures import plot as plotting
+    from ecg12.pipeline.recordings.set_aside import describe_aside
+    from ecg12.pipeline.runtime.record_fence import name_reason
 
     told = InputConfig(**{name: options.pop(name) for name in TOLD})
     if not records and place is None:

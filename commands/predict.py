@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from commands.echo import echo_some
-from commands.options import DEFAULT_STORE, NameList, OutputFile, Place, cuda_option, told_options
-from commands.progress import Bar
+from ecg12.commands.shared.options import DEFAULT_STORE, NameList, OutputFile, Place, cuda_option, told_options
+from ecg12.commands.shared.printing import echo_some, program_name
+from ecg12.commands.shared.progress import Bar
 
 
 @click.command()
@@ -88,13 +88,13 @@ def predict(
     data/ecg.zarr. WFDB in all its formats, EDF, BDF, DICOM, CSV, .npy and .mat are read, at any sampling frequency.
     Exit code 1 if any record could not be read; the others are predicted.
     """
-    from pipeline import gain_sweep as sweeping
-    from pipeline import predict as prediction
-    from pipeline.explain_config import ExplainConfig
-    from pipeline.fence import name_reason
-    from pipeline.inputs.aside import describe_aside
-    from pipeline.inputs.told import InputConfig
-    from pipeline.run_folder import newest_run_folder
+    from ecg12.pipeline.formats.told_by_user import InputConfig
+    from ecg12.pipeline.prediction import gain_sweep as sweeping
+    from ecg12.pipeline.prediction import predict as prediction
+    from ecg12.pipeline.prediction.explain_config import ExplainConfig
+    from ecg12.pipeline.recordings.set_aside import describe_aside
+    from ecg12.pipeline.runs.run_folder import newest_run_folder
+    from ecg12.pipeline.runtime.record_fence import name_reason
 
     if gain_sweep and json_path is not None:
         raise click.UsageError("--gain-sweep predicts three times; leave out --json")
@@ -109,7 +109,7 @@ def predict(
         sweep = sweeping.sweep_gains(inputs, output, models, **common)
         for summary in sweep.predictions.values():
             _echo_predicted(summary)
-        click.echo(f"set them side by side with: python cli.py evaluate LABELS {output}")
+        click.echo(f"set them side by side with: {program_name()} evaluate LABELS {output}")
         summaries = list(sweep.predictions.values())
     else:
         explaining = None
@@ -140,7 +140,7 @@ def predict(
 
 
 def _echo_predicted(summary: Any) -> None:
-    from ecg.prediction import sort_scores
+    from ecg12.ecg.scores.challenge_csv import sort_scores
 
     if summary.only is not None:
         found = [f"{name} {score:.2f}" for name, score, label in sort_scores(summary.only) if label]

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from commands.echo import echo_epoch_row
-from commands.field_options import FieldCommand, Sections, field_options
-from commands.options import DEFAULT_STORE, NumberList, cuda_option, stores_argument
-from commands.progress import Bar
+from ecg12.commands.shared.field_options import FieldCommand, Sections, field_options
+from ecg12.commands.shared.options import DEFAULT_STORE, NumberList, cuda_option, stores_argument
+from ecg12.commands.shared.printing import echo_epoch_row, program_name
+from ecg12.commands.shared.progress import Bar
 
 EPOCH_COLUMNS = {
     "train loss": ("train_loss", ".4f"),
@@ -108,7 +108,7 @@ class PretrainCommand(FieldCommand):
 
     def find_defaults(self) -> Mapping[str, Any]:
         """Of every option in the sections."""
-        from pipeline.pretrain_config import PretrainConfig
+        from ecg12.pipeline.runs.pretrain_config import PretrainConfig
 
         defaults = PretrainConfig().to_flat()
         return {name: tuple(value) if isinstance(value, list) else value for name, value in defaults.items()}
@@ -133,7 +133,7 @@ def pretrain(stores: tuple[Any, ...], folder: str | None, cuda: bool, **options:
     which it has not, train for 50 epochs with AdamW and one cycle of the learning rate. Ctrl-C stops after the last
     whole epoch; the same command with --folder goes on from there.
     """
-    from pipeline import pretrain as pretraining
+    from ecg12.pipeline.pretraining import pretrain as pretraining
 
     summary = pretraining.pretrain(
         stores or (DEFAULT_STORE,),
@@ -154,9 +154,9 @@ def pretrain(stores: tuple[Any, ...], folder: str | None, cuda: bool, **options:
     click.echo(f"run folder: {summary.folder}")
     named = " ".join(map(str, stores or (DEFAULT_STORE,)))
     if summary.interrupted:
-        click.echo(f"continue with: python cli.py pretrain {named} --folder {summary.folder}")
+        click.echo(f"continue with: {program_name()} pretrain {named} --folder {summary.folder}")
         raise SystemExit(130)
-    click.echo(f"classify with: python cli.py train {named} --folder {summary.folder}")
+    click.echo(f"classify with: {program_name()} train {named} --folder {summary.folder}")
 
 
 def echo_pretrain_epoch(row: Mapping[str, float]) -> None:

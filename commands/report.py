@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from commands.echo import format_bytes
-from commands.options import OutputFile, Place, cuda_option
-from commands.progress import Bar
+from ecg12.commands.shared.options import OutputFile, Place, cuda_option
+from ecg12.commands.shared.printing import format_bytes
+from ecg12.commands.shared.progress import Bar
 
 
 @click.command()
@@ -55,10 +55,12 @@ def report(
     errors as ECGs; also of a cross-validation, and of a run folder of the reference system. Of STOREs, read as one:
     records, lengths, patients, classes, quality, and examples. By default the newest run.
     """
-    from pipeline.report.making import make_report
+    from ecg12.pipeline.report.make_report import make_report
 
     if not places:
-        from pipeline.run_folder import newest_run_folder  # of all parts of a report the one that takes longest
+        from ecg12.pipeline.runs.run_folder import (
+            newest_run_folder,  # of all parts of a report the one that takes longest
+        )
 
         places = (newest_run_folder(Path()),)
     summary = make_report(

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from commands.echo import echo_epoch_row, echo_table
-from commands.evaluate import echo_scores
-from commands.field_options import field_options
-from commands.options import DEFAULT_STORE, cuda_option, stores_argument
-from commands.progress import Bar
-from commands.train_options import TRAIN_OPTIONS, TrainCommand, split_options
+from ecg12.commands.evaluate import echo_scores
+from ecg12.commands.shared.field_options import field_options
+from ecg12.commands.shared.options import DEFAULT_STORE, cuda_option, stores_argument
+from ecg12.commands.shared.printing import echo_epoch_row, echo_table, program_name
+from ecg12.commands.shared.progress import Bar
+from ecg12.commands.shared.train_options import TRAIN_OPTIONS, TrainCommand, split_options
 
 EPOCH_COLUMNS = {
     "train loss": ("train_loss", ".4f"),
@@ -68,8 +68,8 @@ def train(
 
     torchrun --nproc-per-node N cli.py train … trains one network with N processes, each on its share of every batch.
     """
-    from pipeline import train as training
-    from pipeline.distributed_run import find_ranks
+    from ecg12.pipeline.compute.ranks import find_ranks
+    from ecg12.pipeline.training import train as training
 
     given = {key: value for key, value in options.items() if value is not None}
     stores = stores or (DEFAULT_STORE,)
@@ -112,14 +112,14 @@ def train(
     )
     click.echo(f"run folder: {summary.folder}")
     if summary.interrupted:
-        click.echo(f"continue with: python cli.py train {' '.join(map(str, stores))} --folder {summary.folder}")
+        click.echo(f"continue with: {program_name()} train {' '.join(map(str, stores))} --folder {summary.folder}")
         raise SystemExit(130)
 
 
 def _train_and_test(
     stores: tuple[Path, ...], folder: Path | None, dated: bool, given: dict[str, Any], how: dict[str, Any]
 ) -> None:
-    from pipeline import crossvalidate
+    from ecg12.pipeline.evaluation import crossvalidate
 
     if "fold" in given and "folds" not in given:
         raise click.UsageError("--fold is one of --folds K, which is missing")
@@ -153,8 +153,8 @@ def _train_and_test(
 def _only_test(
     stores: tuple[Path, ...], folder: str | None, preset: str | None, given: dict[str, Any], cuda: bool
 ) -> None:
-    from pipeline import only_test as testing
-    from pipeline.run_folder import newest_run_folder
+    from ecg12.pipeline.evaluation import only_test as testing
+    from ecg12.pipeline.runs.run_folder import newest_run_folder
 
     model = newest_run_folder(Path()) if folder is None else Path(folder)
     summary = testing.only_test(stores, folder=model, preset=preset, options=given, cuda=cuda, progress=Bar)

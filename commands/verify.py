@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from commands.options import DEFAULT_STORE, stores_argument, workers_option
-from commands.progress import Bar
+from ecg12.commands.shared.options import DEFAULT_STORE, stores_argument, workers_option
+from ecg12.commands.shared.progress import Bar
 
 
 @click.command()
@@ -17,9 +17,9 @@ def verify(stores: tuple[Path, ...], workers: int) -> None:
 
     Several stores are proven one by one; then, that they can be read as one. By default data/ecg.zarr.
     """
-    from cache.reader import Store
-    from cache.union import open_stores
-    from cache.verify import verify_stores
+    from ecg12.cache.reader import Store
+    from ecg12.cache.several_stores import open_stores
+    from ecg12.cache.verify import verify_stores
 
     begun = time.perf_counter()
     stores = stores or (DEFAULT_STORE,)

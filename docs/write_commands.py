@@ -8,7 +8,7 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import cli
+from ecg12.commands import main as program
 
 PAGE = Path(__file__).with_name("commands.md")
 WIDTH = 100
@@ -21,7 +21,7 @@ What `python cli.py COMMAND --help` says, in the order of use. Made by `make doc
 
 def commands_page() -> str:
     """The page as Markdown, the same on every machine and terminal."""
-    return "\n".join([INTRODUCTION, *(_section(*found) for found in _walk(cli.main, ""))])
+    return "\n".join([INTRODUCTION, *(_section(*found) for found in _walk(program.main, ""))])
 
 
 def _walk(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:

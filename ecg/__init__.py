@@ -2,5 +2,3 @@
 
 Nothing here knows a path, zarr, dask, click, the network or the clock; torch lives in `ecg.models` alone.
 """
-
-__version__ = "0.1.0"

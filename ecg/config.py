@@ -5,7 +5,7 @@ from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
-from ecg.errors import ConfigError
+from ecg12.ecg.errors import ConfigError
 
 
 class Config:

@@ -7,6 +7,10 @@ from before August 2020 say 4880/mV (Georgia), 200/mV (PTB-XL), 2000000/mV (PTB)
 
 from dataclasses import dataclass
 
+PTBXL = "ptb-xl"
+PTBXL_TABLE_NAME = "ptbxl_database.csv"
+"""The file of PTB-XL's own release that says which of its records are of one patient."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
@@ -62,7 +66,7 @@ DATASETS: tuple[Dataset, ...] = (
     ),
     Dataset(name="ptb", title="PTB", folder="Training_PTB", prefix="S", digits=4, fs=1000.0, n_records=516),
     Dataset(
-        name="ptb-xl",
+        name=PTBXL,
         title="PTB-XL",
         folder="Training_PTB-XL",
         prefix="HR",

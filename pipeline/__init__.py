@@ -1,4 +1,4 @@
-"""The order of events: download, reading, ingest, split, batches, training, prediction, evaluation.
+"""The order of events, a room for each stage of a record's journey from a host to a score.
 
 Nothing here knows click or prints: it logs, reports progress to a callback and returns summaries.
 """

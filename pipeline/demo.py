@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.schema import StoreConfig
-from cache.verify import verify_store
-from ecg.errors import InputError, StoreError
-from pipeline.evaluate import EvaluateSummary, evaluate
-from pipeline.ingest.build_cache import BuildSummary, build_cache
-from pipeline.inputs.told import InputConfig
-from pipeline.predict import predict
-from pipeline.progress import Progress, silent
-from pipeline.simulate import PATIENTS, simulate
-from pipeline.train import train
+from ecg12.cache.schema import StoreConfig
+from ecg12.cache.verify import verify_store
+from ecg12.ecg.errors import InputError, StoreError
+from ecg12.pipeline.evaluation.evaluate import EvaluateSummary, evaluate
+from ecg12.pipeline.formats.told_by_user import InputConfig
+from ecg12.pipeline.ingest.build_cache import BuildSummary, build_cache
+from ecg12.pipeline.prediction.predict import predict
+from ecg12.pipeline.runtime.progress import Progress, silent
+from ecg12.pipeline.simulate import PATIENTS, simulate
+from ecg12.pipeline.training.train import train
 
 MARKER = ".ecg12-demo"
 TRAIN_OPTIONS: Mapping[str, float | int] = {"epochs": 12, "valid_split": 0.15, "max_windows_per_record": 3, "lr": 4e-3}

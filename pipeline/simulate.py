@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.writer import write_text_atomically
-from ecg.errors import InputError
-from ecg.synthetic import plan_corpus, simulate_record
-from pipeline.progress import Progress, silent
+from ecg12.cache.writer import write_text_atomically
+from ecg12.ecg.errors import InputError
+from ecg12.ecg.synthetic import plan_corpus, simulate_record
+from ecg12.pipeline.runtime.progress import Progress, silent
 
 PATIENTS = "patients.csv"
 

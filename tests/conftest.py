@@ -11,11 +11,11 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser
 
-from cache import location
-from cache.location import RemotePath
-from cache.schema import StoreConfig
-from pipeline.ingest.build_cache import build_cache
-from pipeline.simulate import PATIENTS, simulate
+from ecg12.cache import location
+from ecg12.cache.location import RemotePath
+from ecg12.cache.schema import StoreConfig
+from ecg12.pipeline.ingest.build_cache import build_cache
+from ecg12.pipeline.simulate import PATIENTS, simulate
 from tests.browser import NAMES, find_chromium, run_chromium
 from tests.pipeline.http_server import Server
 from tests.pipeline.published import Published, publish
@@ -63,7 +63,7 @@ def simulated_store(simulated: Path) -> Path:
 @pytest.fixture(scope="session")
 def run(simulated_store: Path) -> Path:
     """A run folder of three epochs on `simulated_store`; tests only read it."""
-    from pipeline.train import train  # here, for tests without torch are also run where there is none
+    from ecg12.pipeline.training.train import train  # here, for tests without torch are also run where there is none
 
     folder = simulated_store.parent / "run"
     train(simulated_store, folder=folder, options={"epochs": 3, "seed": 5}, model_options=TINY)

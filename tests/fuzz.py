@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg.errors import EcgError
+from ecg12.ecg.errors import EcgError
 
 SLOW_S = 5.0
 GROWTH = 4
@@ -55,16 +55,16 @@ class Fuzzed:
 
 
 READERS = {
-    "checkpoint": "tests.pipeline.test_checkpoint_fence:FUZZED",
-    "dicom": "tests.pipeline.inputs.test_dicom:FUZZED",
-    "edf": "tests.pipeline.inputs.test_edf:FUZZED",
-    "flac": "tests.pipeline.inputs.test_isolated:FUZZED",
-    "matlab": "tests.pipeline.inputs.test_matlab:FUZZED",
-    "npy": "tests.pipeline.inputs.test_arrays:FUZZED",
+    "checkpoint": "tests.pipeline.runs.test_checkpoint_limits:FUZZED",
+    "dicom": "tests.pipeline.formats.test_dicom:FUZZED",
+    "edf": "tests.pipeline.formats.test_edf:FUZZED",
+    "flac": "tests.pipeline.files.test_isolated_process:FUZZED",
+    "matlab": "tests.pipeline.formats.test_matlab:FUZZED",
+    "npy": "tests.pipeline.formats.test_bare_arrays:FUZZED",
     "store": "tests.cache.test_decompression:FUZZED",
-    "table": "tests.pipeline.inputs.test_tables:FUZZED",
-    "tarball": "tests.pipeline.inputs.test_tarballs:FUZZED",
-    "wfdb": "tests.pipeline.test_wfdb_fuzz:FUZZED",
+    "table": "tests.pipeline.formats.test_tables:FUZZED",
+    "tarball": "tests.pipeline.recordings.test_tarballs:FUZZED",
+    "wfdb": "tests.pipeline.formats.wfdb.test_fuzz:FUZZED",
 }
 """Where each `Fuzzed` is: a module and a name in it."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.leads import LEADS
+from ecg12.ecg.signals.leads import LEADS
 
 MAT_BYTES = 24
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.verify import verify_store
+from ecg12.cache.verify import verify_store
 from tests.elsewhere.taken_away import CALLS, CONSTANTS, MODULES
 from tests.test_imports import MODULES as PROGRAM
 
@@ -23,7 +23,7 @@ assert platform.libc_ver() == ("", "")
 folder = Path(sys.argv[1])
 (folder / "a").touch()
 (folder / "b").touch()
-print(__import__("commands").__name__)
+print(__import__("ecg12.commands").__name__)
 """
 
 FORBIDDEN = {
@@ -52,7 +52,7 @@ def test_what_is_taken_away_is_away(tmp_path: Path) -> None:
     tried = "".join(f"\ntry:\n {act}\nexcept Exception as error:\n {told}\nelse:\n print('had')" for act in FORBIDDEN)
     with begin("-c", ACTS + tried, tmp_path) as child:
         room, *lines = child.stdout.read().splitlines()
-    assert room == "commands"
+    assert room == "ecg12"
     for (act, expected), line in zip(FORBIDDEN.items(), lines, strict=True):
         assert line.startswith(expected), act
 

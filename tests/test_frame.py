@@ -8,7 +8,7 @@ import click
 import pytest
 from packaging.requirements import Requirement
 
-import cli
+from ecg12.commands import main as program
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def test_readme_gives_a_reason_for_every_dependency() -> None:
 
 def test_readme_names_every_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in cli.main.commands:
+    for name in program.main.commands:
         assert f"python cli.py {name}" in readme, name
 
 
@@ -68,10 +68,10 @@ def test_commands_in_the_docs_are_ones_that_the_program_has(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
     for line in re.findall(r"python cli\.py ([^`\n#]+)", text):
         words = line.split()
-        command: click.Command = cli.main
+        command: click.Command = program.main
         while isinstance(command, click.Group) and words and words[0] in command.commands:
             command = command.commands[words.pop(0)]
-        if command is cli.main:
+        if command is program.main:
             assert words[0].isupper(), line  # COMMAND, for any
             continue
         known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
@@ -92,7 +92,7 @@ def test_links_in_the_docs_lead_somewhere() -> None:
 
 
 def test_every_option_has_help() -> None:
-    for name, command in cli.main.commands.items():
+    for name, command in program.main.commands.items():
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert parameter.help, f"{name} {parameter.name}"

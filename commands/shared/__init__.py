@@ -1,1 +1,1 @@
-"""What several commands share; nothing here is a command."""
+"""."""

@@ -1,1 +1,4 @@
-"""The networks, rebuilt from a stored configuration; the only place below `pipeline/` that knows torch."""
+"""Networks from configuration to logits: builders, what is trained, normalisation, augmentation, losses, output layers.
+
+Nothing here knows a store, a file or an epoch; this room and the rooms in it alone know torch below `pipeline/`.
+"""

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ecg.models.choices import check_names
+from ecg12.ecg.models.config.option_names import check_names
 
 GAIN_SD, LEAD_GAIN_SD = 0.2, 0.05
 """Standard deviations of the logarithm of a window's gain, and of each lead's beside it: electrodes and skin differ."""

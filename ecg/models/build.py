@@ -9,14 +9,14 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from ecg.errors import ConfigError
-from ecg.models.heads import LinearHead, Mlp, RecurrentHead
-from ecg.models.model_config import ModelConfig
-from ecg.models.probe import PooledHead
-from ecg.models.resnet import ResNet1d
-from ecg.models.s4d import S4dNet
-from ecg.models.stages import build_stage
-from ecg.patient import N_PATIENT_FEATURES
+from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.models.networks.heads import LinearHead, Mlp, RecurrentHead
+from ecg12.ecg.models.networks.resnet import ResNet1d
+from ecg12.ecg.models.networks.s4d import S4dNet
+from ecg12.ecg.models.probe import PooledHead
+from ecg12.ecg.models.stages import build_stage
+from ecg12.ecg.patient_features import N_PATIENT_FEATURES
 
 
 def build_model(config: ModelConfig, n_outputs: int) -> nn.Sequential:
@@ -25,7 +25,7 @@ def build_model(config: ModelConfig, n_outputs: int) -> nn.Sequential:
     Untrained: (window, lead, sample) → (window, output) logits.
 
     Called as a whole, it takes every window for a record of its own; if it `carries`, the windows of longer records
-    go through `ecg.models.carried`, or `RecurrentHead.over_records`.
+    go through `ecg.models.networks.carried_state`, or `RecurrentHead.over_records`.
     """
     modules: list[nn.Module] = []
     n_channels = len(config.leads)

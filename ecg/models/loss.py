@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ecg.models.output_layers import SigmoidLayer
-from ecg.snomed import NORMAL_INDEX, SCORED_CLASSES, WEIGHTS, representative
+from ecg12.ecg.labels.snomed import NORMAL_INDEX, SCORED_CLASSES, WEIGHTS, representative
+from ecg12.ecg.models.output_layers import SigmoidLayer
 
 
 class WeightedSigmoid(SigmoidLayer):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from ecg.errors import ConfigError
-from ecg.models.choices import NORMALISATIONS
+from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.models.config.option_names import NORMALISATIONS
 
 SMALLEST_SCALE_UV = 1.0
 """A flat record has scale 0; dividing by a microvolt instead leaves it flat."""

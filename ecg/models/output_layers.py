@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ecg.output_parts import SMALLEST_PROBABILITY, LayerPart
+from ecg12.ecg.decisions.output_parts import SMALLEST_PROBABILITY, LayerPart
 
 
 class OutputLayer(Protocol):
@@ -111,7 +111,7 @@ class ConcatLayer:
 
 
 def build_output_layer(parts: Sequence[LayerPart]) -> OutputLayer:
-    """The output layer of `parts` (see `ecg.output_parts.parse_layer`)."""
+    """The output layer of `parts` (see `ecg.decisions.output_parts.parse_layer`)."""
     layers = [_build_part(part) for part in parts]
     return layers[0] if len(layers) == 1 else ConcatLayer(layers, parts)
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ecg.models.choices import RECURRENT_KINDS
-from ecg.models.cpc import CONTEXT_LAYERS, CpcNet, CpcSize, CpcStage
-from ecg.models.mae import MaeNet, MaeSize, MaeStage
-from ecg.models.rnn import RnnStage
-from ecg.models.stage_config import StageConfig, check_window
-from ecg.models.transformer import EncoderSize, FlippingNet, TransformerStage
-from ecg.models.transformer_xl import TransformerXlStage
+from ecg12.ecg.models.config.option_names import RECURRENT_KINDS
+from ecg12.ecg.models.config.stage import StageConfig, check_window
+from ecg12.ecg.models.networks.cpc import CONTEXT_LAYERS, CpcNet, CpcSize, CpcStage
+from ecg12.ecg.models.networks.mae import MaeNet, MaeSize, MaeStage
+from ecg12.ecg.models.networks.recurrent_stage import RnnStage
+from ecg12.ecg.models.networks.transformer import EncoderSize, FlippingNet, TransformerStage
+from ecg12.ecg.models.networks.transformer_xl import TransformerXlStage
 
 NEW_LAYERS = ("linear.", "decoder.", "decoder_class.", "predictor.", "reconstruction.")
 """Where the parameters of the last layers are, which a classifier does not take over."""
@@ -51,7 +51,8 @@ def build_pretraining_net(config: StageConfig, n_leads: int, window_length: int)
 
     The recurrent ones give the signal at each of `k_steps_ahead`, (window, lead × step, sample), all leads of
     the first step first; a masking transformer, and transformer-XL, its input, (window, lead, sample); a flipping one
-    a class for each lead, (window, lead, 4). For the others see `ecg.models.cpc.CpcNet` and `ecg.models.mae.MaeNet`.
+    a class for each lead, (window, lead, 4). For the others see `CpcNet` and `MaeNet` in
+    `ecg.models.networks`.
 
     Raises
     ------

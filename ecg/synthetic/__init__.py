@@ -7,11 +7,11 @@ physiologically plausible, never a substitute for recordings. `findings` has the
 datasets and `corpus` the records.
 """
 
-from ecg.synthetic.anatomy import Patient, draw_patient
-from ecg.synthetic.corpus import SimulatedRecord, simulate_corpus, simulate_record
-from ecg.synthetic.findings import FINDINGS, Finding, findings_of
-from ecg.synthetic.plan import PlannedRecord, plan_corpus
-from ecg.synthetic.recording import simulate_signal
+from ecg12.ecg.synthetic.anatomy import Patient, draw_patient
+from ecg12.ecg.synthetic.clinical_findings import FINDINGS, Finding, findings_of
+from ecg12.ecg.synthetic.corpus import SimulatedRecord, simulate_corpus, simulate_record
+from ecg12.ecg.synthetic.corpus_plan import PlannedRecord, plan_corpus
+from ecg12.ecg.synthetic.recording import simulate_signal
 
 __all__ = [
     "FINDINGS",

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ecg.synthetic.waves import Floats, frontal_vector
+from ecg12.ecg.synthetic.waves import Floats, frontal_vector
 
 Rows = NDArray[np.float32]
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ecg.datasets import TRUE_GAIN_ADU_PER_MV
-from ecg.synthetic.anatomy import draw_patient
-from ecg.synthetic.dialect import draw_dialect, format_mat, format_record_header
-from ecg.synthetic.plan import PlannedRecord, plan_corpus, stream
-from ecg.synthetic.recording import simulate_signal
+from ecg12.ecg.datasets import TRUE_GAIN_ADU_PER_MV
+from ecg12.ecg.synthetic.anatomy import draw_patient
+from ecg12.ecg.synthetic.corpus_plan import PlannedRecord, plan_corpus, stream
+from ecg12.ecg.synthetic.file_dialect import draw_dialect, format_mat, format_record_header
+from ecg12.ecg.synthetic.recording import simulate_signal
 
 INVALID_SAMPLE: Final = -32768
 _INVALID_SHARE: Final = {"georgia": 0.03, "incart": 0.15}

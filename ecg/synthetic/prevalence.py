@@ -10,7 +10,7 @@ from typing import Final
 
 from numpy.random import Generator
 
-from ecg.synthetic.findings import FINDINGS, conflicts, with_implied
+from ecg12.ecg.synthetic.clinical_findings import FINDINGS, conflicts, with_implied
 
 # Weight of each rhythm in a dataset. Pacing stays with the patient and is drawn below.
 _MIXED_RHYTHMS: Final[dict[tuple[str, ...], float]] = {

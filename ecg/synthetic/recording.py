@@ -11,19 +11,19 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ecg.errors import ConfigError
-from ecg.synthetic.anatomy import Patient, draw_patient
-from ecg.synthetic.atrial import fibrillation, flutter
-from ecg.synthetic.findings import findings_of
-from ecg.synthetic.noise import lead_noise
-from ecg.synthetic.repolarisation import (
+from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.synthetic.anatomy import Patient, draw_patient
+from ecg12.ecg.synthetic.atrial import fibrillation, flutter
+from ecg12.ecg.synthetic.clinical_findings import findings_of
+from ecg12.ecg.synthetic.noise import lead_noise
+from ecg12.ecg.synthetic.repolarisation import (
     atrial_premature_shape,
     beat_shape,
     spike,
     ventricular_premature_shape,
 )
-from ecg.synthetic.rhythm import Beats, Origin, plan_beats
-from ecg.synthetic.waves import LEADS_FROM_EIGHT, BeatShape, Floats, Wave, lead_field
+from ecg12.ecg.synthetic.rhythm import Beats, Origin, plan_beats
+from ecg12.ecg.synthetic.waves import LEADS_FROM_EIGHT, BeatShape, Floats, Wave, lead_field
 
 _REACH = 4.0
 """A Gaussian is cut off this many standard deviations from its peak (0.03 % of it)."""
@@ -134,7 +134,7 @@ def simulate_signal(
 
     Returns
     -------
-    float32 array, shape (12, n_samples), mV; rows in the order of `ecg.leads.LEADS`
+    float32 array, shape (12, n_samples), mV; rows in the order of `ecg.signals.leads.LEADS`
 
     Raises
     ------

@@ -5,8 +5,8 @@ from collections.abc import Collection
 import numpy as np
 from numpy.random import Generator
 
-from ecg.synthetic.anatomy import Patient, between
-from ecg.synthetic.waves import BeatShape, Floats, Wave, frontal_vector, qrs_waves
+from ecg12.ecg.synthetic.anatomy import Patient, between
+from ecg12.ecg.synthetic.waves import BeatShape, Floats, Wave, frontal_vector, qrs_waves
 
 
 def _p_waves(patient: Patient, weaken: float) -> tuple[Wave, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ecg.synthetic.anatomy import Patient, between
+from ecg12.ecg.synthetic.anatomy import Patient, between
 
 Floats = NDArray[np.float64]
 LEAD_IN_S = 1.5

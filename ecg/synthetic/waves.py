@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.synthetic.anatomy import Patient, between
+from ecg12.ecg.synthetic.anatomy import Patient, between
 
 Floats = NDArray[np.float64]
 
@@ -35,10 +35,10 @@ DOWER: Final[Floats] = np.array(
     ]
 )
 
-# The twelve leads, in the order of `ecg.leads.LEADS`, from I, II, V1..V6.
+# The twelve leads, in the order of `ecg.signals.leads.LEADS`, from I, II, V1..V6.
 # Rows I, II, III, aVR, aVL, aVF; columns I and II.
 _LIMB_LEADS: Final[Floats] = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 1.0], [-0.5, -0.5], [1.0, -0.5], [-0.5, 1.0]])
-# The twelve leads, in the order of `ecg.leads.LEADS`, from I, II, V1..V6.
+# The twelve leads, in the order of `ecg.signals.leads.LEADS`, from I, II, V1..V6.
 LEADS_FROM_EIGHT: Final[Floats] = np.vstack([np.pad(_LIMB_LEADS, ((0, 0), (0, 6))), np.eye(6, 8, k=2)])
 _FRONTAL_INVERSE: Final[Floats] = np.asarray(np.linalg.inv(DOWER[:2, :2]), np.float64)
 

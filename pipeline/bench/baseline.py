@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.bench.processor import processor_seconds
-from pipeline.cluster import local_client
+from ecg12.pipeline.bench.processor import processor_seconds
+from ecg12.pipeline.ingest.dask_cluster import local_client
 
 
 def seconds_of_baseline(headers: Sequence[Path], store: Path, *, fs: float, workers: int) -> tuple[float, float, int]:

@@ -15,10 +15,10 @@ from numcodecs import Delta
 from numcodecs.blosc import Blosc
 from numpy.typing import NDArray
 
-from cache.compression import require_codec
-from cache.reader import Store
-from cache.schema import CODECS
-from pipeline.progress import Progress, silent
+from ecg12.cache.compression import require_codec
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import CODECS
+from ecg12.pipeline.runtime.progress import Progress, silent
 
 REPEATS = 5
 

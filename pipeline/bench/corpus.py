@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.datasets import DATASETS
-from ecg.errors import InputError
-from ecg.synthetic.anatomy import draw_patient
-from ecg.synthetic.corpus import simulate_record
-from ecg.synthetic.dialect import draw_dialect, format_mat, format_record_header
-from ecg.synthetic.plan import PlannedRecord, plan_corpus, stream
-from pipeline.progress import Progress, silent
-from pipeline.simulate import SimulateSummary
+from ecg12.ecg.datasets import DATASETS
+from ecg12.ecg.errors import InputError
+from ecg12.ecg.synthetic.anatomy import draw_patient
+from ecg12.ecg.synthetic.corpus import simulate_record
+from ecg12.ecg.synthetic.corpus_plan import PlannedRecord, plan_corpus, stream
+from ecg12.ecg.synthetic.file_dialect import draw_dialect, format_mat, format_record_header
+from ecg12.pipeline.runtime.progress import Progress, silent
+from ecg12.pipeline.simulate import SimulateSummary
 
 POOL = {"incart": 2, "ptb": 8}
 POOL_OTHERS = 24

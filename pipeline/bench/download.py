@@ -16,14 +16,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ecg.errors import DownloadError, InputError
-from pipeline.bench.loopback import Files, loopback_server
-from pipeline.bench.row import BenchRow
-from pipeline.download import DownloadConfig, download
-from pipeline.fetch.proof import prove_files
-from pipeline.fetch.transfer import TransferConfig
-from pipeline.progress import Progress, silent
-from pipeline.sources import MIB, RELEASE_LIST, SOURCES
+from ecg12.ecg.errors import DownloadError, InputError
+from ecg12.pipeline.bench.loopback import Files, loopback_server
+from ecg12.pipeline.bench.row import BenchRow
+from ecg12.pipeline.download.download import DownloadConfig, download
+from ecg12.pipeline.download.prove_files import prove_files
+from ecg12.pipeline.download.sources import RELEASE_LIST, SOURCES
+from ecg12.pipeline.http.size_limits import MIB
+from ecg12.pipeline.http.transfer import TransferConfig
+from ecg12.pipeline.runtime.progress import Progress, silent
 
 PROVERS = 2
 REPEATS = 3

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cache.reader import Store
-from ecg.window import WindowConfig, plan_windows
-from pipeline.batches import BUFFER_CHUNKS, WINDOWS_OF_A_RECORD, WindowBatches
-from pipeline.machine import peak_bytes
-from pipeline.order import choose_windows, order_resident, order_streamed
+from ecg12.cache.reader import Store
+from ecg12.ecg.signals.window import WindowConfig, plan_windows
+from ecg12.pipeline.loading.epoch_order import choose_windows, order_resident, order_streamed
+from ecg12.pipeline.loading.window_batches import BUFFER_CHUNKS, WINDOWS_OF_A_RECORD, WindowBatches
+from ecg12.pipeline.runtime.machine import peak_bytes
 
 RECORD_SAMPLES, CHUNK_LENGTH = 4000, 262_144
 

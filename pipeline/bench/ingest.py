@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from cache.schema import StoreConfig
-from ecg.errors import InputError
-from pipeline.bench.baseline import seconds_of_baseline
-from pipeline.bench.processor import Meter
-from pipeline.bench.stages import seconds_by_stage
-from pipeline.ingest.build_cache import build_cache
-from pipeline.plan import PlannedRecord, plan_records
-from pipeline.progress import Progress, silent
-from pipeline.simulate import PATIENTS, simulate
+from ecg12.cache.schema import StoreConfig
+from ecg12.ecg.errors import InputError
+from ecg12.pipeline.bench.baseline import seconds_of_baseline
+from ecg12.pipeline.bench.ingest_stages import seconds_by_stage
+from ecg12.pipeline.bench.processor import Meter
+from ecg12.pipeline.ingest.build_cache import build_cache
+from ecg12.pipeline.ingest.plan import PlannedRecord, plan_records
+from ecg12.pipeline.runtime.progress import Progress, silent
+from ecg12.pipeline.simulate import PATIENTS, simulate
 
 REPEATS = 3
 DURATION_S = 10.0

@@ -18,19 +18,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cache.decode import ChunkReader
-from cache.reader import Store
-from cache.schema import StoreConfig
-from cache.union import members_of, open_stores
-from ecg.models.normalise import to_network_input
-from ecg.window import WindowConfig
-from pipeline.allocator import keep_freed_memory
-from pipeline.batch import Batch
-from pipeline.batches import WindowBatches
-from pipeline.bench import rivals
-from pipeline.bench.pool import POOL_RECORDS, check_kept, simulate_pool, write_pool, write_pool_store
-from pipeline.bench.row import Rounds
-from pipeline.progress import Progress, silent
+from ecg12.cache.chunk_reader import ChunkReader
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import StoreConfig
+from ecg12.cache.several_stores import members_of, open_stores
+from ecg12.ecg.models.normalise import to_network_input
+from ecg12.ecg.signals.window import WindowConfig
+from ecg12.pipeline.bench import rivals
+from ecg12.pipeline.bench.pool import POOL_RECORDS, check_kept, simulate_pool, write_pool, write_pool_store
+from ecg12.pipeline.bench.row import Rounds
+from ecg12.pipeline.loading.batch import Batch
+from ecg12.pipeline.loading.window_batches import WindowBatches
+from ecg12.pipeline.runtime.allocator import keep_freed_memory
+from ecg12.pipeline.runtime.progress import Progress, silent
 
 BATCH = 32
 SLOW_WINDOWS = 512

@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from ecg.leads import LEADS
-from ecg.synthetic.dialect import checksum, format_mat
+from ecg12.ecg.signals.leads import LEADS
+from ecg12.ecg.synthetic.file_dialect import checksum, format_mat
 
 N_SAMPLES = 5000
 _MAT_HEADER_BYTES = 24

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.layout import plan_layout
-from cache.schema import SIGNAL, RecordRow, StoreConfig
-from cache.writer import build_folder, build_lock, create_store, finalise, move_into_place, write_chunk
-from ecg.errors import InputError
-from ecg.quality import compute_scale
-from ecg.resample import resample
-from ecg.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
-from ecg.synthetic import PlannedRecord, SimulatedRecord, plan_corpus, simulate_record
-from pipeline.progress import Progress, silent
+from ecg12.cache.layout import plan_layout
+from ecg12.cache.schema import SIGNAL, RecordRow, StoreConfig
+from ecg12.cache.writer import build_folder, build_lock, create_store, finalise, move_into_place, write_chunk
+from ecg12.ecg.errors import InputError
+from ecg12.ecg.labels.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
+from ecg12.ecg.signals.quality import compute_scale
+from ecg12.ecg.signals.resample import resample
+from ecg12.ecg.synthetic import PlannedRecord, SimulatedRecord, plan_corpus, simulate_record
+from ecg12.pipeline.runtime.progress import Progress, silent
 
 POOL_RECORDS = 512
 DISTINCT_CHUNKS = 128

@@ -19,31 +19,31 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cache.reader import Store
-from cache.schema import StoreConfig
-from ecg.models.build import build_model
-from ecg.models.model_config import ModelConfig
-from ecg.named_mappings import named_mapping
-from ecg.prediction import Prediction, parse_prediction
-from ecg.snomed import SCORED_CLASSES, SCORED_CODES
-from pipeline import run_folder as files
-from pipeline.bench.row import Rounds
-from pipeline.feeds import Windows
-from pipeline.ingest.build_cache import build_cache
-from pipeline.inputs.finding import FoundInput, find_inputs, name_inputs
-from pipeline.inputs.reading import read_complete
-from pipeline.inputs.told import InputConfig
-from pipeline.precision import Arithmetic
-from pipeline.predict import make_predictor, predict
-from pipeline.predict_precision import set_precision
-from pipeline.predicted import BATCH_WINDOWS
-from pipeline.prediction_files import PredictionFiles, RecordFacts
-from pipeline.prediction_folder import TABLE
-from pipeline.predictor import Predictor
-from pipeline.progress import Progress, silent
-from pipeline.simulate import simulate
-from pipeline.train_config import TrainConfig
-from pipeline.workers import workers_for
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import StoreConfig
+from ecg12.ecg.decisions.named_mappings import named_mapping
+from ecg12.ecg.labels.snomed import SCORED_CLASSES, SCORED_CODES
+from ecg12.ecg.models.build import build_model
+from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.scores.challenge_csv import Prediction, parse_prediction
+from ecg12.pipeline.bench.row import Rounds
+from ecg12.pipeline.compute.float_precision import Arithmetic
+from ecg12.pipeline.compute.window_feeds import Windows
+from ecg12.pipeline.formats.told_by_user import InputConfig
+from ecg12.pipeline.ingest.build_cache import build_cache
+from ecg12.pipeline.prediction.interface import Predictor
+from ecg12.pipeline.prediction.output_files import PredictionFiles, RecordFacts
+from ecg12.pipeline.prediction.output_folder import TABLE
+from ecg12.pipeline.prediction.predict import make_predictor, predict
+from ecg12.pipeline.prediction.predict_precision import set_precision
+from ecg12.pipeline.prediction.stream import BATCH_WINDOWS
+from ecg12.pipeline.recordings.find_recordings import FoundInput, find_inputs, name_inputs
+from ecg12.pipeline.recordings.reader_registry import read_complete
+from ecg12.pipeline.runs import run_folder as files
+from ecg12.pipeline.runs.train_config import TrainConfig
+from ecg12.pipeline.runtime.progress import Progress, silent
+from ecg12.pipeline.runtime.workers import workers_for
+from ecg12.pipeline.simulate import simulate
 
 BASELINE = "one recording at a time"
 FILES, STORE, NETWORK = "from files", "from a store", "the network alone"
@@ -235,7 +235,7 @@ def _one_at_a_time(
 def _cold_start(record: Path, model: Path, output: Path) -> float:
     """Seconds from starting the program to the end of it, when the record's CSV is there."""
     shutil.rmtree(output, ignore_errors=True)
-    command = [sys.executable, "-c", "import cli; cli.main()", "predict", str(record)]
+    command = [sys.executable, "-m", "ecg12", "predict", str(record)]
     environment = os.environ | {"PYTHONPATH": str(PROGRAM)}
     begun = time.perf_counter()
     subprocess.run(

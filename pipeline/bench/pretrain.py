@@ -15,18 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ecg.errors import ConfigError
-from ecg.leads import LEADS
-from ecg.models.objectives import Windows, make_objective
-from ecg.models.stages import build_pretraining_net
-from pipeline.bench.pretrain_baseline import make_baseline_step
-from pipeline.half_precision import DTYPES
-from pipeline.machine import peak_bytes
-from pipeline.optimise import make_optimizer
-from pipeline.parameter_groups import group_parameters
-from pipeline.pretrain_config import PretrainConfig
-from pipeline.pretrain_step import PretrainStep
-from pipeline.progress import Progress, silent
+from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.models.pretraining_objectives import Windows, make_objective
+from ecg12.ecg.models.stages import build_pretraining_net
+from ecg12.ecg.signals.leads import LEADS
+from ecg12.pipeline.bench.pretrain_baseline import make_baseline_step
+from ecg12.pipeline.compute.autocast import DTYPES
+from ecg12.pipeline.pretraining.step import PretrainStep
+from ecg12.pipeline.runs.pretrain_config import PretrainConfig
+from ecg12.pipeline.runtime.machine import peak_bytes
+from ecg12.pipeline.runtime.progress import Progress, silent
+from ecg12.pipeline.training.optimise import make_optimizer
+from ecg12.pipeline.training.parameter_groups import group_parameters
 
 NETS: Mapping[str, Mapping[str, Any]] = {
     "rnn": {"pretrain_model": "rnn"},

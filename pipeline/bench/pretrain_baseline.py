@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ecg.models.choices import RECURRENT_KINDS
-from ecg.models.stage_config import StageConfig
-from ecg.models.transformer import compute_positions
+from ecg12.ecg.models.config.option_names import RECURRENT_KINDS
+from ecg12.ecg.models.config.stage import StageConfig
+from ecg12.ecg.models.networks.transformer import compute_positions
 
 Step = Callable[[Tensor], None]
 

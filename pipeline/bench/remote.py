@@ -18,16 +18,16 @@ from urllib.parse import urlsplit
 import numpy as np
 import torch
 
-from cache.location import Location, RemotePath, file_sizes, in_parallel
-from cache.reader import Store
-from ecg.errors import RemoteError
-from ecg.window import WindowConfig
-from pipeline.allocator import keep_freed_memory
-from pipeline.batches import WindowBatches
-from pipeline.bench.loader import BATCH, open_store
-from pipeline.bench.row import Rounds
-from pipeline.bench.s3_loopback import BUCKET, s3_server
-from pipeline.progress import Progress, silent
+from ecg12.cache.location import Location, RemotePath, file_sizes, in_parallel
+from ecg12.cache.reader import Store
+from ecg12.ecg.errors import RemoteError
+from ecg12.ecg.signals.window import WindowConfig
+from ecg12.pipeline.bench.loader import BATCH, open_store
+from ecg12.pipeline.bench.row import Rounds
+from ecg12.pipeline.bench.s3_loopback import BUCKET, s3_server
+from ecg12.pipeline.loading.window_batches import WindowBatches
+from ecg12.pipeline.runtime.allocator import keep_freed_memory
+from ecg12.pipeline.runtime.progress import Progress, silent
 
 LOCAL, REMOTE, SERVER = "stream, this machine", "stream, s3", "the server alone, nothing decoded"
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from zarr.codecs import BloscCodec
 
-from ecg.window import WindowPlan, cut_window
+from ecg12.ecg.signals.window import WindowPlan, cut_window
 
 
 class Files(Dataset[Tensor]):

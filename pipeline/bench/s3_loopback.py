@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any
 
-from cache.location import forget_drivers
-from ecg.errors import ConfigError
+from ecg12.cache.location import forget_drivers
+from ecg12.ecg.errors import ConfigError
 
 BUCKET = "bench"
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.layout import plan_layout
-from cache.schema import StoreConfig
-from ecg.resample import resampled_length
-from ecg.snomed import representative
-from ecg.synthetic import plan_corpus
-from ecg.window import WindowConfig, plan_windows
-from pipeline.batches import BUFFER_CHUNKS, WINDOWS_OF_A_RECORD
-from pipeline.order import choose_windows, order_resident, order_streamed
-from pipeline.rowwise import choose_stretches, order_records, pack_rows
+from ecg12.cache.layout import plan_layout
+from ecg12.cache.schema import StoreConfig
+from ecg12.ecg.labels.snomed import representative
+from ecg12.ecg.signals.resample import resampled_length
+from ecg12.ecg.signals.window import WindowConfig, plan_windows
+from ecg12.ecg.synthetic import plan_corpus
+from ecg12.pipeline.loading.epoch_order import choose_windows, order_resident, order_streamed
+from ecg12.pipeline.loading.record_batches import choose_stretches, order_records, pack_rows
+from ecg12.pipeline.loading.window_batches import BUFFER_CHUNKS, WINDOWS_OF_A_RECORD
 
 BUFFERS = (1, 2, 4, 8, 16, 32)
 BATCH = 32

@@ -15,17 +15,17 @@ from typing import Any
 
 import torch
 
-from cache.reader import Store
-from cache.union import open_stores
-from pipeline.beginning import begin_or_resume, prepare_run
-from pipeline.bench.processor import processor_seconds
-from pipeline.configure import configure
-from pipeline.device import choose_device
-from pipeline.epoch import TrainStep
-from pipeline.progress import Progress, silent
-from pipeline.train import train
-from pipeline.train_config import TrainConfig
-from pipeline.train_rows import choose_rows
+from ecg12.cache.reader import Store
+from ecg12.cache.several_stores import open_stores
+from ecg12.pipeline.bench.processor import processor_seconds
+from ecg12.pipeline.runs.train_config import TrainConfig
+from ecg12.pipeline.runtime.device import choose_device
+from ecg12.pipeline.runtime.progress import Progress, silent
+from ecg12.pipeline.training.begin_run import begin_or_resume, prepare_run
+from ecg12.pipeline.training.configure import configure
+from ecg12.pipeline.training.epoch import TrainStep
+from ecg12.pipeline.training.train import train
+from ecg12.pipeline.training.train_rows import choose_rows
 
 REFERENCE, DEFAULT = "reference", "default"
 

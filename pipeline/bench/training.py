@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from cache.reader import Store
-from ecg.models.build import build_model
-from ecg.models.model_config import ModelConfig
-from ecg.models.output_layers import SigmoidLayer
-from ecg.snomed import SCORED_CLASSES
-from ecg.window import WindowConfig
-from pipeline.batch import Batch
-from pipeline.batches import WindowBatches
-from pipeline.inference import to_input
-from pipeline.progress import Progress, silent
+from ecg12.cache.reader import Store
+from ecg12.ecg.labels.snomed import SCORED_CLASSES
+from ecg12.ecg.models.build import build_model
+from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.models.output_layers import SigmoidLayer
+from ecg12.ecg.signals.window import WindowConfig
+from ecg12.pipeline.compute.window_logits import to_input
+from ecg12.pipeline.loading.batch import Batch
+from ecg12.pipeline.loading.window_batches import WindowBatches
+from ecg12.pipeline.runtime.progress import Progress, silent
 
 BATCH = 32
 SMALL: Mapping[str, Any] = {"net_filter_size": (24, 32, 48, 64), "net_seq_length": (1024, 256, 64, 16)}

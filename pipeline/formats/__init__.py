@@ -1,1 +1,4 @@
-"""Reading recordings, a module for each format; nothing here chooses among files."""
+"""A reader for each format that recordings come in; each makes `ecg.signals.recording.Recording` of a file.
+
+Nothing here chooses among files or formats: `pipeline.recordings` does. A new format is a module here and a line there.
+"""

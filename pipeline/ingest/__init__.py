@@ -1,1 +1,4 @@
-"""Records into a store; nothing here trains or knows torch."""
+"""Records into a store: planned from headers, converted by workers, journalled, made whole; and what a store holds.
+
+Nothing here trains or knows torch.
+"""

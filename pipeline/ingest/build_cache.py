@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from cache.checksum import chunk_digest
-from cache.layout import Layout, Partition, plan_layout
-from cache.location import Location, RemotePath, in_parallel
-from cache.reader import read_attributes, read_chunk_of
-from cache.schema import Part, StoreConfig
-from cache.small_file import read_small
-from cache.writer import (
+from ecg12.cache.checksum import chunk_digest
+from ecg12.cache.layout import Layout, Partition, plan_layout
+from ecg12.cache.location import Location, RemotePath, in_parallel
+from ecg12.cache.reader import read_attributes, read_chunk_of
+from ecg12.cache.schema import Part, StoreConfig
+from ecg12.cache.small_file import read_small
+from ecg12.cache.writer import (
     PLAN_MARKER,
     build_lock,
     clear_build,
@@ -34,15 +34,15 @@ from cache.writer import (
     work_folder,
     write_text_atomically,
 )
-from ecg.errors import EcgError, FormatVersionError, InputError, StoreError
-from ecg.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
-from pipeline.cluster import Cluster, Say, check_reach, say_nothing
-from pipeline.describe import StoreDescription, describe_store
-from pipeline.groups import find_tables, merge_groups, merged_patients, read_patients
-from pipeline.partition import Job, job_runner
-from pipeline.plan import Plan, plan_records
-from pipeline.progress import Progress, silent
-from pipeline.sources import PTBXL_TABLE
+from ecg12.ecg.datasets import PTBXL
+from ecg12.ecg.errors import EcgError, FormatVersionError, InputError, StoreError
+from ecg12.ecg.labels.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
+from ecg12.pipeline.ingest.dask_cluster import Cluster, Say, check_reach, say_nothing
+from ecg12.pipeline.ingest.describe_store import StoreDescription, describe_store
+from ecg12.pipeline.ingest.partition import Job, job_runner
+from ecg12.pipeline.ingest.plan import Plan, plan_records
+from ecg12.pipeline.recordings.patient_groups import find_tables, merge_groups, merged_patients, read_patients
+from ecg12.pipeline.runtime.progress import Progress, silent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +99,7 @@ def build_cache(
     store : where the store goes, here or behind a URL; it appears there when it is whole
     workers : dask worker processes; 1 works in this process
     cluster : where else to find workers; `workers` does not count then
-    patients : tables of record and patient id (see `pipeline.groups.read_patients`)
+    patients : tables of record and patient id (see `pipeline.recordings.patient_groups.read_patients`)
     find_patients : also take PTB-XL's own table where it lies in the root of an input folder
     strict : stop at the first record that cannot be taken, instead of rejecting it by name
     force : build again although a store is there, and replace it once the new one is whole
@@ -208,7 +208,7 @@ def _count_known(plan: Plan, tables: tuple[Location, ...], patient_of: Mapping[s
     return {
         "tables": tables,
         "n_known": sum(record.name in patient_of for record in plan.records),
-        "n_untold": sum(record.dataset == PTBXL_TABLE.dataset for record in untold),
+        "n_untold": sum(record.dataset == PTBXL for record in untold),
     }
 
 

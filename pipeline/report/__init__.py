@@ -1,1 +1,4 @@
-"""Reports: what a run or a store is worth looking at, as one HTML file that needs nothing else."""
+"""What a run or a store is worth looking at, as one HTML file that needs nothing else.
+
+Nothing here computes a score: `pipeline.evaluation` does.
+"""

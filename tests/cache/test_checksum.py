@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from cache.checksum import chunk_digest, tables_digest
+from ecg12.cache.checksum import chunk_digest, tables_digest
 
 COLUMNS = [
     ("record/name", np.array(["A0001", "µ"], object)),

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import zarr
 
-from cache.chunk_file import ChunkFiles
-from cache.compression import encode_signal
-from cache.decode import ChunkReader
-from cache.reader import Store, read_chunk_of
-from cache.schema import StoreConfig
-from cache.union import open_stores
-from ecg.errors import ChecksumError, ConfigError, StoreError
+from ecg12.cache.chunk_file import ChunkFiles
+from ecg12.cache.chunk_reader import ChunkReader
+from ecg12.cache.compression import encode_signal
+from ecg12.cache.reader import Store, read_chunk_of
+from ecg12.cache.schema import StoreConfig
+from ecg12.cache.several_stores import open_stores
+from ecg12.ecg.errors import ChecksumError, ConfigError, StoreError
 from tests.cache.small_store import CONFIG, contents, edit_json, flip_byte, write_store
 
 
@@ -86,7 +86,9 @@ def test_a_remote_chunk_is_proven_too(whole_store, in_memory):
 
 def test_it_is_proven_once(path, monkeypatch):
     store, hashed = Store(path), []
-    monkeypatch.setattr("cache.reader.chunk_digest", lambda block: hashed.append(1) or store.column("chunk/digest")[0])
+    monkeypatch.setattr(
+        "ecg12.cache.reader.chunk_digest", lambda block: hashed.append(1) or store.column("chunk/digest")[0]
+    )
     ChunkReader(store).read(0)
     ChunkReader(store).read(0)
     store.read_chunk(0)
@@ -130,7 +132,7 @@ def test_a_file_longer_than_a_chunk_can_be_is_not_read(path):
 def test_a_missing_chunk_is_found_before_anything_is_allocated(path, monkeypatch):
     store = Store(path)
     chunk_file(path, 2).unlink()
-    monkeypatch.setattr("cache.reader.np.empty", None)
+    monkeypatch.setattr("ecg12.cache.reader.np.empty", None)
     with pytest.raises(ChecksumError, match="chunk 2: the file is missing"):
         store.read_columns(0, 3 * 2048)
 

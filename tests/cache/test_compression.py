@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import zarr
 
-from cache import compression
-from cache.compression import codecs_beyond_zarr, encode_signal, signal_codecs, table_compressors
-from cache.reader import Store, read_chunk_of
-from cache.schema import CODECS, COLUMNS, StoreConfig
-from cache.verify import verify_store
-from ecg.errors import ConfigError
+from ecg12.cache import compression
+from ecg12.cache.compression import codecs_beyond_zarr, encode_signal, signal_codecs, table_compressors
+from ecg12.cache.reader import Store, read_chunk_of
+from ecg12.cache.schema import CODECS, COLUMNS, StoreConfig
+from ecg12.cache.verify import verify_store
+from ecg12.ecg.errors import ConfigError
 from tests.cache.small_store import CONFIG, contents, write_store
 from tests.records import pulses_uv
 

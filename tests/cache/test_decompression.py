@@ -11,9 +11,9 @@ import zarr
 from numcodecs.blosc import Blosc
 from numcodecs.vlen import VLenUTF8
 
-from cache.compression import encode_signal, table_compressors
-from cache.decompression import check_crc, decode_signal, decode_table, zstd_size
-from ecg.errors import StoreError
+from ecg12.cache.compression import encode_signal, table_compressors
+from ecg12.cache.decompression import check_crc, decode_signal, decode_table, zstd_size
+from ecg12.ecg.errors import StoreError
 from tests.fuzz import Fuzzed, run_cases
 from tests.records import pulses_uv
 

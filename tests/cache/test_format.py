@@ -10,16 +10,16 @@ import pytest
 import xarray
 import zarr
 
-import cache
-from cache.reader import Store
-from cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, OPTIONAL_COLUMNS, SIGNAL, StoreConfig
-from cache.verify import verify_store
-from ecg.errors import StoreError
-from ecg.quality import RAILED_SAMPLES, LeadFlag
+import ecg12.cache
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, OPTIONAL_COLUMNS, SIGNAL, StoreConfig
+from ecg12.cache.verify import verify_store
+from ecg12.ecg.errors import StoreError
+from ecg12.ecg.signals.quality import RAILED_SAMPLES, LeadFlag
 from tests.cache.golden.recipe import CONFIG, make_golden, signals_uv
 from tests.cache.small_store import flip_byte
 
-FORMAT = (Path(cache.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
+FORMAT = (Path(ecg12.cache.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 GOLDEN = Path(__file__).parent / "golden" / "format-1.zarr"
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache.layout import OPEN_CHUNKS, placement_key, plan_layout
-from ecg.errors import StoreError
+from ecg12.cache.layout import OPEN_CHUNKS, placement_key, plan_layout
+from ecg12.ecg.errors import StoreError
 
 WIDTH = 1024
 

@@ -5,9 +5,9 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from cache import location
-from cache.location import RemotePath, file_sizes, in_parallel, is_url, locate, remove_tree
-from ecg.errors import RemoteError
+from ecg12.cache import location
+from ecg12.cache.location import RemotePath, file_sizes, in_parallel, is_url, locate, remove_tree
+from ecg12.ecg.errors import RemoteError
 from tests.s3_server import KEY, SECRET, Fault
 
 

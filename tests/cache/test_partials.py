@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cache.partials import partial_of
-from cache.writer import write_text_atomically
+from ecg12.cache.partials import partial_of
+from ecg12.cache.writer import write_text_atomically
 from tests.conftest import REPOSITORY
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from cache.writer import write_text_atomically
+from ecg12.cache.writer import write_text_atomically
 
 def replace(self, target):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -24,7 +24,7 @@ write_text_atomically(Path(sys.argv[1]), "half")
 WAITING = """
 import sys
 from pathlib import Path
-from cache.partials import partial_of
+from ecg12.cache.partials import partial_of
 
 partial_of(Path(sys.argv[1])).write_text("mine")
 print("written", flush=True)

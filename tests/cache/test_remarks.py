@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from cache.remarks import MOST_VALUES, Remarked, count_remarks, read_remarks, remarks_of_rows
-from ecg.errors import StoreError
+from ecg12.cache.remarks import MOST_VALUES, Remarked, count_remarks, read_remarks, remarks_of_rows
+from ecg12.ecg.errors import StoreError
 
 
 @dataclass

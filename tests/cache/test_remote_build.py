@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from cache import remote_build
-from cache.location import RemotePath
-from cache.reader import Store
-from cache.schema import Part
-from cache.verify import verify_store
-from cache.writer import (
+from ecg12.cache import remote_build
+from ecg12.cache.location import RemotePath
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import Part
+from ecg12.cache.verify import verify_store
+from ecg12.cache.writer import (
     PLAN_MARKER,
     build_folder,
     build_lock,
@@ -24,7 +24,7 @@ from cache.writer import (
     work_folder,
     write_part,
 )
-from ecg.errors import RemoteError, StoreError
+from ecg12.ecg.errors import RemoteError, StoreError
 from tests.cache.small_store import record_row, write_store
 
 

@@ -4,9 +4,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from cache.schema import COLUMNS, SIGNAL, Part, RecordRow, Reject, StoreConfig, sha256_of_json, sha256_of_texts
-from ecg.errors import ConfigError, StoreError
-from ecg.quality import LeadFlag
+from ecg12.cache.schema import COLUMNS, SIGNAL, Part, RecordRow, Reject, StoreConfig, sha256_of_json, sha256_of_texts
+from ecg12.ecg.errors import ConfigError, StoreError
+from ecg12.ecg.signals.quality import LeadFlag
 from tests.cache.small_store import record_row
 
 PART = Part(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import zarr
 
-from cache.compression import table_compressors
-from cache.reader import Store
-from cache.schema import COLUMNS
-from ecg.errors import StoreError
+from ecg12.cache.compression import table_compressors
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import COLUMNS
+from ecg12.ecg.errors import StoreError
 from tests.cache.small_store import edit_json, write_store
 
 

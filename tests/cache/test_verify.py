@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import zarr
 
-from cache.reader import Store
-from cache.verify import require_tables, verify_store
-from ecg.errors import FormatVersionError, StoreError
+from ecg12.cache.reader import Store
+from ecg12.cache.verify import require_tables, verify_store
+from ecg12.ecg.errors import FormatVersionError, StoreError
 from tests.cache.small_store import edit_json, flip_byte, truncate, write_store
 
 

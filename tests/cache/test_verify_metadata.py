@@ -7,10 +7,10 @@ import shutil
 import pytest
 import zarr
 
-from cache.reader import Store
-from cache.schema import COLUMNS, OPTIONAL_COLUMNS, StoreConfig
-from cache.verify import verify_store
-from ecg.errors import StoreError
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import COLUMNS, OPTIONAL_COLUMNS, StoreConfig
+from ecg12.cache.verify import verify_store
+from ecg12.ecg.errors import StoreError
 from tests.cache.small_store import contents, edit_json, write_store
 from tests.cache.test_format import GOLDEN
 

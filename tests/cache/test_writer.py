@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import zarr
 
-from cache import lock, writer
-from cache.reader import Store
-from cache.schema import COLUMNS, Part, StoreConfig
-from cache.verify import verify_store
-from cache.writer import (
+from ecg12.cache import lock, writer
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import COLUMNS, Part, StoreConfig
+from ecg12.cache.verify import verify_store
+from ecg12.cache.writer import (
     build_folder,
     build_lock,
     create_store,
@@ -22,7 +22,7 @@ from cache.writer import (
     write_part,
     write_text_atomically,
 )
-from ecg.errors import StoreError
+from ecg12.ecg.errors import StoreError
 from tests.cache.small_store import CONFIG, LENGTHS, contents, finish_store, record_row, write_store
 
 ZEROS = np.zeros((12, CONFIG.chunk_length), np.int16)
@@ -184,7 +184,7 @@ def test_a_second_build_of_the_same_store_is_refused(tmp_path):
 
 def test_the_lock_of_a_process_that_died_is_free(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from cache.writer import build_lock\n"
+        "import os, sys; from pathlib import Path; from ecg12.cache.writer import build_lock\n"
         "with build_lock(Path(sys.argv[1])) as folder:\n (folder / 'plan').touch(); os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", code, tmp_path / "s.zarr"], check=False).returncode == 9

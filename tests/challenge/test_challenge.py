@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from ecg.errors import SignalError
-from ecg.prediction import parse_prediction
-from ecg.snomed import SCORED_CODES
-from pipeline.predict import predict
+from ecg12.ecg.errors import SignalError
+from ecg12.ecg.labels.snomed import SCORED_CODES
+from ecg12.ecg.scores.challenge_csv import parse_prediction
+from ecg12.pipeline.prediction.predict import predict
 from tests.conftest import REPOSITORY, TINY
 from tests.records import pulses_uv, write_record
 

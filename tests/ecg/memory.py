@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ecg.leads import LEADS
-from ecg.record import Record
+from ecg12.ecg.signals.digital_record import Record
+from ecg12.ecg.signals.leads import LEADS
 
 
 def make_signal(n_samples: int = 100, seed: int = 0) -> np.ndarray:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ecg.config import Config
-from ecg.errors import ConfigError
+from ecg12.ecg.config import Config
+from ecg12.ecg.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

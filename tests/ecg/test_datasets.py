@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from ecg.datasets import DATASETS, dataset_of
+from ecg12.ecg.datasets import DATASETS, dataset_of
 
 BY_NAME = {dataset.name: dataset for dataset in DATASETS}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg.json_text import MOST_NESTED, parse_json
+from ecg12.ecg.json_text import MOST_NESTED, parse_json
 
 VALUES = st.recursive(
     st.none()

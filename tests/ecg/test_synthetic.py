@@ -19,12 +19,12 @@ import wfdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg.annotations import parse_annotations
-from ecg.datasets import DATASETS, dataset_of
-from ecg.errors import ConfigError
-from ecg.header import parse_header
-from ecg.leads import LEADS
-from ecg.synthetic import (
+from ecg12.ecg.datasets import DATASETS, dataset_of
+from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.headers.header import parse_header
+from ecg12.ecg.labels.annotations import parse_annotations
+from ecg12.ecg.signals.leads import LEADS
+from ecg12.ecg.synthetic import (
     FINDINGS,
     SimulatedRecord,
     draw_patient,
@@ -34,10 +34,10 @@ from ecg.synthetic import (
     simulate_record,
     simulate_signal,
 )
-from ecg.synthetic.dialect import checksum
-from ecg.synthetic.findings import EXCLUDING, IMPLIED, RHYTHMS, conflicts
-from ecg.synthetic.prevalence import draw_findings, draw_lasting
-from ecg.synthetic.rhythm import Origin, plan_beats
+from ecg12.ecg.synthetic.clinical_findings import EXCLUDING, IMPLIED, RHYTHMS, conflicts
+from ecg12.ecg.synthetic.file_dialect import checksum
+from ecg12.ecg.synthetic.prevalence import draw_findings, draw_lasting
+from ecg12.ecg.synthetic.rhythm import Origin, plan_beats
 
 FS = 500.0
 SCORED = [name for name in FINDINGS if name != "JE"]

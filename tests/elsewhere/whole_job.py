@@ -12,19 +12,19 @@ def import_everything(root: Path) -> int:
     """Import every module of the program; how many there are."""
     paths = [path.relative_to(root).with_suffix("") for room in ROOMS for path in sorted((root / room).rglob("*.py"))]
     for path in paths:
-        importlib.import_module(".".join(path.parts).removesuffix(".__init__"))
+        importlib.import_module(".".join(("ecg12", *path.parts)).removesuffix(".__init__"))
     return len(paths)
 
 
 def run(*arguments: object) -> None:
-    import cli
+    from ecg12.commands import main as program
 
-    cli.main([str(one) for one in arguments], standalone_mode=False)
+    program.main([str(one) for one in arguments], standalone_mode=False)
 
 
 def download(output: Path) -> None:
     """The simulated publication, from two hosts of it: tarballs, and the release."""
-    from pipeline.download import DownloadConfig, download
+    from ecg12.pipeline.download.download import DownloadConfig, download
     from tests.pipeline.http_server import Server
     from tests.pipeline.published import FAST, publish
 

@@ -7,9 +7,9 @@ import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ecg.synthetic import simulate_corpus
-from pipeline.fetch.transfer import TransferConfig
-from pipeline.sources import RELEASE_LIST, SOURCES, Source
+from ecg12.ecg.synthetic import simulate_corpus
+from ecg12.pipeline.download.sources import RELEASE_LIST, SOURCES, Source
+from ecg12.pipeline.http.transfer import TransferConfig
 
 FAST = TransferConfig(
     connections=8,

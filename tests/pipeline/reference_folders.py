@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecg.models.build import build_model
-from ecg.models.model_config import ModelConfig
-from ecg.models.stage_config import StageConfig
-from ecg.models.stages import build_pretraining_net
-from ecg.output_mapping import parse_mapping
-from ecg.snomed import SCORED_CODES
+from ecg12.ecg.decisions.output_mapping import parse_mapping
+from ecg12.ecg.labels.snomed import SCORED_CODES
+from ecg12.ecg.models.build import build_model
+from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.models.config.stage import StageConfig
+from ecg12.ecg.models.stages import build_pretraining_net
 
 SIGMOID = "sigmoid\n0->1/0->1/0->1\n" + "".join(f"{code},{n},1\n" for n, code in enumerate(SCORED_CODES[:3]))
 LAYERS_OF_CHOICE = {

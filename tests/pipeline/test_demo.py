@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ecg.errors import InputError
-from pipeline.demo import is_held_out, run_demo
-from pipeline.simulate import simulate
+from ecg12.ecg.errors import InputError
+from ecg12.pipeline.demo import is_held_out, run_demo
+from ecg12.pipeline.simulate import simulate
 from tests.conftest import TINY
 
 

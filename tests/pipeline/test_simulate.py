@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import wfdb
 
-from ecg.datasets import DATASETS
-from ecg.errors import InputError
-from pipeline.simulate import simulate
+from ecg12.ecg.datasets import DATASETS
+from ecg12.ecg.errors import InputError
+from ecg12.pipeline.simulate import simulate
 
 
 def test_all_six_datasets_are_written_with_their_patients(simulated: Path) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.schema import StoreConfig
-from ecg.leads import LEADS
-from pipeline.ingest.build_cache import build_cache
+from ecg12.cache.schema import StoreConfig
+from ecg12.ecg.signals.leads import LEADS
+from ecg12.pipeline.ingest.build_cache import build_cache
 from tests.records import pulses_uv, write_record
 
 CONFIG = StoreConfig(fs=400.0, chunk_length=4096)

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ecg.models.attribution import integrate_gradients
-from ecg.models.build import build_model
-from ecg.models.model_config import ModelConfig
-from ecg.models.stage_config import StageConfig
+from ecg12.ecg.models.attribution import integrate_gradients
+from ecg12.ecg.models.build import build_model
+from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.models.config.stage import StageConfig
 
 TINY = {"net_filter_size": (4, 6), "net_seq_length": (64, 16), "window_length": 256, "kernel_size": 5}
 TINY |= {"s4d_features": 6, "s4d_layers": 1, "s4d_state": 4}

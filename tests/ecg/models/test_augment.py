@@ -6,9 +6,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg.errors import ConfigError
-from ecg.models.augment import MOST_LEADS, NOISE_SD, SHIFT_SHARE, WANDER_AMPLITUDE, Augmentation, draw, shift_in_time
-from ecg.models.choices import AUGMENTATIONS
+from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.models.augment import (
+    MOST_LEADS,
+    NOISE_SD,
+    SHIFT_SHARE,
+    WANDER_AMPLITUDE,
+    Augmentation,
+    draw,
+    shift_in_time,
+)
+from ecg12.ecg.models.config.option_names import AUGMENTATIONS
 
 KEY = (2, 0, 7, 0)
 N, LEADS, LENGTH = 40, 12, 500

@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch import nn
 
-from ecg.errors import ConfigError
-from ecg.leads import LEADS
-from ecg.models.build import build_for_weights, build_model
-from ecg.models.model_config import ModelConfig
-from ecg.models.normalise import to_network_input
-from ecg.models.stage_config import StageConfig
-from ecg.resample import resample
-from ecg.window import WindowConfig, cut_window, plan_windows
-from pipeline.formats.wfdb.records import read_record
-from pipeline.ingest.convert import to_clean_microvolts
-from pipeline.presets import REFERENCE_MODEL
+from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.models.build import build_for_weights, build_model
+from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.models.config.stage import StageConfig
+from ecg12.ecg.models.normalise import to_network_input
+from ecg12.ecg.signals.cleaning import to_clean_microvolts
+from ecg12.ecg.signals.leads import LEADS
+from ecg12.ecg.signals.resample import resample
+from ecg12.ecg.signals.window import WindowConfig, cut_window, plan_windows
+from ecg12.pipeline.formats.wfdb.records import read_record
+from ecg12.pipeline.runs.presets import REFERENCE_MODEL
 
 SMALL = {"window_length": 64, "net_filter_size": (4, 6), "net_seq_length": (64, 16)}
 

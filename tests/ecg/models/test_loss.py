@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ecg.models.loss import WeightedSigmoid, metric_weights
-from ecg.models.output_layers import SigmoidLayer
-from ecg.snomed import NORMAL_CODE, SCORED_CLASSES, WEIGHTS
+from ecg12.ecg.labels.snomed import NORMAL_CODE, SCORED_CLASSES, WEIGHTS
+from ecg12.ecg.models.loss import WeightedSigmoid, metric_weights
+from ecg12.ecg.models.output_layers import SigmoidLayer
 
 
 def test_without_weights_or_smoothing_it_is_the_sigmoids() -> None:

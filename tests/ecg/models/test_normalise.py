@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from ecg.errors import ConfigError
-from ecg.models.choices import NORMALISATIONS
-from ecg.models.normalise import to_network_input
+from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.models.config.option_names import NORMALISATIONS
+from ecg12.ecg.models.normalise import to_network_input
 
 LENGTH = 256
 

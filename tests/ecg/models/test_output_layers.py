@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ecg.models.output_layers import SigmoidLayer
+from ecg12.ecg.models.output_layers import SigmoidLayer
 
 LAYER = SigmoidLayer()
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from ecg.models.probe import PooledHead
+from ecg12.ecg.models.probe import PooledHead
 
 
 def test_mean_and_maximum_are_scaled_and_weighed():

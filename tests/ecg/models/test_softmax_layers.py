@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg.models.output_layers import (
+from ecg12.ecg.decisions.output_parts import LayerPart, parse_layer
+from ecg12.ecg.models.output_layers import (
     ConcatLayer,
     ConvexSoftmaxLayer,
     SigmoidLayer,
@@ -16,7 +17,6 @@ from ecg.models.output_layers import (
     build_output_layer,
     floored_softmax,
 )
-from ecg.output_parts import LayerPart, parse_layer
 
 LOGITS = torch.tensor([[math.log(2.0), math.log(3.0)], [0.0, math.log(6.0)]])
 

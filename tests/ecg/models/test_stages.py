@@ -6,15 +6,15 @@ import math
 import pytest
 import torch
 
-from ecg.errors import ConfigError
-from ecg.models.build import build_model
-from ecg.models.heads import Mlp
-from ecg.models.model_config import ModelConfig
-from ecg.models.probe import PooledHead
-from ecg.models.resnet import ResNet1d
-from ecg.models.stage_config import MAX_TOKENS, OPTIONS_OF, StageConfig, count_tokens
-from ecg.models.stages import NEW_LAYERS, build_pretraining_net, build_stage, transfer
-from ecg.models.transformer import compute_positions
+from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.models.build import build_model
+from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.models.config.stage import MAX_TOKENS, OPTIONS_OF, StageConfig, count_tokens
+from ecg12.ecg.models.networks.heads import Mlp
+from ecg12.ecg.models.networks.resnet import ResNet1d
+from ecg12.ecg.models.networks.transformer import compute_positions
+from ecg12.ecg.models.probe import PooledHead
+from ecg12.ecg.models.stages import NEW_LAYERS, build_pretraining_net, build_stage, transfer
 
 SMALL = {"dim_model": 8, "dim_inner": 12, "num_heads": 2, "num_trans_layers": 2, "hidden_size_rnn": 6}
 SMALL |= {"k_steps_ahead": (1, 2), "dim_encoder": 6, "encoder_strides": (2, 2), "dim_context": 8, "cpc_steps": 2}

@@ -5,11 +5,11 @@ from unittest import mock
 
 import pytest
 
-from ecg.errors import DownloadError, InputError
-from ecg.quality import checksum_mismatches
-from pipeline.bench import download as benchmark
-from pipeline.bench.loopback import Files
-from pipeline.formats.wfdb.records import read_record
+from ecg12.ecg.errors import DownloadError, InputError
+from ecg12.ecg.signals.quality import checksum_mismatches
+from ecg12.pipeline.bench import download as benchmark
+from ecg12.pipeline.bench.loopback import Files
+from ecg12.pipeline.formats.wfdb.records import read_record
 
 
 def test_a_small_run_has_every_row(tmp_path: Path) -> None:

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache.reader import Store
-from cache.schema import CODECS, StoreConfig
-from ecg.datasets import DATASETS
-from ecg.errors import InputError, StoreError
-from ecg.header import parse_header
-from pipeline.bench import codec, corpus, ingest
-from pipeline.bench.baseline import _convert, seconds_of_baseline
-from pipeline.bench.stages import seconds_by_stage
-from pipeline.formats.wfdb.records import read_record
-from pipeline.ingest.build_cache import build_cache
-from pipeline.plan import plan_records
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import CODECS, StoreConfig
+from ecg12.ecg.datasets import DATASETS
+from ecg12.ecg.errors import InputError, StoreError
+from ecg12.ecg.headers.header import parse_header
+from ecg12.pipeline.bench import codec, corpus, ingest
+from ecg12.pipeline.bench.baseline import _convert, seconds_of_baseline
+from ecg12.pipeline.bench.ingest_stages import seconds_by_stage
+from ecg12.pipeline.formats.wfdb.records import read_record
+from ecg12.pipeline.ingest.build_cache import build_cache
+from ecg12.pipeline.ingest.plan import plan_records
 from tests.records import pulses_uv, write_corpus, write_record
 
 

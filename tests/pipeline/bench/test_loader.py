@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from cache.reader import Store
-from cache.schema import StoreConfig
-from cache.verify import verify_store
-from ecg.errors import InputError
-from pipeline.bench import footprint, loader, pool, shuffling, training
-from pipeline.bench.loader import LoaderRow
-from pipeline.progress import silent
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import StoreConfig
+from ecg12.cache.verify import verify_store
+from ecg12.ecg.errors import InputError
+from ecg12.pipeline.bench import footprint, loader, pool, shuffling, training
+from ecg12.pipeline.bench.loader import LoaderRow
+from ecg12.pipeline.runtime.progress import silent
 
 CONFIG = StoreConfig(chunk_length=32_768)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ecg.models.model_config import ModelConfig
-from ecg.prediction import parse_prediction
-from pipeline.bench import predict as benchmark
+from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.scores.challenge_csv import parse_prediction
+from ecg12.pipeline.bench import predict as benchmark
 from tests.conftest import TINY
 
 

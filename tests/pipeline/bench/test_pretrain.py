@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from ecg.errors import ConfigError
-from ecg.models.masks import draw_attention_mask
-from ecg.models.objectives import make_objective
-from ecg.models.stage_config import StageConfig
-from ecg.models.stages import build_pretraining_net
-from pipeline.bench import pretrain as benchmark
-from pipeline.bench import pretrain_baseline as baseline
-from pipeline.bench.pretrain import BASELINE, NETS, PretrainResult, PretrainRow
-from pipeline.pretrain_config import PretrainConfig
+from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.models.config.stage import StageConfig
+from ecg12.ecg.models.networks.masks import draw_attention_mask
+from ecg12.ecg.models.pretraining_objectives import make_objective
+from ecg12.ecg.models.stages import build_pretraining_net
+from ecg12.pipeline.bench import pretrain as benchmark
+from ecg12.pipeline.bench import pretrain_baseline as baseline
+from ecg12.pipeline.bench.pretrain import BASELINE, NETS, PretrainResult, PretrainRow
+from ecg12.pipeline.runs.pretrain_config import PretrainConfig
 
 TINY = {"hidden_size_rnn": 4, "k_steps_ahead": (3, 8), "dim_model": 8, "dim_inner": 12, "num_heads": 2, "mem_len": 8}
 TINY |= {"num_trans_layers": 1, "dim_encoder": 4, "dim_context": 6, "context_layers": 1, "dim_decoder": 4}

@@ -2,10 +2,10 @@ import os
 
 import pytest
 
-from cache.location import RemotePath
-from ecg.errors import ConfigError
-from pipeline.bench import remote, s3_loopback
-from pipeline.bench.s3_loopback import BUCKET, s3_server
+from ecg12.cache.location import RemotePath
+from ecg12.ecg.errors import ConfigError
+from ecg12.pipeline.bench import remote, s3_loopback
+from ecg12.pipeline.bench.s3_loopback import BUCKET, s3_server
 
 
 def test_the_bench_streams_what_it_sent(simulated_store, tmp_path, monkeypatch):

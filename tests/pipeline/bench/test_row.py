@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.bench.predict import PredictRow
-from pipeline.bench.remote import RemoteRow
-from pipeline.bench.row import Rounds
+from ecg12.pipeline.bench.predict import PredictRow
+from ecg12.pipeline.bench.remote import RemoteRow
+from ecg12.pipeline.bench.row import Rounds
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ecg.errors import ConfigError
-from pipeline.bench import train as benchmark
+from ecg12.ecg.errors import ConfigError
+from ecg12.pipeline.bench import train as benchmark
 from tests.conftest import TINY
 
 

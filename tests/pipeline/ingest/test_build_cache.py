@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache.reader import Store
-from cache.schema import StoreConfig
-from cache.verify import verify_store
-from cache.writer import build_folder
-from ecg.errors import (
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import StoreConfig
+from ecg12.cache.verify import verify_store
+from ecg12.cache.writer import build_folder
+from ecg12.ecg.errors import (
     ChecksumError,
     HeaderError,
     InputError,
@@ -21,10 +21,10 @@ from ecg.errors import (
     SignalError,
     StoreError,
 )
-from ecg.leads import LEADS
-from pipeline import partition
-from pipeline.cluster import Cluster
-from pipeline.ingest.build_cache import build_cache
+from ecg12.ecg.signals.leads import LEADS
+from ecg12.pipeline.ingest import partition
+from ecg12.pipeline.ingest.build_cache import build_cache
+from ecg12.pipeline.ingest.dask_cluster import Cluster
 from tests.cache.small_store import contents
 from tests.records import mat_bytes, pulses_uv, write_corpus, write_record
 

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from cache.schema import StoreConfig
-from ecg.errors import ChecksumError, HeaderError, LeadError, SignalError, StoreError
-from ecg.filters import filter_zero_phase
-from ecg.leads import LEADS
-from ecg.quality import LeadFlag, compute_scale
-from pipeline.formats.wfdb.records import read_record
-from pipeline.ingest.convert import check_checksum, clean_samples, convert_record, source_digest, to_clean_microvolts
-from pipeline.plan import PlannedRecord, plan_records
+from ecg12.cache.schema import StoreConfig
+from ecg12.ecg.errors import ChecksumError, HeaderError, LeadError, SignalError, StoreError
+from ecg12.ecg.signals.cleaning import check_checksum, clean_samples, to_clean_microvolts
+from ecg12.ecg.signals.filters import filter_zero_phase
+from ecg12.ecg.signals.leads import LEADS
+from ecg12.ecg.signals.quality import LeadFlag, compute_scale
+from ecg12.pipeline.formats.wfdb.records import read_record
+from ecg12.pipeline.ingest.convert import convert_record, source_digest
+from ecg12.pipeline.ingest.plan import PlannedRecord, plan_records
 from tests.records import MAT_BYTES, pulses_uv, write_record
 
 CONFIG = StoreConfig()

@@ -7,18 +7,13 @@ import numpy as np
 import pytest
 import wfdb
 
-from ecg.errors import HeaderError, InputError, LeadError, SignalError
-from ecg.leads import LEADS
-from pipeline import wfdb_signals
-from pipeline.formats.wfdb.records import (
-    challenge_dataset,
-    find_records,
-    name_records,
-    read_header,
-    read_record,
-    sampling_of,
-)
-from pipeline.wfdb_files import read_header_text
+from ecg12.ecg.errors import HeaderError, InputError, LeadError, SignalError
+from ecg12.ecg.signals.leads import LEADS
+from ecg12.pipeline.formats.wfdb import signals as wfdb_signals
+from ecg12.pipeline.formats.wfdb.files import read_header, read_header_text
+from ecg12.pipeline.formats.wfdb.find_headers import find_records, name_records
+from ecg12.pipeline.formats.wfdb.records import read_record
+from ecg12.pipeline.formats.wfdb.sampling import challenge_dataset, sampling_of
 from tests.records import mat_bytes, pulses_uv, write_record
 
 

@@ -1,0 +1,188 @@
+"""What several commands ask for: kinds of values, the default places, and the options that they share."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ecg12.cache.schema import CHECKSUM_POLICIES
+
+DEFAULT_DATA = Path("data")
+DEFAULT_STORE = Path("data/ecg.zarr")
+
+
+class NumberList(click.ParamType):
+    """Numbers separated by commas or blanks."""
+
+    name = "n,n,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in value.replace(",", " ").split())
+        except ValueError:
+            self.fail(f"{value!r} is not a list of whole numbers such as 64,128,256", param, ctx)
+
+
+class FloatList(NumberList):
+    """The same with fractions."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in value.replace(",", " ").split())
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 30,1,0.9", param, ctx)
+
+
+class FoldNumber(click.ParamType):
+    """A whole number, or all."""
+
+    name = "n|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == "all" or isinstance(value, int):
+            return value
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of a fold nor all", param, ctx)
+
+
+class ByteCount(click.ParamType):
+    """A number of bytes, with k, M, G or T for a thousand, …, and Ki, Mi, Gi or Ti for 1024, …."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(i?)b?\s*", value, re.IGNORECASE)
+        if match is None or (match[3] and not match[2]):
+            self.fail(f"{value!r} is not a number of bytes such as 500MB, 2GiB or 1000000", param, ctx)
+        n_bytes = round(float(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2].lower() or " "))
+        if n_bytes < 1:
+            self.fail(f"{value!r} is less than one byte", param, ctx)
+        return n_bytes
+
+
+class NameList(click.ParamType):
+    """Names separated by commas or blanks."""
+
+    name = "name,name,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(value.replace(",", " ").split())
+
+
+class NamesOrNone(NameList):
+    """The same; the word none stands for none of them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        names = super().convert(value, param, ctx)
+        return () if names == ("none",) else names
+
+
+class Place(click.Path):
+    """A path of this machine, or the URL of a place elsewhere, such as s3://bucket/ecg.zarr."""
+
+    name = "path or url"
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A `pathlib.Path`, or for a URL a `cache.location.RemotePath`."""
+        from ecg12.cache.location import is_url, locate
+
+        if isinstance(value, str):
+            return locate(value) if is_url(value) else super().convert(value, param, ctx)
+        return value
+
+
+class OutputFile(click.Path):
+    """A file to be written: once it is whole, it is renamed to this path, so nothing but a file may stand there.
+
+    A rename takes the place of a FIFO or device for good, where whoever may do so gives /dev/stdout, say.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A `pathlib.Path`."""
+        from ecg12.cache.small_file import describe_kind
+
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        folder = os.path.dirname(os.path.abspath(path))
+        if path.exists() and not path.is_file():
+            self.fail(f"{str(path)!r} is {describe_kind(path)}; expected a name for a file", param, ctx)
+        if os.name == "posix" and (folder in ("/dev", "/dev/fd") or f"{folder}/".startswith("/proc/")):
+            self.fail(f"{str(path)!r} is a name of the system's; expected one for a file", param, ctx)
+        above = next((parent for parent in path.parents if os.path.lexists(parent)), None)
+        if above is not None and not above.is_dir():
+            self.fail(f"{str(path)!r} is below {str(above)!r}, which is no folder", param, ctx)
+        return path
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    from ecg12.pipeline.runtime import machine
+
+    return machine.available_cores()
+
+
+store_argument = click.argument("store", type=Place(), default=DEFAULT_STORE, metavar="[STORE]")
+stores_argument = click.argument("stores", nargs=-1, type=Place(), metavar="[STORE]...")
+force_option = click.option("--force", is_flag=True, help="Replace what is there, once the new is whole.")
+cuda_option = click.option("--cuda", is_flag=True, help="Run on the GPU; an error if there is none.")
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=available_cores,
+    show_default="all cores",
+    help="Processes that work at once.",
+)
+
+
+def bad_checksum_option(default: str) -> Any:
+    """What to do about samples that are not those a header was written for."""
+    return click.option(
+        "--bad-checksum",
+        type=click.Choice(CHECKSUM_POLICIES),
+        default=default,
+        show_default=True,
+        help="What to do with a record whose samples do not match its header's checksum.",
+    )
+
+
+TOLD = ("fs", "units", "leads", "missing_leads", "bad_checksum")
+"""Names of what `told_options` asks for, as fields of `pipeline.formats.told_by_user.InputConfig`."""
+
+
+def told_options(command: Any) -> Any:
+    """The options about recordings whose files do not say all, or wrongly: those in `TOLD`."""
+    options = [
+        click.option("--fs", type=float, help="Sampling frequency, Hz, of files that do not state one."),
+        click.option("--units", help="V, mV or uV: instead of what files state."),
+        click.option(
+            "--leads",
+            type=NameList(),
+            help="Names of the columns of files that do not name them: I,II,V5; standard for the twelve.",
+        ),
+        click.option(
+            "--missing-leads",
+            type=click.Choice(["error", "zero"]),
+            default="error",
+            show_default=True,
+            help="What to do about a lead that is neither there nor follows from other limb leads.",
+        ),
+        bad_checksum_option("reject"),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,4 @@
+"""What the text of a WFDB header states: signals, segments, formats.
+
+Nothing here reads a file or a sample; text comes in, values or a HeaderError go out.
+"""

@@ -1,0 +1,4 @@
+"""A network on batches: precision, several ranks, windows fed to several models, logits in any order.
+
+Nothing here knows a run folder or why the network runs.
+"""

@@ -1,0 +1,4 @@
+"""What predictions are worth: held against labels, on held-out records, over folds, for a finished model.
+
+Nothing here changes a model.
+"""

@@ -1,0 +1,4 @@
+"""EDF, EDF+ and BDF: header, times of data records, samples.
+
+Nothing here knows another format.
+"""

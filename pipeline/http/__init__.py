@@ -1,0 +1,4 @@
+"""Bytes from a host: one file or many, resumed, retried, bounded, proven by a digest.
+
+Nothing here knows which files an ECG dataset has.
+"""

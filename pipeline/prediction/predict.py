@@ -1,0 +1,295 @@
+"""Predictions in the Challenge's form, from a store or straight from recordings of any kind of file."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ecg12.cache.location import Location
+from ecg12.cache.reader import Store
+from ecg12.cache.schema import Reject
+from ecg12.ecg.errors import ConfigError, EcgError, InputError
+from ecg12.ecg.scores.challenge_csv import Prediction
+from ecg12.ecg.signals.quality import LeadFlag
+from ecg12.pipeline.formats.told_by_user import InputConfig
+from ecg12.pipeline.prediction.ensemble import load_ensemble
+from ecg12.pipeline.prediction.explain_config import ExplainConfig
+from ecg12.pipeline.prediction.interface import Predictor, open_fitting
+from ecg12.pipeline.prediction.output_files import PredictionFiles, RecordFacts
+from ecg12.pipeline.prediction.output_folder import TABLE, PredictionFolder, held_output
+from ecg12.pipeline.prediction.predict_precision import set_precision
+from ecg12.pipeline.prediction.stream import Predicted, predict_files, predict_rows
+from ecg12.pipeline.recordings.find_recordings import FoundInput, find_inputs, name_inputs
+from ecg12.pipeline.recordings.remote_recordings import brought
+from ecg12.pipeline.recordings.set_aside import NotLookedAt
+from ecg12.pipeline.recordings.tarballs import unpacked
+from ecg12.pipeline.runtime.allocator import keep_features
+from ecg12.pipeline.runtime.device import choose_device
+from ecg12.pipeline.runtime.progress import Progress, Task, silent
+from ecg12.pipeline.runtime.record_fence import FENCED, reason_of
+from ecg12.pipeline.runtime.scratch import is_no_room
+from ecg12.pipeline.runtime.workers import Workers, workers_for
+
+if TYPE_CHECKING:
+    from ecg12.pipeline.prediction.explain import Explainer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PredictSummary:
+    """What was predicted: `rejects` names every record that was not, `doubts` those that were, but look wrong.
+
+    `notes` names those that were taken otherwise than their files say, and how; `aside` are files in the inputs that
+    are no recordings or not of a kind that is read.
+
+    `n_explained` records were explained, and `n_unexplained` had no class to be explained. `only` is the prediction of
+    a single record.
+    """
+
+    output: Path
+    model: str
+    n_records: int
+    rejects: tuple[Reject, ...]
+    doubts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    aside: tuple[NotLookedAt, ...] = ()
+    n_explained: int = 0
+    n_unexplained: int = 0
+    only: Prediction | None = None
+
+
+def predict(
+    inputs: Sequence[Location],
+    output: Path,
+    model: Path | Sequence[Path],
+    *,
+    average: str | None = None,
+    gain: float = 1.0,
+    told: InputConfig | None = None,
+    json_path: Path | None = None,
+    table: bool = True,
+    precision: str = "fp32",
+    explain: ExplainConfig | None = None,
+    cuda: bool = False,
+    force: bool = False,
+    progress: Progress = silent,
+) -> PredictSummary:
+    """Write one Challenge CSV for each record, and `predictions.csv` with all of them.
+
+    Parameters
+    ----------
+    inputs : stores, folders of recordings, tarballs of such, or single recordings; several stores are read as one
+    output : folder for NAME.csv; made if it is not there
+    model : run folder, ours or the reference system's; several, or a folder of such, predict as one
+    average : how several models do: their "logits" or their "scores"; None chooses, see `pipeline.prediction.ensemble`
+    gain : what every sample is multiplied by, in float after reading, to see whether it matters
+    told : what files do not say themselves
+    json_path : where to write the same as JSON; None for nowhere
+    table : write `predictions.csv`, beside one file a record
+    precision : of the arithmetic, see `pipeline.prediction.predict_precision`
+    explain : what to explain of each prediction, into the folder `explained` below `output`; None for nothing
+    force : write into a folder that holds predictions already, which go; see `pipeline.prediction.output_folder`
+
+    Raises
+    ------
+    InputError
+        If there is nothing to predict on, `output` holds CSV files, cannot be written or is another process's, a
+        store and a folder hold records of one name, or `json_path` would take an input's or a prediction's place.
+    RunFolderError
+        If the model cannot be loaded.
+    ConfigError
+        If nothing but stores is given, and the leads or sampling frequency of none are the model's (beside others, such
+        a store's records are skipped); several stores or models do not go together; or a class that is to be explained
+        is none of the model's.
+    """
+    if explain is not None and gain != 1:
+        raise ConfigError(f"explain: samples are multiplied by {gain:g}; expected recordings as they are")
+    if json_path is not None:
+        _check_json(json_path, inputs, output)
+    with held_output(output, force=force) as held:
+        return _predict(
+            inputs,
+            held,
+            [model] if isinstance(model, Path) else list(model),
+            average=average,
+            gain=gain,
+            told=told or InputConfig(),
+            json_path=json_path,
+            table=table,
+            precision=precision,
+            explain=explain,
+            cuda=cuda,
+            progress=progress,
+        )
+
+
+def _check_json(json_path: Path, inputs: Sequence[Location], output: Path) -> None:
+    """Refuse a JSON that would be written over an input, or over what else is written."""
+    real = Path(os.path.realpath(json_path))
+    if any(isinstance(path, Path) and Path(os.path.realpath(path)) == real for path in inputs):
+        raise InputError(f"{json_path}: is an input; expected another name for the JSON")
+    if real.suffix.lower() == ".csv" and real.is_relative_to(os.path.realpath(output)):
+        raise InputError(f"{json_path}: is named as a prediction in {output}; expected a name that ends in .json")
+
+
+def _predict(
+    inputs: Sequence[Location],
+    held: PredictionFolder,
+    models: Sequence[Path],
+    *,
+    average: str | None,
+    gain: float,
+    told: InputConfig,
+    json_path: Path | None,
+    table: bool,
+    precision: str,
+    explain: ExplainConfig | None,
+    cuda: bool,
+    progress: Progress,
+) -> PredictSummary:
+    output = held.output
+    keep_features()
+    device = choose_device(cuda=cuda)
+    predictor = make_predictor(models, average=average)
+    predictor.network.to(device)
+    set_precision(predictor, precision, device)
+    explainer = None if explain is None else _make_explainer(predictor, explain, output, device, name_models(models))
+    paths = [path for path in inputs if (path / "zarr.json").exists()]
+    rejects: list[Reject] = []
+    store = open_fitting(paths, predictor, rejects, alone=len(paths) == len(inputs))
+    with (
+        brought([path for path in inputs if path not in paths], held.work) as local,
+        unpacked(local, held.work) as folders,
+    ):
+        aside: list[NotLookedAt] = []
+        named = dict(name_inputs(find_inputs(folders, told, aside))) if folders else {}
+        _check_names(store, named)
+        doubts: list[str] = []
+        notes: list[str] = []
+        only: Prediction | None = None
+        n_records = (store.n_records if store else 0) + len(named)
+        writer = PredictionFiles(
+            output, predictor.thresholds, json_path, model=name_models(models), table=table, held=held
+        )
+        # explanations take nearly all of the time, and all of torch's threads
+        helping = workers_for(device) if explainer is None else nullcontext()
+        with writer, progress("predict", n_records, "records") as task, helping as workers:
+            for prediction, facts in _all(store, named, predictor, told, device, rejects, task, gain, workers):
+                task.advance()
+                try:
+                    writer.write(prediction, facts)
+                except EcgError as error:
+                    rejects.append(_reject(facts, "write", error))
+                    continue
+                only = prediction if n_records == 1 else None
+                if explainer is not None:
+                    name = prediction.record_name
+                    try:
+                        explainer.explain(prediction, partial(explainer.read, name, store, named, told))
+                    except FENCED as error:
+                        if is_no_room(error):
+                            raise
+                        rejects.append(_reject(facts, "explain", error))
+                if "expected" in facts.quality:
+                    doubts.append(f"{facts.record}: {facts.quality}")
+                notes.extend(f"{facts.record}: {note}" for note in facts.notes)
+            writer.finish(rejects, aside)
+    return PredictSummary(
+        output=output,
+        model=name_models(models),
+        n_records=writer.n_written,
+        rejects=tuple(rejects),
+        doubts=tuple(doubts),
+        notes=tuple(notes),
+        aside=tuple(aside),
+        n_explained=0 if explainer is None else explainer.n_explained,
+        n_unexplained=0 if explainer is None else explainer.n_without,
+        only=only,
+    )
+
+
+def _make_explainer(
+    predictor: Predictor, config: ExplainConfig, output: Path, device: torch.device, model: str
+) -> "Explainer":
+    from ecg12.pipeline.prediction.explain import Explainer  # only here: matplotlib takes a while to import
+
+    return Explainer(predictor, config, output, device, model)
+
+
+def make_predictor(models: Path | Sequence[Path], *, average: str | None = None) -> Predictor:
+    """The model in a run folder, ours or the reference system's, or several as one, ready to predict.
+
+    Raises
+    ------
+    RunFolderError
+        If one cannot be loaded.
+    ConfigError
+        If they cannot be averaged as asked.
+    """
+    return load_ensemble([models] if isinstance(models, Path) else models, average=average)
+
+
+def name_models(models: Sequence[Path]) -> str:
+    """What to call one model, or several, in a line of text."""
+    return ", ".join(map(str, models))
+
+
+def _check_names(store: Store | None, named: Mapping[str, FoundInput]) -> None:
+    """Refuse to write two predictions into one file, or one over the table of all."""
+    both = sorted(set(store.ids) & named.keys()) if store else []
+    if both and store:
+        raise InputError(
+            f"{named[both[0]].file}: a record {both[0]} is in {store.path}, too; expected each of the {len(both)} such "
+            "records once: predict them into two folders"
+        )
+    table = TABLE.removesuffix(".csv")
+    if table in named or (store and table in store.ids):
+        raise InputError(f"a record called {table}, whose file would be the table of all; give it another name")
+
+
+def _all(
+    store: Store | None,
+    named: Mapping[str, FoundInput],
+    predictor: Predictor,
+    told: InputConfig,
+    device: torch.device,
+    rejects: list[Reject],
+    task: Task,
+    gain: float,
+    workers: Workers | None,
+) -> Iterator[Predicted]:
+    """Predictions of a store's records, then of files; what has none goes to `rejects`."""
+    if store:
+        flat = _flat_rows(store) if not told.keep_flat else np.zeros(store.n_records, bool)
+        rejects.extend(_reject_flat(store, int(row)) for row in np.flatnonzero(flat))
+        task.advance(int(flat.sum()))
+        rows = np.flatnonzero(~flat)
+        for found, unread in predict_rows(store, rows, predictor, device, gain=gain, workers=workers):
+            rejects.extend(unread)
+            task.advance(len(unread))
+            yield from found
+    change = None if gain == 1 else lambda recording: recording.with_gain(gain)
+    for predicted, unread in predict_files(named.items(), predictor, told, device, change=change, workers=workers):
+        rejects.extend(unread)
+        task.advance(len(unread))
+        yield from predicted
+
+
+def _reject(facts: RecordFacts, stage: str, error: BaseException) -> Reject:
+    return Reject(dataset=facts.source, record=facts.record, stage=stage, reason=reason_of(error))
+
+
+def _flat_rows(store: Store) -> NDArray[np.bool_]:
+    """Whether no lead of a record varies, bool (record,)."""
+    return ((store.column("record/lead_flags") & LeadFlag.FLAT) != 0).all(axis=1)
+
+
+def _reject_flat(store: Store, row: int) -> Reject:
+    reason = f"{store.ids[row]}: no deflection in any lead; there is nothing to tell from it (--keep-flat predicts)"
+    return Reject(dataset=str(store.datasets[row]), record=str(store.ids[row]), stage="read", reason=reason)

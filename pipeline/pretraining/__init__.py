@@ -1,0 +1,4 @@
+"""Pretraining on every record without its labels, with the loop and the loader of `pipeline.training`.
+
+Nothing here knows a class.
+"""

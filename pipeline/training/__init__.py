@@ -1,0 +1,4 @@
+"""Training a classifier: rows, targets, the loop, validation; what is kept after each epoch.
+
+Nothing here reads a recording's file or tests on what was held out.
+"""

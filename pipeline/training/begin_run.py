@@ -1,0 +1,212 @@
+"""A run before its first epoch: windows, network, and the state that it begins with or goes on from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ecg12.cache.chunk_reader import ChunkReader
+from ecg12.cache.location import Location
+from ecg12.cache.reader import Store
+from ecg12.cache.several_stores import members_of
+from ecg12.ecg.models.build import build_model
+from ecg12.ecg.models.output_layers import OutputLayer, build_output_layer
+from ecg12.ecg.signals.window import WindowConfig
+from ecg12.pipeline.compute.float_precision import Arithmetic, compile_network
+from ecg12.pipeline.compute.ranks import ALONE, Ranks
+from ecg12.pipeline.compute.window_logits import FORWARD_WINDOWS, WindowLogits
+from ecg12.pipeline.loading.record_batches import RecordBatches
+from ecg12.pipeline.loading.window_batches import WindowBatches
+from ecg12.pipeline.runs import run_folder as files
+from ecg12.pipeline.runs.environment import describe_environment
+from ecg12.pipeline.runs.prediction_folders import TEST_IDS
+from ecg12.pipeline.runs.reference_folder import read_mapping
+from ecg12.pipeline.runs.safe_writing import check_space, saving, to_json, write_together
+from ecg12.pipeline.runs.train_config import TrainConfig
+from ecg12.pipeline.training.averaging import WeightAverage
+from ecg12.pipeline.training.epoch import TrainStep, freeze_stage, make_training_layer
+from ecg12.pipeline.training.logits_file import write_logits
+from ecg12.pipeline.training.loop import TrainState
+from ecg12.pipeline.training.optimise import make_optimizer
+from ecg12.pipeline.training.parameter_groups import group_parameters
+from ecg12.pipeline.training.precision_timing import settle_arithmetic
+from ecg12.pipeline.training.pretrained import give_stage
+from ecg12.pipeline.training.resume import resume
+from ecg12.pipeline.training.targets import Targets, code_of_outputs, make_targets, warn_of_missing_classes
+from ecg12.pipeline.training.train_rows import Rows
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Run:
+    """What stays the same from epoch to epoch.
+
+    Attributes
+    ----------
+    probe : seconds of the steps that were timed to choose the precision; empty if none were
+    pretrained : where a pretrained stage comes from; None for `folder`
+    """
+
+    folder: Path
+    store: Store
+    config: TrainConfig
+    rows: Rows
+    targets: Targets
+    output_layer: OutputLayer
+    batches: WindowBatches
+    valid_batches: WindowBatches
+    device: torch.device
+    ranks: Ranks = ALONE
+    probe: Mapping[str, float] = field(default_factory=dict)
+    pretrained: Path | None = None
+
+
+def prepare_run(
+    folder: Path, store: Store, config: TrainConfig, rows: Rows, device: torch.device, ranks: Ranks = ALONE
+) -> Run:
+    """All that stays the same from epoch to epoch; touches nothing on the disk."""
+    begun = (folder / files.LAST_STATE).exists()
+    targets = make_targets(store, config, read_mapping(folder) if begun else None, rows.test)
+    warn_of_missing_classes(targets, rows.train, store)
+    config, probe = ranks.share(settle_arithmetic(config, targets.mapping.n_outputs, device))
+    config, batches, valid_batches = make_loaders(store, config, rows, targets, device, ranks)
+    return Run(
+        folder=folder,
+        store=store,
+        config=config,
+        rows=rows,
+        targets=targets,
+        output_layer=build_output_layer(targets.mapping.parts),
+        batches=batches,
+        valid_batches=valid_batches,
+        device=device,
+        ranks=ranks,
+        probe=probe,
+    )
+
+
+def make_loaders(
+    store: Store, config: TrainConfig, rows: Rows, targets: Targets, device: torch.device, ranks: Ranks = ALONE
+) -> tuple[TrainConfig, WindowBatches, WindowBatches]:
+    """The configuration with the residency chosen, and the windows to train and to validate on."""
+    windows = WindowConfig(window_length=config.model.window_length)
+    options: dict[str, Any] = {
+        "device": device,
+        "labels": targets.labels,
+        "reader": ChunkReader(store, check=config.check),  # both look into the same chunks: each is checked once
+        "rank": ranks.rank,
+        "world_size": ranks.world_size,
+    }
+    if config.residency == "auto":
+        # by the size of both: train and validation windows are held together
+        both = np.concatenate([rows.train, rows.valid])
+        probe = WindowBatches(store, both, windows, batch_size=1, residency="auto", device=device)
+        config = replace(config, residency=ranks.share(probe.residency))
+    options["residency"] = config.residency
+    batches = (RecordBatches if config.model.carries else WindowBatches)(
+        store,
+        rows.train,
+        windows,
+        batch_size=config.batch_size,
+        seed=config.seed if config.shuffle else None,
+        max_windows_per_record=config.max_windows_per_record,
+        **options,
+    )
+    if config.model.stage_remembers or (config.model.carries and ranks.world_size > 1):
+        # a record's windows are all in one row; and records in an order that needs few chunks at a time
+        options |= {"seed": config.seed}
+        n_rows = min(config.valid_batch_size, FORWARD_WINDOWS)
+        return config, batches, RecordBatches(store, rows.valid, windows, batch_size=n_rows, **options)
+    return config, batches, WindowBatches(store, rows.valid, windows, batch_size=config.valid_batch_size, **options)
+
+
+def make_network(run: Run) -> nn.Sequential:
+    """The network, untrained but for what its stage learned before."""
+    torch.manual_seed(run.config.seed)
+    network = build_model(run.config.model, run.targets.mapping.n_outputs)
+    begins = not (run.folder / files.LAST_STATE).exists()
+    if run.config.model.stage is not None and begins and not run.config.random_stage:
+        give_stage(run.pretrained or run.folder, network, run.config.model)
+    freeze_stage(network, run.config)
+    Arithmetic(precision=run.config.precision, kernels=run.config.kernels).apply(network)
+    return network.to(run.device)
+
+
+def begin_or_resume(run: Run) -> tuple[TrainState, TrainStep]:
+    """State and step of a new run, whose folder is made, or those of the run that the folder holds."""
+    config, network = run.config, make_network(run)
+    optimizer = make_optimizer(
+        group_parameters(network, lr=config.lr, layer_decay=config.layer_decay),
+        name=config.optimizer,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        fused=config.kernels != "plain",
+    )
+    average = WeightAverage(network, config.ema) if config.ema else None
+    layer = make_training_layer(run.output_layer, config, code_of_outputs(run.targets.mapping))
+    step = TrainStep(network, layer, optimizer, config, run.device, average=average, ranks=run.ranks)
+    state = TrainState(
+        network=network,
+        optimizer=optimizer,
+        kept=network if average is None else average.network,
+        extras={"scaler": step.scaler} | ({} if average is None else {"average": average}),
+    )
+    if config.compile:
+        compile_network(network)
+    begun = resume(state, run.folder / files.LAST_STATE, run.folder / files.HISTORY, "train")
+    run.ranks.wait()  # nobody may still be looking at the folder as it was
+    if run.ranks.writes:
+        with saving(run.folder, "the beginning of the run"):
+            write_beginning(run)
+            if begun and not files.is_history(run.folder / files.HISTORY, state.history):
+                write_epoch(run, state)
+        check_space(run.folder, state.size_bytes(begun=begun))
+    return state, step
+
+
+def write_epoch(run: Run, state: TrainState) -> None:
+    """Write what else is written of the last epoch, all of it from the last state; the table of epochs comes last."""
+    folder, epoch = run.folder, state.next_epoch - 1
+    checkpoint = state.model_checkpoint(epoch)
+    if state.outcome is not None:
+        files.write_model(folder, checkpoint, state.outcome["thresholds"])
+        if state.outcome["logits"] is not None:
+            write_logits(folder / files.LOGITS, WindowLogits(*state.outcome["logits"]), run.store.ids)
+    files.save_checkpoint(folder / files.FINAL_MODEL, {"epoch": epoch, "model": checkpoint["model"]})
+    files.write_history(folder / files.HISTORY, state.history)
+
+
+def write_beginning(run: Run) -> None:
+    """Write all that is known before the first epoch; all of it or nothing."""
+    config, ids = run.config, run.store.ids
+    digest = run.store.attributes["digest"]
+    values = {
+        "train": {key: value for key, value in config.to_dict().items() if key != "model"},
+        "model": config.model.to_dict(),
+        "store_digest": digest,
+    }
+    environment = describe_environment() | {
+        "device": str(run.device),
+        "ranks": run.ranks.world_size,
+        "seconds_of_a_step": dict(run.probe),
+        "store_digest": digest,
+        "stores": [_address(member.path) for member in members_of(run.store)],
+        "store_digests": [member.attributes["digest"] for member in members_of(run.store)],
+    }
+    texts = {
+        files.CONFIG: to_json(values),
+        files.TRAIN_IDS: files.format_ids(ids[run.rows.train]),
+        files.VALID_IDS: files.format_ids(ids[run.rows.valid]),
+        files.ENVIRONMENT: to_json(environment),
+    } | files.format_targets(run.targets.mapping, run.targets.correction, run.targets.columns)
+    if len(run.rows.test):
+        texts[TEST_IDS] = files.format_ids(ids[run.rows.test])
+    write_together(run.folder, texts)
+
+
+def _address(place: Location) -> str:
+    """Where a store is, from anywhere; a URL holds no credentials."""
+    return str(place.resolve()) if isinstance(place, Path) else str(place)

@@ -1,0 +1,222 @@
+"""Training a classifier on a store's labelled records, and the run folder it leaves."""
+
+import datetime
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from ecg12.cache.several_stores import Locations, open_stores
+from ecg12.cache.verify import require_tables
+from ecg12.ecg.errors import TrainingError
+from ecg12.pipeline.compute.ranks import find_ranks, joined
+from ecg12.pipeline.loading.batch import Batch
+from ecg12.pipeline.runs import run_folder as files
+from ecg12.pipeline.runs.run_lock import run_lock
+from ecg12.pipeline.runs.safe_writing import saving
+from ecg12.pipeline.runtime.allocator import keep_features
+from ecg12.pipeline.runtime.device import choose_device
+from ecg12.pipeline.runtime.progress import Progress, silent
+from ecg12.pipeline.training.begin_run import Run, begin_or_resume, prepare_run, write_epoch
+from ecg12.pipeline.training.configure import configure
+from ecg12.pipeline.training.epoch import TrainStep
+from ecg12.pipeline.training.event_file import EventFile
+from ecg12.pipeline.training.frozen_features import KeptWindows
+from ecg12.pipeline.training.loop import TrainState, run_epochs, train_pass
+from ecg12.pipeline.training.optimise import Schedule
+from ecg12.pipeline.training.train_rows import Rows, choose_rows
+from ecg12.pipeline.training.validation import Judged, no_judgement, validate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSummary:
+    """What a training did; `history` has a row for each epoch, `best_epoch` counts from 0.
+
+    `residency` is where its windows were, never "auto".
+    """
+
+    folder: Path
+    n_train: int
+    n_valid: int
+    residency: str
+    history: tuple[Mapping[str, float], ...]
+    best_epoch: int
+    interrupted: bool
+
+
+def train(
+    stores: Locations,
+    *,
+    folder: Path | None = None,
+    dated: bool = False,
+    preset: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    model_options: Mapping[str, Any] | None = None,
+    rows: Rows | None = None,
+    pretrained: Path | None = None,
+    cuda: bool = False,
+    tensorboard: bool = False,
+    progress: Progress = silent,
+    report: Callable[[Mapping[str, float]], None] = lambda row: None,
+) -> TrainSummary:
+    """Train on the labelled records of a store, or go on where the run in `folder` stopped.
+
+    Under torchrun each of its processes calls this; they train one network together, and rank 0 alone writes and
+    reports.
+
+    Parameters
+    ----------
+    stores : a store, or several that are read as one, in any order
+    folder : the run folder; None makes a dated one in the current directory. One that holds an unfinished run
+        gives its configuration and state; `options` then may only raise the number of epochs. One that holds a
+        pretrained stage gives that, and its ids.
+    dated : make a dated folder inside `folder`
+    preset : see `pipeline.runs.presets`
+    options, model_options : fields of `TrainConfig` and `ModelConfig` that differ from the defaults
+    rows : what to train and to validate on; None chooses as `pipeline.training.train_rows` does
+    pretrained : the folder of a pretraining that gives a new run its stage and ids, where that is not `folder`
+    tensorboard : write the history as an event file, too, see `pipeline.training.event_file`
+    report : called with each epoch's row of the history
+
+    Returns
+    -------
+    TrainSummary; after Ctrl-C the one of the epochs that were finished, with `interrupted`
+
+    Raises
+    ------
+    StoreError
+        If a store cannot be read, or two hold the same record.
+    ConfigError
+        If the options make no sense, the stores do not go together, or there is nothing to train on.
+    RunFolderError
+        If `folder` holds a run that cannot be continued this way, another process is training in it, or it cannot be
+        written.
+    TrainingError
+        If the loss is not a number any more.
+    """
+    keep_features()
+    store = open_stores(stores)
+    require_tables(store)
+    device = choose_device(cuda=cuda)
+    with joined(find_ranks(), cuda=cuda) as ranks:
+        folder = ranks.share(name_folder(folder, dated=dated))
+        with run_lock(folder, "train", ranks):
+            config = configure(folder, store, options or {}, model_options or {}, preset=preset, pretrained=pretrained)
+            rows = rows or choose_rows(store, folder, config, pretrained)
+            run = replace(prepare_run(folder, store, config, rows, device, ranks), pretrained=pretrained or folder)
+            state, step = begin_or_resume(run)
+            epochs = Epochs(run, state, step, progress if ranks.writes else silent)
+            tell = reporter(run, report, tensorboard=tensorboard)
+            interrupted = run_epochs(state, run.config.epochs, epochs.run_one, epochs.keep, tell)
+    if not state.history:
+        raise TrainingError(f"{folder}: stopped before the first epoch was over; start again")
+    return TrainSummary(
+        folder=folder,
+        n_train=len(run.rows.train),
+        n_valid=len(run.rows.valid),
+        residency=run.config.residency,
+        history=tuple(state.history),
+        best_epoch=state.best_epoch,
+        interrupted=interrupted,
+    )
+
+
+Report = Callable[[Mapping[str, float]], None]
+
+
+def reporter(run: Run, report: Report, *, tensorboard: bool) -> Report:
+    """What is told of each epoch: everything by rank 0, nothing by the others."""
+    if not run.ranks.writes:
+        return lambda row: None
+    if not tensorboard:
+        return report
+    events = EventFile(run.folder, time.time())
+
+    def tell(row: Mapping[str, float]) -> None:
+        events.add(row, time.time())
+        report(row)
+
+    return tell
+
+
+def name_folder(folder: Path | None, *, dated: bool) -> Path:
+    """The run folder: as it is called, or a new dated one in it, or in the current directory."""
+    if folder is not None and not dated:
+        return folder
+    return files.new_run_folder(folder or Path.cwd(), datetime.datetime.now())
+
+
+class Epochs:
+    """What is done in each epoch, and what is kept of it."""
+
+    def __init__(self, run: Run, state: TrainState, step: TrainStep, progress: Progress) -> None:
+        self.run, self.state, self.step, self.progress = run, state, step, progress
+        config = run.config
+        self.schedule = Schedule(
+            kind=config.schedule, epochs=config.epochs, milestones=config.milestones, lr_factor=config.lr_factor
+        )
+        self.judged = no_judgement(run.targets)
+        rows = np.concatenate([run.rows.train, run.rows.valid])
+        windows = KeptWindows(store=run.store, rows=rows, config=config, device=run.device, ranks=run.ranks)
+        self.step.known = windows.compute(step.network, progress)
+        run.batches.with_samples = run.valid_batches.with_samples = self.step.known is None
+
+    def run_one(self, epoch: int) -> dict[str, Any]:
+        """A pass over the training windows, and the judgement of the network that is kept."""
+        self.step.epoch = epoch
+        figures = train_pass(
+            self.step,
+            self.state.optimizer,
+            self.schedule,
+            self.run.batches,
+            epoch=epoch,
+            seed=self.run.config.seed,
+            progress=self.progress,
+        )
+        self.judged = validate_run(self.run, self.state.kept, self.step.known)
+        return figures | self.judged.figures
+
+    def keep(self, row: Mapping[str, Any]) -> None:
+        """Write an epoch's results: the state to go on from first, from which the others can be made after a kill."""
+        epoch, state = row["epoch"], self.state
+        is_best = state.is_best(epoch, row["challenge_metric"])
+        state.next_epoch = epoch + 1
+        state.outcome = self._outcome() if is_best or self.run.config.save_last else None
+        if not self.run.ranks.writes:
+            return
+        with saving(self.run.folder, f"epoch {epoch + 1}"):
+            files.save_checkpoint(self.run.folder / files.LAST_STATE, state.last_checkpoint(epoch))
+            write_epoch(self.run, state)
+
+    def _outcome(self) -> dict[str, Any]:
+        config, judged = self.run.config, self.judged
+        thresholds = dict(zip(self.run.targets.classes, map(float, judged.thresholds), strict=True))
+        logits = judged.logits if config.save_logits else None
+        return {
+            "thresholds": thresholds if config.decision == "thresholds" else None,
+            "logits": None if logits is None else [logits.logits, logits.record, logits.number],
+        }
+
+
+def validate_run(run: Run, network: nn.Module, known: Callable[[Batch], Tensor] | None = None) -> Judged:
+    """Judge a network on the run's validation records; for `known` see `pipeline.compute.window_logits`."""
+    if not len(run.valid_batches):
+        return no_judgement(run.targets)
+    targets = run.targets
+    middle = no_judgement(targets).thresholds
+    return validate(
+        network,
+        run.valid_batches,
+        run.store,
+        targets,
+        files.make_rule(run.folder, run.config, targets.mapping, targets.correction, targets.columns, middle),
+        run.output_layer,
+        normalisation=run.config.model.normalisation,
+        device=run.device,
+        ranks=run.ranks,
+        known=known,
+    )
