@@ -11,7 +11,7 @@ import numpy as np
 from ecg12.cache.checksum import chunk_digest
 from ecg12.cache.compression import encode_signal
 from ecg12.cache.schema import StoreConfig
-from ecg12.cache.writer import create_store, write_chunk
+from ecg12.cache.writing.writer import create_store, write_chunk
 from ecg12.ecg.headers.header import parse_header
 from ecg12.ecg.signals.adc import to_digital
 from ecg12.ecg.signals.cleaning import clean_samples

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from ecg12.cache.writer import write_text_atomically
+from ecg12.cache.writing.writer import write_text_atomically
 from ecg12.ecg.errors import DownloadError, InputError
 from ecg12.pipeline.download.checksum_list import MOST_LIST_BYTES, read_checksum_list
 from ecg12.pipeline.download.from_disk import LOCAL, FolderFetcher

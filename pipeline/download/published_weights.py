@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from ecg12.cache.writer import write_text_atomically
+from ecg12.cache.writing.writer import write_text_atomically
 from ecg12.ecg.errors import ConfigError, DownloadError
 from ecg12.pipeline.download.job import locked
 from ecg12.pipeline.download.prove_files import hash_file

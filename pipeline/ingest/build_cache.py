@@ -19,7 +19,7 @@ from ecg12.cache.location import Location, RemotePath, in_parallel
 from ecg12.cache.reader import read_attributes, read_chunk_of
 from ecg12.cache.schema import Part, StoreConfig
 from ecg12.cache.small_file import read_small
-from ecg12.cache.writer import (
+from ecg12.cache.writing.writer import (
     PLAN_MARKER,
     build_lock,
     clear_build,

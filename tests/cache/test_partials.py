@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 from ecg12.cache.partials import partial_of
-from ecg12.cache.writer import write_text_atomically
+from ecg12.cache.writing.writer import write_text_atomically
 from tests.conftest import REPOSITORY
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ecg12.cache.writer import write_text_atomically
+from ecg12.cache.writing.writer import write_text_atomically
 
 def replace(self, target):
     os.kill(os.getpid(), signal.SIGKILL)

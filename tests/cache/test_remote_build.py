@@ -12,7 +12,7 @@ from ecg12.cache.location import RemotePath
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import Part
 from ecg12.cache.verify import verify_store
-from ecg12.cache.writer import (
+from ecg12.cache.writing.writer import (
     PLAN_MARKER,
     build_folder,
     build_lock,

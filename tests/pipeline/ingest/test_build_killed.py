@@ -13,7 +13,7 @@ import pytest
 from ecg12.cache.partials import partial_of
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import StoreConfig
-from ecg12.cache.writer import PLAN_MARKER, build_folder, no_task_at_work, task_lock, told_what_to_do
+from ecg12.cache.writing.writer import PLAN_MARKER, build_folder, no_task_at_work, task_lock, told_what_to_do
 from ecg12.ecg.errors import InputError, StoreError
 from ecg12.pipeline.ingest import partition
 from ecg12.pipeline.ingest.build_cache import build_cache
@@ -224,7 +224,7 @@ class TestTaskLock:
     def test_a_build_waits_for_tasks_left_behind(self, tmp_path, caplog):
         (tmp_path / PLAN_MARKER).write_text("mine")
         code = (
-            "import sys, time; from pathlib import Path; from ecg12.cache.writer import task_lock\n"
+            "import sys, time; from pathlib import Path; from ecg12.cache.writing.writer import task_lock\n"
             "with task_lock(Path(sys.argv[1]), 'mine'):\n print(flush=True)\n time.sleep(0.5)"
         )
         with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as left_behind:

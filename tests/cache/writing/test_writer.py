@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import zarr
 
-from ecg12.cache import lock, writer
+from ecg12.cache import lock
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import COLUMNS, Part, StoreConfig
 from ecg12.cache.verify import verify_store
-from ecg12.cache.writer import (
+from ecg12.cache.writing import writer
+from ecg12.cache.writing.writer import (
     build_folder,
     build_lock,
     create_store,
@@ -184,7 +185,7 @@ def test_a_second_build_of_the_same_store_is_refused(tmp_path):
 
 def test_the_lock_of_a_process_that_died_is_free(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from ecg12.cache.writer import build_lock\n"
+        "import os, sys; from pathlib import Path; from ecg12.cache.writing.writer import build_lock\n"
         "with build_lock(Path(sys.argv[1])) as folder:\n (folder / 'plan').touch(); os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", code, tmp_path / "s.zarr"], check=False).returncode == 9
