@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg12.cache.decompression import check_crc, decode_signal
-from ecg12.cache.location import Location, RemotePath
 from ecg12.cache.metadata import ArrayForm, read_array, signal_problem
 from ecg12.cache.schema import SIGNAL, StoreConfig
-from ecg12.cache.small_file import describe_kind
+from ecg12.cache.storage.location import Location, RemotePath
+from ecg12.cache.storage.small_file import describe_kind
 from ecg12.ecg.errors import ChecksumError, RemoteError, StoreError
 
 RUN_VERIFY = "; run verify"

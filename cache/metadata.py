@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ecg12.cache.compression import codec_metadata
-from ecg12.cache.location import Location
 from ecg12.cache.schema import SIGNAL, Column, StoreConfig
-from ecg12.cache.small_file import read_json
+from ecg12.cache.storage.location import Location
+from ecg12.cache.storage.small_file import read_json
 from ecg12.ecg.errors import RemoteError, StoreError
 
 METADATA = "zarr.json"

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from ecg12.cache.checksum import chunk_digest
 from ecg12.cache.chunk_file import ChunkFiles
 from ecg12.cache.compression import require_codec
-from ecg12.cache.location import Location, in_parallel, locate
 from ecg12.cache.metadata import METADATA
 from ecg12.cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, OPTIONAL_COLUMNS, RANK, StoreConfig
-from ecg12.cache.small_file import read_json
+from ecg12.cache.storage.location import Location, in_parallel, locate
+from ecg12.cache.storage.small_file import read_json
 from ecg12.cache.table_file import read_table
 from ecg12.cache.table_values import check_column, check_places
 from ecg12.ecg.errors import ChecksumError, ConfigError, FormatVersionError, RemoteError, StoreError

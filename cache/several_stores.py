@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg12.cache.checksum import DIGEST_ATTRIBUTE
-from ecg12.cache.location import Location
 from ecg12.cache.reader import Store
 from ecg12.cache.remarks import REMARKS, read_remarks
 from ecg12.cache.schema import MERGED_GROUPS, sha256_of_json
+from ecg12.cache.storage.location import Location
 from ecg12.ecg.errors import ConfigError, StoreError
 from ecg12.ecg.signals.duplicates import duplicates_of, unite_groups
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg12.cache.decompression import decode_table
-from ecg12.cache.location import Location, RemotePath, in_parallel
 from ecg12.cache.metadata import MOST_CHUNKS, ArrayForm, read_array
 from ecg12.cache.schema import Column
-from ecg12.cache.small_file import read_small
+from ecg12.cache.storage.location import Location, RemotePath, in_parallel
+from ecg12.cache.storage.small_file import read_small
 from ecg12.ecg.errors import RemoteError, StoreError
 
 MOST_RATIO, SMALL_BYTES = 256, 128 * 2**20

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from ecg12.cache.checksum import DIGEST_ATTRIBUTE, OPTIONAL_DIGEST_ATTRIBUTE, chunk_digest, tables_digest
 from ecg12.cache.chunk_file import RUN_VERIFY
-from ecg12.cache.location import REQUESTS_AT_ONCE, Location, RemotePath, file_sizes
 from ecg12.cache.metadata import MOST_CHUNKS
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import COLUMNS, OPTIONAL_COLUMNS, SIGNAL
 from ecg12.cache.several_stores import members_of
+from ecg12.cache.storage.location import REQUESTS_AT_ONCE, Location, RemotePath, file_sizes
 from ecg12.cache.table_values import check_places
 from ecg12.cache.verify_metadata import metadata_problems
 from ecg12.ecg.errors import EcgError, RemoteError, StoreError

@@ -11,11 +11,11 @@ from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ecg12.cache.location import Location, RemotePath
 from ecg12.cache.metadata import GROUP, METADATA, describe_array, read_array
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import COLUMNS, OPTIONAL_COLUMNS, SIGNAL
-from ecg12.cache.small_file import read_json
+from ecg12.cache.storage.location import Location, RemotePath
+from ecg12.cache.storage.small_file import read_json
 from ecg12.ecg.errors import RemoteError, StoreError
 
 _MOST_CHUNKS = 1_000_000

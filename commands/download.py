@@ -86,7 +86,7 @@ def download(
     command again. With --verify, a finished folder is proven anew. Exit code 1 if anything is missing or wrong.
     """
     from ecg12.pipeline.download import download as downloading
-    from ecg12.pipeline.http.transfer import TransferConfig
+    from ecg12.pipeline.http.wanted_files import TransferConfig
 
     transfer = TransferConfig(connections=connections, max_file_bytes=max_file_bytes)
     given = {name: value for name, value in options.items() if value not in (None, (), False)}

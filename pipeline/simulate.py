@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.ecg.errors import InputError
 from ecg12.ecg.synthetic import plan_corpus, simulate_record
 from ecg12.pipeline.runtime.progress import Progress, silent

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser
 
-from ecg12.cache import location
-from ecg12.cache.location import RemotePath
 from ecg12.cache.schema import StoreConfig
+from ecg12.cache.storage import location
+from ecg12.cache.storage.location import RemotePath
 from ecg12.pipeline.ingest.build_cache import build_cache
 from ecg12.pipeline.simulate import PATIENTS, simulate
 from tests.browser import NAMES, find_chromium, run_chromium

@@ -96,8 +96,8 @@ class Place(click.Path):
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A `pathlib.Path`, or for a URL a `cache.location.RemotePath`."""
-        from ecg12.cache.location import is_url, locate
+        """A `pathlib.Path`, or for a URL a `cache.storage.location.RemotePath`."""
+        from ecg12.cache.storage.location import is_url, locate
 
         if isinstance(value, str):
             return locate(value) if is_url(value) else super().convert(value, param, ctx)
@@ -115,7 +115,7 @@ class OutputFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """A `pathlib.Path`."""
-        from ecg12.cache.small_file import describe_kind
+        from ecg12.cache.storage.small_file import describe_kind
 
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         folder = os.path.dirname(os.path.abspath(path))

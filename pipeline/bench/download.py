@@ -23,7 +23,7 @@ from ecg12.pipeline.download.download import DownloadConfig, download
 from ecg12.pipeline.download.prove_files import prove_files
 from ecg12.pipeline.download.sources import RELEASE_LIST, SOURCES
 from ecg12.pipeline.http.size_limits import MIB
-from ecg12.pipeline.http.transfer import TransferConfig
+from ecg12.pipeline.http.wanted_files import TransferConfig
 from ecg12.pipeline.runtime.progress import Progress, silent
 
 PROVERS = 2

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ecg12.cache.layout import plan_layout
 from ecg12.cache.schema import SIGNAL, RecordRow, StoreConfig
-from ecg12.cache.writing.writer import build_folder, build_lock, create_store, finalise, move_into_place, write_chunk
+from ecg12.cache.writing.build_folder import build_folder, build_lock
+from ecg12.cache.writing.finalise import finalise, move_into_place
+from ecg12.cache.writing.writer import create_store, write_chunk
 from ecg12.ecg.errors import InputError
 from ecg12.ecg.labels.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
 from ecg12.ecg.signals.quality import compute_scale

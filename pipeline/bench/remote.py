@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import torch
 
-from ecg12.cache.location import Location, RemotePath, file_sizes, in_parallel
 from ecg12.cache.reader import Store
+from ecg12.cache.storage.location import Location, RemotePath, file_sizes, in_parallel
 from ecg12.ecg.errors import RemoteError
 from ecg12.ecg.signals.window import WindowConfig
 from ecg12.pipeline.bench.loader import BATCH, open_store

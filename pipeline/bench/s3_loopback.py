@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ecg12.cache.location import forget_drivers
+from ecg12.cache.storage.drivers import forget_drivers
 from ecg12.ecg.errors import ConfigError
 
 BUCKET = "bench"

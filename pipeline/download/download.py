@@ -19,7 +19,8 @@ from ecg12.pipeline.download.release import OTHER, bring_release
 from ecg12.pipeline.download.sources import PTBXL_TABLE, RELEASE_HOSTS, SOURCES, TARBALL_HOSTS, PatientTable, Source
 from ecg12.pipeline.download.tarballs import bring_tarballs, find_archives
 from ecg12.pipeline.http.hosts import make_hosts
-from ecg12.pipeline.http.transfer import HttpFetcher, TransferConfig
+from ecg12.pipeline.http.transfer import HttpFetcher
+from ecg12.pipeline.http.wanted_files import TransferConfig
 from ecg12.pipeline.runtime.progress import Progress, silent
 
 DATASET_NAMES = tuple(dataset.name for dataset in DATASETS)

@@ -23,7 +23,7 @@ from ecg12.pipeline.formats.wfdb.records import read_record
 from ecg12.pipeline.formats.wfdb.sampling import challenge_dataset
 from ecg12.pipeline.http.disk_space import Room, is_of_the_disk, stopped_by
 from ecg12.pipeline.http.part_file import Partial
-from ecg12.pipeline.http.transfer import Fetched, Wanted
+from ecg12.pipeline.http.wanted_files import Fetched, Wanted
 from ecg12.pipeline.runtime.progress import Task
 
 TARBALL_SUFFIXES = (".tar.gz", ".tgz", ".tar")

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ecg12.cache.lock import hold
+from ecg12.cache.storage.lock import hold
 from ecg12.ecg.errors import DownloadError, InputError
 from ecg12.pipeline.download.manifest import Manifest, write_manifest
 from ecg12.pipeline.http.disk_space import SPARE_BYTES

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.ecg.errors import DownloadError
 from ecg12.pipeline.download.paths import check_name
 

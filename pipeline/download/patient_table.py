@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.ecg.errors import DownloadError, InputError
 from ecg12.pipeline.download.checksum_list import MOST_LIST_BYTES, read_checksum_list
 from ecg12.pipeline.download.from_disk import LOCAL, FolderFetcher
@@ -22,7 +22,8 @@ from ecg12.pipeline.download.prove_files import hash_file
 from ecg12.pipeline.download.sources import CHALLENGE_RELEASE, RELEASE_LIST, PatientTable
 from ecg12.pipeline.http.hosts import make_hosts
 from ecg12.pipeline.http.size_limits import most_bytes_of
-from ecg12.pipeline.http.transfer import Fetched, Fetcher, HttpFetcher, TransferConfig, Wanted
+from ecg12.pipeline.http.transfer import HttpFetcher
+from ecg12.pipeline.http.wanted_files import Fetched, Fetcher, TransferConfig, Wanted
 from ecg12.pipeline.recordings.patient_groups import read_patients
 from ecg12.pipeline.runtime.progress import silent
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.ecg.errors import ConfigError, DownloadError
 from ecg12.pipeline.download.job import locked
 from ecg12.pipeline.download.prove_files import hash_file
 from ecg12.pipeline.download.sources import WEIGHT_SETS, WEIGHTS, WeightFile
 from ecg12.pipeline.http.hosts import make_hosts
 from ecg12.pipeline.http.size_limits import most_bytes_of
-from ecg12.pipeline.http.transfer import Fetched, HttpFetcher, TransferConfig, Wanted
+from ecg12.pipeline.http.transfer import HttpFetcher
+from ecg12.pipeline.http.wanted_files import Fetched, TransferConfig, Wanted
 from ecg12.pipeline.runtime.progress import Progress, silent
 
 WEIGHTS_MANIFEST = "weights-manifest.json"

@@ -18,7 +18,7 @@ from ecg12.pipeline.download.prove_files import hash_file
 from ecg12.pipeline.download.sources import RELEASE_LIST, Source
 from ecg12.pipeline.http.part_file import bad_path
 from ecg12.pipeline.http.size_limits import most_bytes_of, most_bytes_of_release
-from ecg12.pipeline.http.transfer import Fetched, Fetcher, Wanted
+from ecg12.pipeline.http.wanted_files import Fetched, Fetcher, Wanted
 from ecg12.pipeline.runtime.progress import silent
 
 OTHER = "release"

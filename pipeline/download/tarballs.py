@@ -18,7 +18,7 @@ from ecg12.pipeline.download.sources import Source
 from ecg12.pipeline.http.disk_space import NoRoomError, is_of_the_disk, stopped_by
 from ecg12.pipeline.http.part_file import bad_path
 from ecg12.pipeline.http.size_limits import TIMES_PUBLISHED, most_bytes_of_tarball
-from ecg12.pipeline.http.transfer import Fetched, Fetcher, Wanted
+from ecg12.pipeline.http.wanted_files import Fetched, Fetcher, Wanted
 
 MEMBERS_PER_RECORD = 3
 """A bound: a header and a signal each, and as many more as half of them."""

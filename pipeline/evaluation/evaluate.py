@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg12.cache.location import Location
 from ecg12.cache.several_stores import Locations
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
+from ecg12.cache.storage.location import Location
 from ecg12.ecg.config import Config
 from ecg12.ecg.errors import ConfigError, InputError
 from ecg12.ecg.scores.bootstrap import bootstrap_scores

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg12.cache.location import Location
 from ecg12.cache.remarks import Remarked, count_remarks
 from ecg12.cache.several_stores import open_stores
+from ecg12.cache.storage.location import Location
 from ecg12.cache.verify import require_tables
 from ecg12.ecg.errors import HeaderError, InputError
 from ecg12.ecg.labels.annotations import MENDED, NO_CODE, parse_annotations

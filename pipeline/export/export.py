@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecg12.cache.location import Location
 from ecg12.cache.reader import Store
 from ecg12.cache.several_stores import members_of, open_stores
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
+from ecg12.cache.storage.location import Location
 from ecg12.ecg.errors import ConfigError, EcgError, InputError, RunFolderError
 from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.models.portable.whole_model import PortableModel

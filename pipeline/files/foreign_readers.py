@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ecg12.cache.location import Location
+from ecg12.cache.storage.location import Location
 from ecg12.ecg.errors import EcgError, SignalError
 
 

@@ -15,25 +15,14 @@ import numpy as np
 
 from ecg12.cache.checksum import chunk_digest
 from ecg12.cache.layout import Layout, Partition, plan_layout
-from ecg12.cache.location import Location, RemotePath, in_parallel
 from ecg12.cache.reader import read_attributes, read_chunk_of
 from ecg12.cache.schema import Part, StoreConfig
-from ecg12.cache.small_file import read_small
-from ecg12.cache.writing.writer import (
-    PLAN_MARKER,
-    build_lock,
-    clear_build,
-    create_store,
-    finalise,
-    is_settled,
-    move_into_place,
-    no_task_at_work,
-    part_path,
-    settle_replaced,
-    told_what_to_do,
-    work_folder,
-    write_text_atomically,
-)
+from ecg12.cache.storage.atomic import write_text_atomically
+from ecg12.cache.storage.location import Location, RemotePath, in_parallel
+from ecg12.cache.storage.small_file import read_small
+from ecg12.cache.writing.build_folder import PLAN_MARKER, build_lock, no_task_at_work, told_what_to_do, work_folder
+from ecg12.cache.writing.finalise import clear_build, finalise, is_settled, move_into_place, settle_replaced
+from ecg12.cache.writing.writer import create_store, part_path
 from ecg12.ecg.datasets import PTBXL
 from ecg12.ecg.errors import EcgError, FormatVersionError, InputError, StoreError
 from ecg12.ecg.labels.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES

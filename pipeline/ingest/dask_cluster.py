@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ecg12 import __version__
-from ecg12.cache.location import Location, RemotePath, locate
+from ecg12.cache.storage.location import Location, RemotePath, locate
 from ecg12.ecg.errors import ClusterError, RemoteError
 
 LOCALHOST = "127.0.0.1"

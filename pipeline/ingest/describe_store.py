@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ecg12.cache.location import Location, file_sizes
 from ecg12.cache.remarks import Remarked, read_remarks
 from ecg12.cache.schema import SEX_OF_CODE, Reject
 from ecg12.cache.several_stores import Locations, UnionName, home_of_chunk, members_of, open_stores
+from ecg12.cache.storage.location import Location, file_sizes
 from ecg12.ecg.labels.snomed import CLASSES, SCORED_CODES, abbreviation_of, is_concept_id, name_of
 from ecg12.ecg.signals.duplicates import duplicates_of
 from ecg12.ecg.signals.quality import LeadFlag, describe_flags

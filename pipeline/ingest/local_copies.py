@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ecg12.cache.location import RemotePath
+from ecg12.cache.storage.location import RemotePath
 from ecg12.pipeline.runtime.prefetch import prefetch
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ecg12.cache.layout import Partition
-from ecg12.cache.location import Location
 from ecg12.cache.schema import Part, RecordRow, Reject, StoreConfig
-from ecg12.cache.writing.writer import part_path, task_lock, told_what_to_do, write_chunk, write_part
+from ecg12.cache.storage.location import Location
+from ecg12.cache.writing.build_folder import task_lock, told_what_to_do
+from ecg12.cache.writing.writer import part_path, write_chunk, write_part
 from ecg12.ecg.errors import ClusterError, EcgError, StoreError
 from ecg12.pipeline.files.foreign_readers import reading
 from ecg12.pipeline.ingest.convert import convert_record

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ecg12.cache.location import REQUESTS_AT_ONCE, Location, RemotePath
 from ecg12.cache.schema import Reject, StoreConfig, sha256_of_json
+from ecg12.cache.storage.location import REQUESTS_AT_ONCE, Location, RemotePath
 from ecg12.ecg.errors import ChecksumError, EcgError, HeaderError, RemoteError
 from ecg12.ecg.headers.header import parse_header
 from ecg12.ecg.signals.resample import resampled_length

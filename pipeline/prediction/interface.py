@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ecg12.cache.location import Location
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import SEX_CODES, Reject
 from ecg12.cache.several_stores import open_stores
+from ecg12.cache.storage.location import Location
 from ecg12.cache.verify import require_tables
 from ecg12.ecg.decisions.reference_rules import AugustRule, Decided
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ecg12.cache.location import Location
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import Reject
+from ecg12.cache.storage.location import Location
 from ecg12.ecg.errors import ConfigError, EcgError, InputError
 from ecg12.ecg.scores.challenge_csv import Prediction
 from ecg12.ecg.signals.quality import LeadFlag

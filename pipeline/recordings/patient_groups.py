@@ -8,9 +8,9 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from ecg12.cache.location import Location
 from ecg12.cache.schema import RecordRow, sha256_of_texts
-from ecg12.cache.small_file import read_small
+from ecg12.cache.storage.location import Location
+from ecg12.cache.storage.small_file import read_small
 from ecg12.ecg.datasets import PTBXL_TABLE_NAME
 from ecg12.ecg.errors import EcgError, InputError
 from ecg12.ecg.signals.duplicates import duplicates_of, unite_groups

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from ecg12.cache.location import Location, RemotePath, in_parallel
+from ecg12.cache.storage.location import Location, RemotePath, in_parallel
 from ecg12.ecg.errors import InputError
 from ecg12.pipeline.formats.wfdb.remote_records import fetch_record
 from ecg12.pipeline.recordings.tarballs import SPARE_BYTES

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecg12.cache.location import Location, RemotePath
+from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.ecg.errors import InputError
 from ecg12.pipeline.evaluation.truth import is_store
 from ecg12.pipeline.report.drawing.page import ReportSummary, refuse_existing

@@ -1,4 +1,4 @@
-"""What lies on disk of a run: configurations, checkpoints, environment, folders of predictions; ours and the reference's.
+"""What lies on disk of a run, ours or the reference's: configuration, checkpoints, environment, folders of predictions.
 
 Nothing here trains or predicts; files are read and written whole.
 """

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ecg12.cache.small_file import read_json as read_small_json
+from ecg12.cache.storage.small_file import read_json as read_small_json
 from ecg12.ecg.errors import RunFolderError
 from ecg12.pipeline.runs.checkpoint_limits import check_checkpoint
 

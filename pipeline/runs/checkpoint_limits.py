@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ecg12.cache.small_file import describe_kind
+from ecg12.cache.storage.small_file import describe_kind
 
 MOST_PICKLE_BYTES = 2 * 2**20
 """Of all that is not a tensor's values: some 150 bytes for each tensor."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ecg12.cache.small_file import read_json, read_small_text
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
+from ecg12.cache.storage.small_file import read_json, read_small_text
 from ecg12.ecg.errors import InputError
 
 GAIN_SWEEP = "gain-sweep.json"

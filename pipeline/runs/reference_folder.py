@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ecg12.cache.small_file import read_small_text
+from ecg12.cache.storage.small_file import read_small_text
 from ecg12.ecg.decisions.named_mappings import CPSC_LAYER
 from ecg12.ecg.decisions.output_mapping import OutputMapping, parse_mapping
 from ecg12.ecg.decisions.output_parts import parse_layer

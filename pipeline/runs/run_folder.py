@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ecg12.cache.small_file import read_small_text
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
+from ecg12.cache.storage.small_file import read_small_text
 from ecg12.ecg.decisions.output_mapping import OutputMapping, format_mapping
 from ecg12.ecg.decisions.reference_rules import AugustRule
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule

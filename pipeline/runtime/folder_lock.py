@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from ecg12.cache.lock import hold
+from ecg12.cache.storage.lock import hold
 
 logger = logging.getLogger(__name__)
 

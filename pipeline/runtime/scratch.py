@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
-from ecg12.cache.partials import is_gone
+from ecg12.cache.storage.half_written import is_gone
 from ecg12.ecg.errors import InputError
 from ecg12.pipeline.runtime.folder_lock import claimed
 

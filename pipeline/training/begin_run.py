@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from ecg12.cache.chunk_reader import ChunkReader
-from ecg12.cache.location import Location
 from ecg12.cache.reader import Store
 from ecg12.cache.several_stores import members_of
+from ecg12.cache.storage.location import Location
 from ecg12.ecg.models.build import build_model
 from ecg12.ecg.models.output_layers import OutputLayer, build_output_layer
 from ecg12.ecg.signals.window import WindowConfig

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ecg12.cache.reader import Store
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.ecg.errors import RunFolderError, StoreError
 from ecg12.pipeline.compute.window_logits import WindowLogits
 

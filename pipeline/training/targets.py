@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg12.cache.reader import Store
-from ecg12.cache.small_file import read_small_text
+from ecg12.cache.storage.small_file import read_small_text
 from ecg12.ecg.decisions.named_mappings import NAMED, named_mapping
 from ecg12.ecg.decisions.output_mapping import OutputMapping, parse_mapping
 from ecg12.ecg.decisions.reference_rules import compute_correction

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ecg12.cache.layout import plan_layout
 from ecg12.cache.schema import RecordRow, Reject, StoreConfig
-from ecg12.cache.writing.writer import create_store, finalise, write_chunk
+from ecg12.cache.writing.finalise import finalise
+from ecg12.cache.writing.writer import create_store, write_chunk
 from tests.records import pulses_uv
 
 CONFIG = StoreConfig(chunk_length=2048, seed=1)

@@ -7,7 +7,8 @@ import pytest
 
 from ecg12.cache.reader import Store, read_attributes, read_chunk_of
 from ecg12.cache.schema import COLUMNS
-from ecg12.cache.writing.writer import build_folder, create_store
+from ecg12.cache.writing.build_folder import build_folder
+from ecg12.cache.writing.writer import create_store
 from ecg12.ecg.errors import ChecksumError, FormatVersionError, StoreError
 from tests.cache.small_store import CONFIG, LENGTHS, edit_json, flip_byte, truncate, write_store
 

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from ecg12.cache import location
 from ecg12.cache.chunk_reader import ChunkReader
-from ecg12.cache.location import in_parallel
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import COLUMNS, StoreConfig
 from ecg12.cache.several_stores import open_stores
+from ecg12.cache.storage import location
+from ecg12.cache.storage.location import in_parallel
 from ecg12.cache.verify import verify_store
 from ecg12.ecg.errors import ChecksumError, FormatVersionError, RemoteError, StoreError
 from tests.cache.small_store import contents, write_store

@@ -19,7 +19,7 @@ from ecg12.commands.shared.progress import Bar
 from ecg12.pipeline.bench.row import BenchRow
 from ecg12.pipeline.download import download as download_module
 from ecg12.pipeline.download.download import DownloadConfig
-from ecg12.pipeline.http.transfer import TransferConfig
+from ecg12.pipeline.http.wanted_files import TransferConfig
 from tests.commands.test_cli import ROOT, invoke, kwargs_of
 from tests.pipeline.http_server import Act, Server
 from tests.pipeline.published import Published, tree

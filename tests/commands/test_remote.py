@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ecg12.cache.location import RemotePath, in_parallel
 from ecg12.cache.schema import StoreConfig
+from ecg12.cache.storage.location import RemotePath, in_parallel
 from ecg12.commands.shared.progress import Bar
 from ecg12.ecg.scores.challenge_csv import parse_prediction
 from ecg12.pipeline.bench import remote as bench

@@ -5,7 +5,7 @@ from unittest import mock
 
 import pytest
 
-from ecg12.cache.location import RemotePath
+from ecg12.cache.storage.location import RemotePath
 from ecg12.commands.shared.progress import Bar
 from ecg12.ecg.errors import InputError
 from ecg12.pipeline.report.drawing.page import ReportSummary

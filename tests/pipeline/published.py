@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ecg12.ecg.synthetic import simulate_corpus
 from ecg12.pipeline.download.sources import RELEASE_LIST, SOURCES, Source
-from ecg12.pipeline.http.transfer import TransferConfig
+from ecg12.pipeline.http.wanted_files import TransferConfig
 
 FAST = TransferConfig(
     connections=8,

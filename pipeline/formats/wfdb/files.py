@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecg12.cache.location import Location, RemotePath
+from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.ecg.errors import HeaderError, RemoteError, SignalError
 from ecg12.ecg.headers.header import Header, SignalSpec, parse_header
 from ecg12.pipeline.files.regular_files import HEADER_BYTES, RegularFile, check_regular, open_regular, read_regular

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecg12.cache.location import Location, RemotePath
+from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.ecg.errors import InputError
 from ecg12.pipeline.files.folders import walk_folders
 from ecg12.pipeline.formats.describe_path import describe_what_is_there

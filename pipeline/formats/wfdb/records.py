@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg12.cache.location import Location, RemotePath
+from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.ecg.errors import HeaderError, SignalError
 from ecg12.ecg.headers.header import Header, SignalSpec
 from ecg12.ecg.labels.annotations import parse_annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from ecg12.cache.location import Location, RemotePath
+from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.ecg.errors import HeaderError
 from ecg12.ecg.headers.header import parse_header
 

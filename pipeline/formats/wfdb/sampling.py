@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ecg12.cache.location import Location
+from ecg12.cache.storage.location import Location
 from ecg12.ecg.datasets import Dataset, dataset_of
 from ecg12.ecg.errors import HeaderError, SignalError
 from ecg12.ecg.headers.header import Header

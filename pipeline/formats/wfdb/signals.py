@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg12.cache.location import Location, RemotePath
+from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.ecg.errors import HeaderError, SignalError
 from ecg12.ecg.headers.header import Header, SignalSpec
 from ecg12.ecg.headers.signal_formats import COMPRESSED, FORMATS, bytes_needed, decode_samples, samples_in

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecg12 import __version__
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.ecg.errors import InputError
 from ecg12.pipeline.report.drawing.markup import EMPTY, Content, Markup, each, element, join, slug
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ecg12.cache.location import Location
 from ecg12.cache.reader import Store
+from ecg12.cache.storage.location import Location
 from ecg12.ecg.errors import EcgError, RunFolderError
 from ecg12.pipeline.evaluation.evaluate import Answers, EvaluateConfig, judge_answers, score_parts
 from ecg12.pipeline.evaluation.result import EvaluateSummary

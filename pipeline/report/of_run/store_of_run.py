@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecg12.cache.location import Location, is_url, locate
 from ecg12.cache.reader import Store
 from ecg12.cache.several_stores import open_stores
+from ecg12.cache.storage.location import Location, is_url, locate
 from ecg12.ecg.errors import EcgError
 from ecg12.pipeline.evaluation.truth import is_store
 from ecg12.pipeline.runs.checkpoint import CONFIG, read_json

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from ecg12.cache.checksum import DIGEST_ATTRIBUTE
-from ecg12.cache.location import file_sizes
 from ecg12.cache.reader import Store
 from ecg12.cache.several_stores import members_of
+from ecg12.cache.storage.location import file_sizes
 from ecg12.ecg.signals.recording import USUAL_SCALE_UV
 from ecg12.pipeline.report.drawing.charts import heat_map
 from ecg12.pipeline.report.drawing.markup import Markup, each, element, join

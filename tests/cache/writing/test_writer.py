@@ -7,22 +7,15 @@ import numpy as np
 import pytest
 import zarr
 
-from ecg12.cache import lock
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import COLUMNS, Part, StoreConfig
+from ecg12.cache.storage import lock
+from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.cache.verify import verify_store
 from ecg12.cache.writing import writer
-from ecg12.cache.writing.writer import (
-    build_folder,
-    build_lock,
-    create_store,
-    move_into_place,
-    part_path,
-    settle_replaced,
-    write_chunk,
-    write_part,
-    write_text_atomically,
-)
+from ecg12.cache.writing.build_folder import build_folder, build_lock
+from ecg12.cache.writing.finalise import move_into_place, settle_replaced
+from ecg12.cache.writing.writer import create_store, part_path, write_chunk, write_part
 from ecg12.ecg.errors import StoreError
 from tests.cache.small_store import CONFIG, LENGTHS, contents, finish_store, record_row, write_store
 

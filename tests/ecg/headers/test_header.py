@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg12.ecg.errors import HeaderError
-from ecg12.ecg.headers.header import Header, SignalSpec, format_header, parse_header
+from ecg12.ecg.headers.header import Header, SignalSpec, parse_header
+from ecg12.ecg.headers.writing import format_header
 
 CHALLENGE = """\
 A0001 2 500 7500 12-May-2020 12:33:59

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from ecg12.cache.location import RemotePath
+from ecg12.cache.storage.location import RemotePath
 from ecg12.ecg.errors import ConfigError
 from ecg12.pipeline.bench import remote, s3_loopback
 from ecg12.pipeline.bench.s3_loopback import BUCKET, s3_server

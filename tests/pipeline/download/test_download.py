@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ecg12.cache.lock import hold
+from ecg12.cache.storage.lock import hold
 from ecg12.ecg.errors import ConfigError, DownloadError, InputError
 from ecg12.pipeline.download import job as job_module
 from ecg12.pipeline.download.download import DownloadConfig, DownloadSummary, download

@@ -18,7 +18,8 @@ from ecg12.pipeline.download.download import DownloadConfig, download
 from ecg12.pipeline.download.sources import RELEASE_LIST
 from ecg12.pipeline.http.hosts import make_hosts
 from ecg12.pipeline.http.responses import parse_retry_after, redirected
-from ecg12.pipeline.http.transfer import HttpFetcher, TransferConfig, Wanted
+from ecg12.pipeline.http.transfer import HttpFetcher
+from ecg12.pipeline.http.wanted_files import TransferConfig, Wanted
 from ecg12.pipeline.runtime.progress import silent
 from tests.pipeline.published import FAST, Published, list_of, tree
 from tests.pipeline.raw_server import HOSTS, Answerer, Asked, RawServer, chunks, nginx, s3, s3_error

@@ -14,7 +14,8 @@ from ecg12.pipeline.download.sources import RELEASE_LIST, SOURCES
 from ecg12.pipeline.http import size_limits as bounds
 from ecg12.pipeline.http.hosts import make_hosts
 from ecg12.pipeline.http.size_limits import most_bytes_of, most_bytes_of_release, most_bytes_of_tarball
-from ecg12.pipeline.http.transfer import Fetcher, HttpFetcher, TransferConfig, Wanted
+from ecg12.pipeline.http.transfer import HttpFetcher
+from ecg12.pipeline.http.wanted_files import Fetcher, TransferConfig, Wanted
 from ecg12.pipeline.runtime.progress import silent
 from tests.pipeline.published import FAST, Published, tree
 from tests.pipeline.raw_server import Answerer, Asked, RawServer, nginx

@@ -15,7 +15,8 @@ import pytest
 from ecg12.ecg.errors import ConfigError
 from ecg12.pipeline.http.hosts import ABSENT_FILES_BEFORE_GIVING_UP, Host, make_hosts
 from ecg12.pipeline.http.part_file import RESUME_FROM_BYTES
-from ecg12.pipeline.http.transfer import Fetched, HttpFetcher, TransferConfig, Wanted
+from ecg12.pipeline.http.transfer import HttpFetcher
+from ecg12.pipeline.http.wanted_files import Fetched, TransferConfig, Wanted
 from ecg12.pipeline.runtime.progress import silent
 from tests.pipeline.http_server import Act, Server, etag_of
 from tests.pipeline.published import FAST, IMPATIENT

@@ -10,7 +10,7 @@ import pytest
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import StoreConfig
 from ecg12.cache.verify import verify_store
-from ecg12.cache.writing.writer import build_folder, build_lock
+from ecg12.cache.writing.build_folder import build_folder, build_lock
 from ecg12.ecg.errors import (
     FormatVersionError,
     SignalError,

@@ -10,10 +10,10 @@ import time
 import psutil
 import pytest
 
-from ecg12.cache.partials import partial_of
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import StoreConfig
-from ecg12.cache.writing.writer import PLAN_MARKER, build_folder, no_task_at_work, task_lock, told_what_to_do
+from ecg12.cache.storage.half_written import partial_of
+from ecg12.cache.writing.build_folder import PLAN_MARKER, build_folder, no_task_at_work, task_lock, told_what_to_do
 from ecg12.ecg.errors import InputError, StoreError
 from ecg12.pipeline.ingest import partition
 from ecg12.pipeline.ingest.build_cache import build_cache

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg12.cache import location
-from ecg12.cache.location import RemotePath, file_sizes, in_parallel
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import StoreConfig
-from ecg12.cache.writing.writer import build_folder
+from ecg12.cache.storage import location
+from ecg12.cache.storage.location import RemotePath, file_sizes, in_parallel
+from ecg12.cache.writing.build_folder import build_folder
 from ecg12.ecg.errors import ClusterError, EcgError, InputError, RemoteError, StoreError
 from ecg12.ecg.signals.leads import LEADS
 from ecg12.pipeline.formats.wfdb.find_headers import find_records

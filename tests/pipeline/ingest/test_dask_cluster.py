@@ -14,7 +14,7 @@ import pytest
 from distributed import Client
 
 from ecg12.cache.schema import StoreConfig
-from ecg12.cache.writing.writer import build_folder
+from ecg12.cache.writing.build_folder import build_folder
 from ecg12.ecg.errors import ClusterError, RemoteError
 from ecg12.pipeline.ingest import dask_cluster as module
 from ecg12.pipeline.ingest.build_cache import build_cache

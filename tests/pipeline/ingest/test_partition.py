@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg12.cache.layout import Partition
-from ecg12.cache.location import RemotePath
 from ecg12.cache.reader import Store, read_chunk_of
 from ecg12.cache.schema import Part, StoreConfig
+from ecg12.cache.storage.location import RemotePath
 from ecg12.cache.verify import verify_store
-from ecg12.cache.writing.writer import PLAN_MARKER, create_store, part_path
+from ecg12.cache.writing.build_folder import PLAN_MARKER
+from ecg12.cache.writing.writer import create_store, part_path
 from ecg12.ecg.errors import SignalError
 from ecg12.pipeline.ingest import partition
 from ecg12.pipeline.ingest.build_cache import build_cache

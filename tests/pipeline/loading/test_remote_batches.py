@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ecg12.cache.location import RemotePath, in_parallel
 from ecg12.cache.reader import Store
+from ecg12.cache.storage.location import RemotePath, in_parallel
 from ecg12.ecg.errors import ChecksumError, RemoteError
 from ecg12.ecg.signals.window import WindowConfig
 from ecg12.pipeline.loading.window_batches import WindowBatches

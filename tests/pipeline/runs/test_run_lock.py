@@ -25,7 +25,7 @@ from tests.conftest import REPOSITORY, TINY
 HOLDER = """
 import sys
 from pathlib import Path
-from ecg12.cache.lock import hold
+from ecg12.cache.storage.lock import hold
 path = Path(sys.argv[1])
 with hold(path) as held:
     path.write_text('{"command": "train", "process": 4711, "host": "lab"}')

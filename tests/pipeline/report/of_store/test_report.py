@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg12.cache import location
-from ecg12.cache.location import RemotePath
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import StoreConfig
+from ecg12.cache.storage import location
+from ecg12.cache.storage.location import RemotePath
 from ecg12.ecg.errors import ConfigError, StoreError
 from ecg12.pipeline.ingest.build_cache import build_cache
 from ecg12.pipeline.report.drawing.page import format_page

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from ecg12.cache.small_file import MOST_BYTES, read_json, read_small, read_small_text
+from ecg12.cache.storage.small_file import MOST_BYTES, read_json, read_small, read_small_text
 
 
 def test_what_is_there_is_read(tmp_path):

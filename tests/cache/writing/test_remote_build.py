@@ -7,23 +7,14 @@ import sys
 
 import pytest
 
-from ecg12.cache import remote_build
-from ecg12.cache.location import RemotePath
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import Part
+from ecg12.cache.storage.location import RemotePath
 from ecg12.cache.verify import verify_store
-from ecg12.cache.writing.writer import (
-    PLAN_MARKER,
-    build_folder,
-    build_lock,
-    is_settled,
-    move_into_place,
-    part_path,
-    settle_replaced,
-    task_lock,
-    work_folder,
-    write_part,
-)
+from ecg12.cache.writing import remote_build
+from ecg12.cache.writing.build_folder import PLAN_MARKER, build_folder, build_lock, task_lock, work_folder
+from ecg12.cache.writing.finalise import is_settled, move_into_place, settle_replaced
+from ecg12.cache.writing.writer import part_path, write_part
 from ecg12.ecg.errors import RemoteError, StoreError
 from tests.cache.small_store import record_row, write_store
 

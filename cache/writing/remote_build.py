@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ecg12.cache.location import RemotePath, in_parallel
 from ecg12.cache.metadata import METADATA
-from ecg12.cache.partials import is_gone
-from ecg12.cache.small_file import read_json
+from ecg12.cache.storage.half_written import is_gone
+from ecg12.cache.storage.location import RemotePath, in_parallel
+from ecg12.cache.storage.small_file import read_json
 from ecg12.ecg.errors import StoreError
 
 logger = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ecg12.cache.partials import partial_of
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
+from ecg12.cache.storage.half_written import partial_of
 from tests.conftest import REPOSITORY
 
 KILLED = """
@@ -24,7 +24,7 @@ write_text_atomically(Path(sys.argv[1]), "half")
 WAITING = """
 import sys
 from pathlib import Path
-from ecg12.cache.partials import partial_of
+from ecg12.cache.storage.half_written import partial_of
 
 partial_of(Path(sys.argv[1])).write_text("mine")
 print("written", flush=True)

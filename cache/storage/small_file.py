@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ecg12.cache.location import Location, RemotePath
+from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.ecg.json_text import parse_json
 
 MOST_BYTES = 64 * 2**20

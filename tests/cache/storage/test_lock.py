@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ecg12.cache import lock
-from ecg12.cache.lock import hold, is_still_at, locked
+from ecg12.cache.storage import lock
+from ecg12.cache.storage.lock import hold, is_still_at, locked
 from tests.windows_locks import make_msvcrt
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +58,8 @@ def test_many_share_it_against_whoever_wants_it_alone(system, opened):
 
 def test_another_process_waits(system, opened, tmp_path):
     code = (
-        f"{system}from ecg12.cache.lock import locked\nwith open(sys.argv[1], 'a+b') as file, locked(file) as now:\n"
+        f"{system}from ecg12.cache.storage.lock import locked\n"
+        "with open(sys.argv[1], 'a+b') as file, locked(file) as now:\n"
         " print(now, flush=True)\n with locked(file, shared=True, wait=True) as later:\n  print(later, flush=True)"
     )
     with ExitStack() as ours:
@@ -74,7 +75,7 @@ def test_another_process_waits(system, opened, tmp_path):
 
 def test_the_system_takes_it_from_the_dead(system, opened, tmp_path):
     code = (
-        f"{system}import os\nfrom ecg12.cache.lock import locked\n"
+        f"{system}import os\nfrom ecg12.cache.storage.lock import locked\n"
         "with open(sys.argv[1], 'a+b') as file, locked(file) as now:\n"
         " print(now, flush=True)\n sys.stdin.read()\n os._exit(9)"
     )

@@ -5,8 +5,8 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from ecg12.cache import location
-from ecg12.cache.location import RemotePath, file_sizes, in_parallel, is_url, locate, remove_tree
+from ecg12.cache.storage import location
+from ecg12.cache.storage.location import RemotePath, file_sizes, in_parallel, is_url, locate, remove_tree
 from ecg12.ecg.errors import RemoteError
 from tests.s3_server import KEY, SECRET, Fault
 

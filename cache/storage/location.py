@@ -21,13 +21,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import lru_cache
 from io import BytesIO, TextIOWrapper
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, NoReturn, TextIO, TypeAlias, TypeVar
 
-import fsspec
-
+from ecg12.cache.storage.drivers import CREDENTIALS, driver_of, harmless, in_short, is_passing, read_object
 from ecg12.ecg.errors import RemoteError
 
 logger = logging.getLogger(__name__)
@@ -43,15 +41,8 @@ REQUESTS_AT_ONCE = 16
 """Where many objects are wanted: enough to hide the way there and back, few enough for any server."""
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*:[^/\s@]*@")  # abfs://container@account has none
-_QUERY = re.compile(r"\?[^\s'\"]*")
-_INSTALL = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-_PASSING_STATUS = (408, 409, 429, 500, 502, 503, 504)
-_PASSING_ERRNO = (errno.EBUSY, errno.EAGAIN, getattr(errno, "EREMOTEIO", 121), errno.EPIPE)
-_PASSING_NAMES = {"HTTPClientError", "ConnectionError", "ClientConnectionError", "ClientPayloadError"}
-"""Classes of botocore and aiohttp for what happened to a connection, by name: neither need be installed."""
 
 
 def is_url(text: str) -> bool:
@@ -95,14 +86,14 @@ class RemotePath:
 
     def __post_init__(self) -> None:
         protocol, rest = _URL.fullmatch(self.url).groups()  # type: ignore[union-attr]
-        if _CREDENTIALS.search(self.url):
+        if CREDENTIALS.search(self.url):
             raise RemoteError(
-                f"{_harmless(self.url)}: a URL with credentials in it, which would end up in logs; expected none: put "
+                f"{harmless(self.url)}: a URL with credentials in it, which would end up in logs; expected none: put "
                 "them where the driver looks for them, such as AWS_PROFILE or AWS_ACCESS_KEY_ID"
             )
         parts = [part for part in rest.split("/") if part not in ("", ".")]
         object.__setattr__(self, "url", f"{protocol.lower()}://{'/'.join(parts)}")
-        _filesystem(self.protocol)
+        driver_of(self.protocol)
 
     def __str__(self) -> str:
         return self.url
@@ -118,7 +109,7 @@ class RemotePath:
     @property
     def _key(self) -> str:
         """As the driver calls it."""
-        return str(_filesystem(self.protocol)._strip_protocol(self.url))
+        return str(driver_of(self.protocol)._strip_protocol(self.url))
 
     @property
     def name(self) -> str:
@@ -188,7 +179,7 @@ class RemotePath:
 
     def read_bytes(self) -> bytes:
         """The object."""
-        return self._ask("read", _cat)
+        return self._ask("read", read_object)
 
     def read_range(self, start: int, stop: int) -> bytes:
         """Its bytes from `start` to before `stop`."""
@@ -196,7 +187,7 @@ class RemotePath:
 
     def read_first(self, n_bytes: int) -> bytes:
         """Its first bytes, all of them where it has no more."""
-        return self._ask("read", lambda fs, key: _cat(fs, key, n_bytes))[:n_bytes]
+        return self._ask("read", lambda fs, key: read_object(fs, key, n_bytes))[:n_bytes]
 
     def read_text(self, encoding: str = "utf-8") -> str:
         """The object as text."""
@@ -264,7 +255,7 @@ class RemotePath:
         """Ask the server, several times if need be; `done` is what could not be done."""
         for number in range(TRIES):
             try:
-                return what(_filesystem(self.protocol), self._key)
+                return what(driver_of(self.protocol), self._key)
             except _NOT_THERE as error:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.url) from error
             except (FileExistsError, RemoteError):
@@ -272,7 +263,7 @@ class RemotePath:
             except Exception as error:  # each driver raises what its libraries do, down to KeyError
                 if number == TRIES - 1 or not is_passing(error):
                     self._give_up(done, error, tries=number + 1)
-                logger.info("%s: %s; trying again", self, _in_short(error))
+                logger.info("%s: %s; trying again", self, in_short(error))
                 # not all at once again, where many workers were told to slow down
                 time.sleep(PAUSE_S * 2**number * random.uniform(0.5, 1))
         raise AssertionError
@@ -280,85 +271,17 @@ class RemotePath:
     def _give_up(self, done: str, error: Exception, *, tries: int) -> NoReturn:
         if isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
             raise RemoteError(
-                f"{self}: cannot be {done}: access denied ({_in_short(error)}); expected credentials that allow it, "
+                f"{self}: cannot be {done}: access denied ({in_short(error)}); expected credentials that allow it, "
                 "where the driver looks for them, such as AWS_PROFILE, or a public place with FSSPEC_S3_ANON=true"
             ) from error
         times = f" after {tries} tries" if tries > 1 else ""
         raise RemoteError(
-            f"{self}: cannot be {done}{times} ({_in_short(error)}); give the same command again when the server can be "
+            f"{self}: cannot be {done}{times} ({in_short(error)}); give the same command again when the server can be "
             "reached"
         ) from error
 
 
 Location: TypeAlias = Path | RemotePath
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether an error of a driver may be gone at the next try: the server is busy or failed, or the connection."""
-    if isinstance(error, PermissionError):
-        return False
-    status = _status_of(error)
-    if status is not None:
-        return status in _PASSING_STATUS
-    if isinstance(error, ConnectionError | TimeoutError):
-        return True
-    if isinstance(error, OSError) and error.errno in _PASSING_ERRNO:
-        return True
-    return any(kind.__name__ in _PASSING_NAMES for kind in type(error).__mro__)
-
-
-def _status_of(error: BaseException | None) -> int | None:
-    """The HTTP status that an error, or what caused it, tells of."""
-    while error is not None:
-        response = getattr(error, "response", None)
-        metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
-        for value in (metadata.get("HTTPStatusCode"), getattr(error, "status", None), getattr(error, "code", None)):
-            if isinstance(value, int) and 400 <= value < 600:
-                return value
-        error = error.__cause__
-    return None
-
-
-def _in_short(error: BaseException, most: int = 160) -> str:
-    """An error's kind and its text on one line, without anything that could be a credential."""
-    text = " ".join(_harmless(str(error)).split())
-    return f"{type(error).__name__}: {text[:most]}{'…' if len(text) > most else ''}" if text else type(error).__name__
-
-
-def _harmless(text: str) -> str:
-    """Signed URLs have their signature behind the question mark, others a password before the @."""
-    return _QUERY.sub("?…", _CREDENTIALS.sub("…@", text))
-
-
-def _cat(fs: Any, key: str, end: int | None = None) -> bytes:  # noqa: ANN401 - a driver of fsspec
-    try:
-        return bytes(fs.cat_file(key, start=0, end=end))  # without a start, some drivers ask for the size first
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        return bytes(fs.cat_file(key))  # an empty object has no byte 0
-
-
-@lru_cache(maxsize=32)
-def _filesystem(protocol: str) -> Any:  # noqa: ANN401 - a driver of fsspec
-    """The driver of a protocol, configured by fsspec's own configuration and environment."""
-    try:
-        return fsspec.filesystem(protocol, use_listings_cache=False, skip_instance_cache=True)
-    except ImportError as error:
-        package = _INSTALL.get(protocol)
-        raise RemoteError(
-            f"{protocol}://: its driver is not installed ({_in_short(error)}); "
-            + (f"pip install {package}" if package else "install the package that fsspec names for it")
-        ) from error
-    except ValueError as error:
-        raise RemoteError(
-            f"{protocol}://: no such protocol ({_in_short(error)}); expected one of fsspec's, such as s3:// or gs://"
-        ) from error
-
-
-def forget_drivers() -> None:
-    """Let the next question make its driver anew, by what configuration and environment say then."""
-    _filesystem.cache_clear()
 
 
 def in_parallel(do: Callable[[T], R], items: Iterable[T]) -> list[R]:

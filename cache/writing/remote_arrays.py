@@ -1,7 +1,7 @@
 """Arrays of a remote store that is written: zarr writes memory, and the objects are put side by side.
 
 zarr's own way to fsspec asks for one object after another and raises whatever the driver does; this way every request
-goes through `cache.location`, with its tries and its errors, and the order in which objects appear is ours.
+goes through `cache.storage.location`, with its tries and its errors, and the order in which objects appear is ours.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +13,8 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from ecg12.cache.compression import codecs_beyond_zarr
-from ecg12.cache.location import Location, RemotePath, in_parallel
 from ecg12.cache.metadata import METADATA
+from ecg12.cache.storage.location import Location, RemotePath, in_parallel
 
 
 def open_array(store: Location, path: str) -> zarr.Array:
