@@ -35,7 +35,7 @@ SMALLEST_PRODUCTS = 30_000_000
 SMALLEST_PARAMETERS = 300_000
 """Parameters below which a pretrained stage, or a net that is pretrained, stays in float32 for the same reason."""
 
-PROBE_WINDOWS = 8
+TIMED_WINDOWS = 8
 """In a step that is timed, at most: what matters is the ratio, which is that of a full batch to a few hundredths."""
 
 PROBE_ROUNDS = 3

@@ -267,9 +267,9 @@ def _remove_empty(folder: Path) -> None:
 
 def _folds_case(folder: Path) -> bool:
     """Whether a file system takes two names for the same that differ by case alone."""
-    probe = folder / "CaseProbe"
-    probe.touch()
+    upper = folder / "CaseTried"
+    upper.touch()
     try:
-        return (folder / "caseprobe").exists()
+        return (folder / "casetried").exists()
     finally:
-        probe.unlink()
+        upper.unlink()

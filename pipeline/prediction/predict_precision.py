@@ -13,7 +13,7 @@ import torch
 from ecg12.ecg.models.networks.fused_layers import fuse_for_inference
 from ecg12.ecg.signals.quality import LeadFlag
 from ecg12.ecg.signals.recording import Recording
-from ecg12.pipeline.compute.float_precision import PROBE_WINDOWS, Arithmetic, choose_arithmetic, seconds_of
+from ecg12.pipeline.compute.float_precision import TIMED_WINDOWS, Arithmetic, choose_arithmetic, seconds_of
 from ecg12.pipeline.compute.window_feeds import Windows, join_windows
 from ecg12.pipeline.prediction.interface import Predictor
 
@@ -40,7 +40,7 @@ def set_precision(predictor: Predictor, precision: str, device: torch.device) ->
 
     @cache
     def windows() -> Windows:
-        noise = (_noise(predictor.leads, seed) for seed in range(PROBE_WINDOWS))
+        noise = (_noise(predictor.leads, seed) for seed in range(TIMED_WINDOWS))
         return join_windows([predictor.cut_recording(recording, row) for row, recording in enumerate(noise)])
 
     def time_step(way: Arithmetic) -> float:

@@ -7,7 +7,7 @@ its stage from there.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +15,31 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ecg12.cache.chunk_reader import ChunkReader
 from ecg12.cache.reader import Store
-from ecg12.cache.several_stores import Locations, open_stores
-from ecg12.cache.verify import require_tables
+from ecg12.cache.several_stores import Locations
 from ecg12.ecg.errors import ConfigError, RunFolderError, TrainingError
 from ecg12.ecg.models.pretraining_objectives import Objective, make_objective
 from ecg12.ecg.models.stages import build_pretraining_net
 from ecg12.ecg.signals.window import WindowConfig
-from ecg12.pipeline.compute.ranks import ALONE, Ranks, find_ranks, joined
+from ecg12.pipeline.compute.ranks import ALONE, Ranks
 from ecg12.pipeline.loading.record_batches import RecordBatches
 from ecg12.pipeline.loading.window_batches import WindowBatches
 from ecg12.pipeline.pretraining.configure import LAST_STATE, configure_pretraining
 from ecg12.pipeline.pretraining.step import PretrainStep, compute_valid_loss
 from ecg12.pipeline.runs import run_folder as files
-from ecg12.pipeline.runs.environment import describe_environment
 from ecg12.pipeline.runs.pretrain_config import PretrainConfig
 from ecg12.pipeline.runs.reference_folder import PRETRAIN_CONFIG, PRETRAIN_MODEL
-from ecg12.pipeline.runs.run_lock import run_lock
-from ecg12.pipeline.runs.safe_writing import check_space, saving, to_json, write_together
+from ecg12.pipeline.runs.safe_writing import to_json, write_together
 from ecg12.pipeline.runtime.allocator import keep_freed_memory
-from ecg12.pipeline.runtime.device import choose_device
 from ecg12.pipeline.runtime.progress import Progress, silent
+from ecg12.pipeline.training.loader_options import settle_residency, shared_options
 from ecg12.pipeline.training.loop import TrainState, run_epochs, train_pass
-from ecg12.pipeline.training.optimise import Schedule, make_optimizer
+from ecg12.pipeline.training.open_run import Opened, describe_opened, opened
+from ecg12.pipeline.training.optimise import make_optimizer, schedule_of
 from ecg12.pipeline.training.parameter_groups import group_parameters
 from ecg12.pipeline.training.precision_timing import settle_pretraining
-from ecg12.pipeline.training.resume import resume
+from ecg12.pipeline.training.resume import keep_epoch, resume, settle_in
 from ecg12.pipeline.training.split import split_by_group
-from ecg12.pipeline.training.train import name_folder
 from ecg12.pipeline.training.train_rows import Rows, rows_of, take_some
 
 FINAL_MODEL, HISTORY, ENVIRONMENT = "pretrain_final_model.pth", "pretrain_history.csv", "pretrain_environment.json"
@@ -66,7 +62,7 @@ class PretrainSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Run:
-    """What stays the same from epoch to epoch; `probe` has the seconds of steps that were timed for the precision."""
+    """What stays the same from epoch to epoch; `seconds_of_a_step` of those that were timed."""
 
     folder: Path
     store: Store
@@ -77,7 +73,7 @@ class Run:
     valid_batches: WindowBatches
     device: torch.device
     ranks: Ranks = ALONE
-    probe: Mapping[str, float] = field(default_factory=dict)
+    seconds_of_a_step: Mapping[str, float] = field(default_factory=dict)
 
 
 def pretrain(
@@ -121,21 +117,17 @@ def pretrain(
         If the loss is not a number any more.
     """
     keep_freed_memory()
-    store = open_stores(stores)
-    require_tables(store)
-    device = choose_device(cuda=cuda)
-    with joined(find_ranks(), cuda=cuda) as ranks:
-        folder = ranks.share(name_folder(folder, dated=dated))
-        with run_lock(folder, "pretrain", ranks):
-            run = _prepare(folder, store, configure_pretraining(folder, store, options or {}), device, ranks)
-            state, step = _begin_or_resume(run)
-            interrupted = run_epochs(
-                state,
-                run.config.epochs,
-                lambda epoch: _run_epoch(run, state, step, epoch, progress if ranks.writes else silent),
-                lambda row: _keep(run, state, row),
-                report if ranks.writes else lambda row: None,
-            )
+    with opened(stores, folder, "pretrain", dated=dated, cuda=cuda) as place:
+        folder, ranks = place.folder, place.ranks
+        run = _prepare(place, configure_pretraining(folder, place.store, options or {}))
+        state, step = _begin_or_resume(run)
+        interrupted = run_epochs(
+            state,
+            run.config.epochs,
+            lambda epoch: _run_epoch(run, state, step, epoch, progress if ranks.writes else silent),
+            lambda row: _keep(run, state, row),
+            report if ranks.writes else lambda row: None,
+        )
     if not state.history:
         raise TrainingError(f"{folder}: stopped before the first epoch was over; start again")
     return PretrainSummary(
@@ -151,13 +143,14 @@ def pretrain(
     )
 
 
-def _prepare(folder: Path, store: Store, config: PretrainConfig, device: torch.device, ranks: Ranks) -> Run:
+def _prepare(place: Opened, config: PretrainConfig) -> Run:
     """All that stays the same from epoch to epoch; touches nothing on the disk."""
+    folder, store, device, ranks = place.folder, place.store, place.device, place.ranks
     objective = make_objective(
         config.stage, config.objective, n_leads=len(config.leads), window_length=config.window_length
     )
     rows = choose_pretraining_rows(store, folder, config)
-    config, probe = ranks.share(settle_pretraining(config, objective, device))
+    config, seconds_of_a_step = ranks.share(settle_pretraining(config, objective, device))
     config, batches, valid_batches = _make_loaders(store, config, rows, objective, device, ranks)
     return Run(
         folder=folder,
@@ -169,7 +162,7 @@ def _prepare(folder: Path, store: Store, config: PretrainConfig, device: torch.d
         valid_batches=valid_batches,
         device=device,
         ranks=ranks,
-        probe=probe,
+        seconds_of_a_step=seconds_of_a_step,
     )
 
 
@@ -206,19 +199,11 @@ def _make_loaders(
     if not len(rows.train):
         raise ConfigError(f"{store.path}: no record to train on; expected some in {files.PRETRAIN_TRAIN_IDS}")
     windows = WindowConfig(window_length=config.window_length)
-    if config.residency == "auto":
-        both = np.union1d(rows.train, rows.valid)  # train and validation windows are held together
-        probe = WindowBatches(store, both, windows, batch_size=1, residency="auto", device=device)
-        config = replace(config, residency=ranks.share(probe.residency))
+    config = settle_residency(config, store, rows, windows, device, ranks)
     kind = RecordBatches if objective.remembers else WindowBatches
-    options: dict[str, Any] = {
+    options = shared_options(config, store, device, ranks) | {
         "batch_size": config.batch_size,
         "max_windows_per_record": config.max_windows_per_record,
-        "residency": config.residency,
-        "device": device,
-        "reader": ChunkReader(store, check=config.check),  # both look into the same chunks: each is checked once
-        "rank": ranks.rank,
-        "world_size": ranks.world_size,
     }
     train = kind(store, rows.train, windows, seed=config.seed, **options)
     return config, train, kind(store, rows.valid, windows, **options)
@@ -240,24 +225,21 @@ def _begin_or_resume(run: Run) -> tuple[TrainState, PretrainStep]:
     begun = resume(state, run.folder / LAST_STATE, run.folder / HISTORY, "pretrain")
     if config.compile:
         network.compile()
-    run.ranks.wait()  # nobody may still be looking at the folder as it was
-    if run.ranks.writes:
-        with saving(run.folder, "the beginning of the pretraining"):
-            _write_beginning(run)
-            if begun and not files.is_history(run.folder / HISTORY, state.history):
-                _write_epoch(run, state)
-        check_space(run.folder, state.size_bytes(begun=begun))
+    settle_in(
+        run.folder / HISTORY,
+        state,
+        run.ranks,
+        begun=begun,
+        write_beginning=lambda: _write_beginning(run),
+        write_epoch=lambda: _write_epoch(run, state),
+    )
     return state, step
 
 
 def _write_beginning(run: Run) -> None:
     """Write all that is known before the first epoch; all of it or nothing."""
     digest, ids = run.store.attributes["digest"], run.store.ids
-    environment = describe_environment() | {
-        "device": str(run.device),
-        "seconds_of_a_step": dict(run.probe),
-        "store_digest": digest,
-    }
+    environment = describe_opened(run.store, run.device, run.ranks, run.seconds_of_a_step)
     texts = {
         PRETRAIN_CONFIG: to_json(run.config.to_file() | {"store_digest": digest}),
         files.PRETRAIN_TRAIN_IDS: files.format_ids(ids[run.rows.train]),
@@ -269,9 +251,7 @@ def _write_beginning(run: Run) -> None:
 
 def _run_epoch(run: Run, state: TrainState, step: PretrainStep, epoch: int, progress: Progress) -> dict[str, Any]:
     config = run.config
-    schedule = Schedule(
-        kind=config.schedule, epochs=config.epochs, milestones=config.milestones, lr_factor=config.lr_factor
-    )
+    schedule = schedule_of(config)
     figures = train_pass(step, state.optimizer, schedule, run.batches, epoch=epoch, seed=config.seed, progress=progress)
     batches = run.valid_batches if len(run.rows.valid) else ()
     valid_loss = compute_valid_loss(state.kept, run.objective, batches, config, run.device, run.ranks)
@@ -279,16 +259,15 @@ def _run_epoch(run: Run, state: TrainState, step: PretrainStep, epoch: int, prog
 
 
 def _keep(run: Run, state: TrainState, row: Mapping[str, Any]) -> None:
-    """Write an epoch's results: the state to go on from first, from which the others can be made after a kill."""
-    epoch = row["epoch"]
-    is_best = state.is_best(epoch, -row["valid_loss"])
-    state.next_epoch = epoch + 1
-    state.outcome = {} if is_best else None
-    if not run.ranks.writes:
-        return
-    with saving(run.folder, f"epoch {epoch + 1}"):
-        files.save_checkpoint(run.folder / LAST_STATE, state.last_checkpoint(epoch))
-        _write_epoch(run, state)
+    keep_epoch(
+        run.folder / LAST_STATE,
+        state,
+        row,
+        -row["valid_loss"],
+        run.ranks,
+        outcome=lambda is_best: {} if is_best else None,
+        write_epoch=lambda: _write_epoch(run, state),
+    )
 
 
 def _write_epoch(run: Run, state: TrainState) -> None:

@@ -1,18 +1,13 @@
 """A run before its first epoch: windows, network, and the state that it begins with or goes on from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from ecg12.cache.chunk_reader import ChunkReader
 from ecg12.cache.reader import Store
-from ecg12.cache.several_stores import members_of
-from ecg12.cache.storage.location import Location
 from ecg12.ecg.models.build import build_model
 from ecg12.ecg.models.output_layers import OutputLayer, build_output_layer
 from ecg12.ecg.signals.window import WindowConfig
@@ -22,20 +17,21 @@ from ecg12.pipeline.compute.window_logits import FORWARD_WINDOWS, WindowLogits
 from ecg12.pipeline.loading.record_batches import RecordBatches
 from ecg12.pipeline.loading.window_batches import WindowBatches
 from ecg12.pipeline.runs import run_folder as files
-from ecg12.pipeline.runs.environment import describe_environment
 from ecg12.pipeline.runs.prediction_folders import TEST_IDS
 from ecg12.pipeline.runs.reference_folder import read_mapping
-from ecg12.pipeline.runs.safe_writing import check_space, saving, to_json, write_together
+from ecg12.pipeline.runs.safe_writing import to_json, write_together
 from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.training.averaging import WeightAverage
 from ecg12.pipeline.training.epoch import TrainStep, freeze_stage, make_training_layer
+from ecg12.pipeline.training.loader_options import settle_residency, shared_options
 from ecg12.pipeline.training.logits_file import write_logits
 from ecg12.pipeline.training.loop import TrainState
+from ecg12.pipeline.training.open_run import describe_opened
 from ecg12.pipeline.training.optimise import make_optimizer
 from ecg12.pipeline.training.parameter_groups import group_parameters
 from ecg12.pipeline.training.precision_timing import settle_arithmetic
 from ecg12.pipeline.training.pretrained import give_stage
-from ecg12.pipeline.training.resume import resume
+from ecg12.pipeline.training.resume import resume, settle_in
 from ecg12.pipeline.training.targets import Targets, code_of_outputs, make_targets, warn_of_missing_classes
 from ecg12.pipeline.training.train_rows import Rows
 
@@ -46,7 +42,7 @@ class Run:
 
     Attributes
     ----------
-    probe : seconds of the steps that were timed to choose the precision; empty if none were
+    seconds_of_a_step : of the steps that were timed to choose the precision; empty if none were
     pretrained : where a pretrained stage comes from; None for `folder`
     """
 
@@ -60,7 +56,7 @@ class Run:
     valid_batches: WindowBatches
     device: torch.device
     ranks: Ranks = ALONE
-    probe: Mapping[str, float] = field(default_factory=dict)
+    seconds_of_a_step: Mapping[str, float] = field(default_factory=dict)
     pretrained: Path | None = None
 
 
@@ -71,7 +67,7 @@ def prepare_run(
     begun = (folder / files.LAST_STATE).exists()
     targets = make_targets(store, config, read_mapping(folder) if begun else None, rows.test)
     warn_of_missing_classes(targets, rows.train, store)
-    config, probe = ranks.share(settle_arithmetic(config, targets.mapping.n_outputs, device))
+    config, seconds_of_a_step = ranks.share(settle_arithmetic(config, targets.mapping.n_outputs, device))
     config, batches, valid_batches = make_loaders(store, config, rows, targets, device, ranks)
     return Run(
         folder=folder,
@@ -84,7 +80,7 @@ def prepare_run(
         valid_batches=valid_batches,
         device=device,
         ranks=ranks,
-        probe=probe,
+        seconds_of_a_step=seconds_of_a_step,
     )
 
 
@@ -93,19 +89,8 @@ def make_loaders(
 ) -> tuple[TrainConfig, WindowBatches, WindowBatches]:
     """The configuration with the residency chosen, and the windows to train and to validate on."""
     windows = WindowConfig(window_length=config.model.window_length)
-    options: dict[str, Any] = {
-        "device": device,
-        "labels": targets.labels,
-        "reader": ChunkReader(store, check=config.check),  # both look into the same chunks: each is checked once
-        "rank": ranks.rank,
-        "world_size": ranks.world_size,
-    }
-    if config.residency == "auto":
-        # by the size of both: train and validation windows are held together
-        both = np.concatenate([rows.train, rows.valid])
-        probe = WindowBatches(store, both, windows, batch_size=1, residency="auto", device=device)
-        config = replace(config, residency=ranks.share(probe.residency))
-    options["residency"] = config.residency
+    config = settle_residency(config, store, rows, windows, device, ranks)
+    options = shared_options(config, store, device, ranks) | {"labels": targets.labels}
     batches = (RecordBatches if config.model.carries else WindowBatches)(
         store,
         rows.train,
@@ -157,13 +142,14 @@ def begin_or_resume(run: Run) -> tuple[TrainState, TrainStep]:
     if config.compile:
         compile_network(network)
     begun = resume(state, run.folder / files.LAST_STATE, run.folder / files.HISTORY, "train")
-    run.ranks.wait()  # nobody may still be looking at the folder as it was
-    if run.ranks.writes:
-        with saving(run.folder, "the beginning of the run"):
-            write_beginning(run)
-            if begun and not files.is_history(run.folder / files.HISTORY, state.history):
-                write_epoch(run, state)
-        check_space(run.folder, state.size_bytes(begun=begun))
+    settle_in(
+        run.folder / files.HISTORY,
+        state,
+        run.ranks,
+        begun=begun,
+        write_beginning=lambda: write_beginning(run),
+        write_epoch=lambda: write_epoch(run, state),
+    )
     return state, step
 
 
@@ -182,20 +168,12 @@ def write_epoch(run: Run, state: TrainState) -> None:
 def write_beginning(run: Run) -> None:
     """Write all that is known before the first epoch; all of it or nothing."""
     config, ids = run.config, run.store.ids
-    digest = run.store.attributes["digest"]
     values = {
         "train": {key: value for key, value in config.to_dict().items() if key != "model"},
         "model": config.model.to_dict(),
-        "store_digest": digest,
+        "store_digest": run.store.attributes["digest"],
     }
-    environment = describe_environment() | {
-        "device": str(run.device),
-        "ranks": run.ranks.world_size,
-        "seconds_of_a_step": dict(run.probe),
-        "store_digest": digest,
-        "stores": [_address(member.path) for member in members_of(run.store)],
-        "store_digests": [member.attributes["digest"] for member in members_of(run.store)],
-    }
+    environment = describe_opened(run.store, run.device, run.ranks, run.seconds_of_a_step)
     texts = {
         files.CONFIG: to_json(values),
         files.TRAIN_IDS: files.format_ids(ids[run.rows.train]),
@@ -205,8 +183,3 @@ def write_beginning(run: Run) -> None:
     if len(run.rows.test):
         texts[TEST_IDS] = files.format_ids(ids[run.rows.test])
     write_together(run.folder, texts)
-
-
-def _address(place: Location) -> str:
-    """Where a store is, from anywhere; a URL holds no credentials."""
-    return str(place.resolve()) if isinstance(place, Path) else str(place)

@@ -14,6 +14,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ecg12.ecg.errors import ConfigError
+from ecg12.pipeline.runs.pretrain_config import PretrainConfig
+from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.runtime.option_names import OPTIMIZERS
 
 
@@ -72,6 +74,13 @@ class Schedule:
         share = self.share(epoch, batch, n_batches)
         for group in optimizer.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
+
+
+def schedule_of(config: TrainConfig | PretrainConfig) -> Schedule:
+    """The schedule that a training or a pretraining is configured for."""
+    return Schedule(
+        kind=config.schedule, epochs=config.epochs, milestones=config.milestones, lr_factor=config.lr_factor
+    )
 
 
 def compute_learning_rate(step: int, n_steps: int) -> float:

@@ -11,8 +11,8 @@ from ecg12.ecg.models.stages import build_pretraining_net
 from ecg12.ecg.patient_features import N_PATIENT_FEATURES
 from ecg12.pipeline.compute.autocast import Autocast
 from ecg12.pipeline.compute.float_precision import (
-    PROBE_WINDOWS,
     SMALLEST_PARAMETERS,
+    TIMED_WINDOWS,
     Arithmetic,
     choose_arithmetic,
     choose_faster,
@@ -79,7 +79,7 @@ def settle_pretraining(
         if not has_bf16 or count_parameters(network) < SMALLEST_PARAMETERS:
             return replace(config, precision="fp32"), {}
         generator = torch.Generator(device)
-        shape = (min(config.batch_size, PROBE_WINDOWS), len(config.leads), config.window_length)
+        shape = (min(config.batch_size, TIMED_WINDOWS), len(config.leads), config.window_length)
         signal = torch.randn(shape, device=device)
         windows = Windows(signal, signal, torch.ones_like(signal[:, 0], dtype=torch.bool))
 
@@ -101,5 +101,5 @@ def settle_pretraining(
 
 def _noise(config: TrainConfig, device: torch.device) -> Tensor:
     n_channels = len(config.model.leads) + (N_PATIENT_FEATURES if config.model.patient else 0)
-    shape = (min(config.batch_size, PROBE_WINDOWS), n_channels, config.model.window_length)
+    shape = (min(config.batch_size, TIMED_WINDOWS), n_channels, config.model.window_length)
     return torch.randn(shape, device=device)

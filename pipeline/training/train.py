@@ -1,6 +1,5 @@
 """Training a classifier on a store's labelled records, and the run folder it leaves."""
 
-import datetime
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,16 +9,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from ecg12.cache.several_stores import Locations, open_stores
-from ecg12.cache.verify import require_tables
+from ecg12.cache.several_stores import Locations
 from ecg12.ecg.errors import TrainingError
-from ecg12.pipeline.compute.ranks import find_ranks, joined
 from ecg12.pipeline.loading.batch import Batch
 from ecg12.pipeline.runs import run_folder as files
-from ecg12.pipeline.runs.run_lock import run_lock
-from ecg12.pipeline.runs.safe_writing import saving
 from ecg12.pipeline.runtime.allocator import keep_features
-from ecg12.pipeline.runtime.device import choose_device
 from ecg12.pipeline.runtime.progress import Progress, silent
 from ecg12.pipeline.training.begin_run import Run, begin_or_resume, prepare_run, write_epoch
 from ecg12.pipeline.training.configure import configure
@@ -27,7 +21,9 @@ from ecg12.pipeline.training.epoch import TrainStep
 from ecg12.pipeline.training.event_file import EventFile
 from ecg12.pipeline.training.frozen_features import KeptWindows
 from ecg12.pipeline.training.loop import TrainState, run_epochs, train_pass
-from ecg12.pipeline.training.optimise import Schedule
+from ecg12.pipeline.training.open_run import opened
+from ecg12.pipeline.training.optimise import schedule_of
+from ecg12.pipeline.training.resume import keep_epoch
 from ecg12.pipeline.training.train_rows import Rows, choose_rows
 from ecg12.pipeline.training.validation import Judged, no_judgement, validate
 
@@ -99,19 +95,15 @@ def train(
         If the loss is not a number any more.
     """
     keep_features()
-    store = open_stores(stores)
-    require_tables(store)
-    device = choose_device(cuda=cuda)
-    with joined(find_ranks(), cuda=cuda) as ranks:
-        folder = ranks.share(name_folder(folder, dated=dated))
-        with run_lock(folder, "train", ranks):
-            config = configure(folder, store, options or {}, model_options or {}, preset=preset, pretrained=pretrained)
-            rows = rows or choose_rows(store, folder, config, pretrained)
-            run = replace(prepare_run(folder, store, config, rows, device, ranks), pretrained=pretrained or folder)
-            state, step = begin_or_resume(run)
-            epochs = Epochs(run, state, step, progress if ranks.writes else silent)
-            tell = reporter(run, report, tensorboard=tensorboard)
-            interrupted = run_epochs(state, run.config.epochs, epochs.run_one, epochs.keep, tell)
+    with opened(stores, folder, "train", dated=dated, cuda=cuda) as place:
+        folder, store, ranks = place.folder, place.store, place.ranks
+        config = configure(folder, store, options or {}, model_options or {}, preset=preset, pretrained=pretrained)
+        rows = rows or choose_rows(store, folder, config, pretrained)
+        run = replace(prepare_run(folder, store, config, rows, place.device, ranks), pretrained=pretrained or folder)
+        state, step = begin_or_resume(run)
+        epochs = Epochs(run, state, step, progress if ranks.writes else silent)
+        tell = reporter(run, report, tensorboard=tensorboard)
+        interrupted = run_epochs(state, run.config.epochs, epochs.run_one, epochs.keep, tell)
     if not state.history:
         raise TrainingError(f"{folder}: stopped before the first epoch was over; start again")
     return TrainSummary(
@@ -143,22 +135,13 @@ def reporter(run: Run, report: Report, *, tensorboard: bool) -> Report:
     return tell
 
 
-def name_folder(folder: Path | None, *, dated: bool) -> Path:
-    """The run folder: as it is called, or a new dated one in it, or in the current directory."""
-    if folder is not None and not dated:
-        return folder
-    return files.new_run_folder(folder or Path.cwd(), datetime.datetime.now())
-
-
 class Epochs:
     """What is done in each epoch, and what is kept of it."""
 
     def __init__(self, run: Run, state: TrainState, step: TrainStep, progress: Progress) -> None:
         self.run, self.state, self.step, self.progress = run, state, step, progress
         config = run.config
-        self.schedule = Schedule(
-            kind=config.schedule, epochs=config.epochs, milestones=config.milestones, lr_factor=config.lr_factor
-        )
+        self.schedule = schedule_of(config)
         self.judged = no_judgement(run.targets)
         rows = np.concatenate([run.rows.train, run.rows.valid])
         windows = KeptWindows(store=run.store, rows=rows, config=config, device=run.device, ranks=run.ranks)
@@ -181,16 +164,17 @@ class Epochs:
         return figures | self.judged.figures
 
     def keep(self, row: Mapping[str, Any]) -> None:
-        """Write an epoch's results: the state to go on from first, from which the others can be made after a kill."""
-        epoch, state = row["epoch"], self.state
-        is_best = state.is_best(epoch, row["challenge_metric"])
-        state.next_epoch = epoch + 1
-        state.outcome = self._outcome() if is_best or self.run.config.save_last else None
-        if not self.run.ranks.writes:
-            return
-        with saving(self.run.folder, f"epoch {epoch + 1}"):
-            files.save_checkpoint(self.run.folder / files.LAST_STATE, state.last_checkpoint(epoch))
-            write_epoch(self.run, state)
+        """Write an epoch's results."""
+        run = self.run
+        keep_epoch(
+            run.folder / files.LAST_STATE,
+            self.state,
+            row,
+            row["challenge_metric"],
+            run.ranks,
+            outcome=lambda is_best: self._outcome() if is_best or run.config.save_last else None,
+            write_epoch=lambda: write_epoch(run, self.state),
+        )
 
     def _outcome(self) -> dict[str, Any]:
         config, judged = self.run.config, self.judged

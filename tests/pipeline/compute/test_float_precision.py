@@ -19,7 +19,7 @@ from ecg12.pipeline.compute.float_precision import Arithmetic, choose_arithmetic
 from ecg12.pipeline.pretraining.pretrain import pretrain
 from ecg12.pipeline.runs.pretrain_config import PretrainConfig
 from ecg12.pipeline.runs.train_config import TrainConfig
-from ecg12.pipeline.training import precision_timing as probe
+from ecg12.pipeline.training import precision_timing
 from ecg12.pipeline.training.precision_timing import settle_arithmetic, settle_pretraining
 from ecg12.pipeline.training.train import train
 from tests.conftest import TINY
@@ -212,8 +212,8 @@ class TestProcessorsWithoutHalfPrecision:
         self, wanted: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(recurrent, "has_half_lstm", lambda device, dtype: False)
-        monkeypatch.setattr(probe, "SMALLEST_PARAMETERS", 1)
-        monkeypatch.setattr(probe, "choose_faster", lambda time_step: ("bf16", {"bf16": time_step("bf16")}))
+        monkeypatch.setattr(precision_timing, "SMALLEST_PARAMETERS", 1)
+        monkeypatch.setattr(precision_timing, "choose_faster", lambda time_step: ("bf16", {"bf16": time_step("bf16")}))
         options = {"pretrain_model": "cpc", "context": "lstm", "window_length": 512, "batch_size": 2}
         config = PretrainConfig.from_flat(options | STAGES["cpc"] | {"precision": wanted})
         objective = make_objective(config.stage, config.objective, n_leads=12, window_length=512)
@@ -248,7 +248,7 @@ class TestPretraining:
             work()
             return next(order)
 
-        monkeypatch.setattr(probe, "seconds_of", take)
+        monkeypatch.setattr(precision_timing, "seconds_of", take)
         state = torch.get_rng_state()
         settled, found = settle_pretraining(config, objective, CPU)
         assert torch.equal(torch.get_rng_state(), state)
@@ -256,7 +256,7 @@ class TestPretraining:
 
     @pytest.mark.parametrize("model", ["gru", "transformer", "transformerxl", "cpc", "mae"])
     def test_the_faster_way_with_a_margin(self, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(probe, "SMALLEST_PARAMETERS", 1)
+        monkeypatch.setattr(precision_timing, "SMALLEST_PARAMETERS", 1)
         small = {"pretrain_model": model} | STAGES.get(model, {"hidden_size_rnn": 6})
         assert self.settle({"fp32": 1.0, "bf16": 0.8}, monkeypatch, **small) == ("bf16", {"fp32": 1.0, "bf16": 0.8})
         assert self.settle({"fp32": 1.0, "bf16": 0.9}, monkeypatch, **small)[0] == "fp32"
@@ -271,8 +271,8 @@ class TestPretraining:
     def test_a_folder_has_what_was_chosen_and_goes_on_with_it(
         self, simulated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(probe, "SMALLEST_PARAMETERS", 1)
-        monkeypatch.setattr(probe, "choose_faster", lambda time_step: ("bf16", {"fp32": 2.0, "bf16": 1.0}))
+        monkeypatch.setattr(precision_timing, "SMALLEST_PARAMETERS", 1)
+        monkeypatch.setattr(precision_timing, "choose_faster", lambda time_step: ("bf16", {"fp32": 2.0, "bf16": 1.0}))
         options = {"pretrain_model": "cpc", "window_length": 512, "n_total": 12, "epochs": 1, "cpc_steps": 3}
         options |= {"negatives": 8, "max_windows_per_record": 1} | STAGES["cpc"]
         folder = tmp_path / "cpc"
@@ -280,7 +280,7 @@ class TestPretraining:
         assert json.loads((folder / "pretrain_config.json").read_text())["precision"] == "bf16"
         environment = json.loads((folder / "pretrain_environment.json").read_text())
         assert environment["seconds_of_a_step"] == {"fp32": 2.0, "bf16": 1.0}
-        monkeypatch.setattr(probe, "choose_faster", lambda time_step: pytest.fail("timed again"))
+        monkeypatch.setattr(precision_timing, "choose_faster", lambda time_step: pytest.fail("timed again"))
         pretrain(simulated_store, folder=folder, options={"epochs": 2, "precision": "auto"})
         assert json.loads((folder / "pretrain_config.json").read_text())["precision"] == "bf16"
         with pytest.raises(RunFolderError, match="precision bf16 there, fp32 asked for"):
