@@ -44,7 +44,7 @@ ROOMS = {
     "pipeline.formats.wfdb": "ECG cache.places files formats work",
     "pipeline.recordings": "ECG cache cache.places files formats formats.dicom formats.edf formats.tables "
     "formats.wfdb work",
-    "pipeline.download": "ECG cache.places formats.wfdb recordings transfer work",
+    "pipeline.download": "ECG cache.places files formats.wfdb recordings transfer work",
     "pipeline.ingest": "ECG cache cache.places cache.writing files formats.wfdb recordings work",
     "pipeline.network": "ECG loading work",
     "pipeline.runs": "ECG cache.places files network work",

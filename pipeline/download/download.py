@@ -18,6 +18,8 @@ from ecg12.pipeline.download.patient_table import bring_table, places_of_mirrors
 from ecg12.pipeline.download.release import OTHER, bring_release
 from ecg12.pipeline.download.sources import PTBXL_TABLE, RELEASE_HOSTS, SOURCES, TARBALL_HOSTS, PatientTable, Source
 from ecg12.pipeline.download.tarballs import bring_tarballs, find_archives
+from ecg12.pipeline.files.folders import files_below
+from ecg12.pipeline.formats.wfdb.find_headers import is_header
 from ecg12.pipeline.http.hosts import make_hosts
 from ecg12.pipeline.http.transfer import HttpFetcher
 from ecg12.pipeline.http.wanted_files import TransferConfig
@@ -197,7 +199,7 @@ def _bring_given(
     unpacked = [source for source in wanted if source.dataset.name in at_hand]
     if unpacked:
         bring_tarballs(job, unpacked, None, at_hand=at_hand, keep_archives=keep_archives)
-    if not tarballs or (given.is_dir() and len(unpacked) < len(wanted) and any(given.rglob("*.hea"))):
+    if not tarballs or (given.is_dir() and len(unpacked) < len(wanted) and any(files_below(given, is_header))):
         bring_folder(job, [source for source in wanted if source not in unpacked], given)
     absent = [source.dataset.name for source in wanted if source.dataset.name not in job.reports]
     if absent:

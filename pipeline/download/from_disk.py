@@ -17,6 +17,7 @@ from ecg12.pipeline.download.job import DatasetReport, Job, check_space
 from ecg12.pipeline.download.paths import check_inside
 from ecg12.pipeline.download.prove_files import hash_file
 from ecg12.pipeline.download.sources import RELEASE_LIST, Source
+from ecg12.pipeline.files.folders import files_below
 from ecg12.pipeline.formats.wfdb.files import read_header
 from ecg12.pipeline.formats.wfdb.find_headers import FoundRecord, find_records
 from ecg12.pipeline.formats.wfdb.records import read_record
@@ -125,7 +126,7 @@ def find_tarballs(given: Path) -> list[Path]:
     if not given.is_dir():
         found = "is no folder and no regular file" if given.exists() else "does not exist"
         raise InputError(f"{given}: {found}; expected tarballs, a release, or a folder of records")
-    return sorted(path for path in given.rglob("*") if path.name.endswith(TARBALL_SUFFIXES) and path.is_file())
+    return sorted(path for path in files_below(given, lambda name: name.endswith(TARBALL_SUFFIXES)) if path.is_file())
 
 
 def bring_folder(job: Job, sources: Sequence[Source], given: Path | None) -> None:

@@ -20,6 +20,7 @@ from ecg12.pipeline.download.job import Job
 from ecg12.pipeline.download.paths import check_inside
 from ecg12.pipeline.download.prove_files import hash_file
 from ecg12.pipeline.download.sources import CHALLENGE_RELEASE, RELEASE_LIST, PatientTable
+from ecg12.pipeline.files.folders import files_below
 from ecg12.pipeline.http.hosts import make_hosts
 from ecg12.pipeline.http.size_limits import most_bytes_of
 from ecg12.pipeline.http.transfer import HttpFetcher
@@ -76,7 +77,8 @@ def _sibling(url: str, release: str) -> str | None:
 
 def places_on_disk(table: PatientTable, given: Path, transfer: TransferConfig) -> list[Place]:
     """In or below a folder."""
-    folders = sorted(path.parent for path in given.rglob(table.file) if path.is_file()) if given.is_dir() else []
+    there = files_below(given, lambda name: name == table.file) if given.is_dir() else ()
+    folders = sorted(path.parent for path in there if path.is_file())
     lists = (sidecar_of(table), RELEASE_LIST)
     return [
         Place(fetcher=FolderFetcher(folder, transfer.max_file_bytes), list_name=name)

@@ -24,9 +24,10 @@ from ecg12.ecg.scores.challenge_csv import Prediction, format_prediction, to_sco
 from ecg12.ecg.scores.challenge_metric import fit_thresholds
 from ecg12.ecg.scores.fit_thresholds import DEFAULT_THRESHOLD
 from ecg12.pipeline.prediction.ensemble import load_ensemble
-from ecg12.pipeline.prediction.interface import OwnPredictor, Predictor
+from ecg12.pipeline.prediction.interface import Predictor
 from ecg12.pipeline.prediction.output_files import PredictionFiles, replace_text
 from ecg12.pipeline.prediction.output_folder import held_output
+from ecg12.pipeline.prediction.own_model import OwnPredictor
 from ecg12.pipeline.prediction.stream import predict_rows
 from ecg12.pipeline.runs.challenge_csv_files import read_prediction
 from ecg12.pipeline.runs.prediction_folders import PREDICTIONS, TEST_IDS
@@ -112,9 +113,9 @@ def _predict(
 
 
 def _thresholds_of(predictor: Predictor) -> dict[str, float] | None:
-    if not isinstance(predictor, OwnPredictor) or not isinstance(predictor.trained.rule, ThresholdRule):
+    if not isinstance(predictor, OwnPredictor) or not isinstance(predictor.model.rule, ThresholdRule):
         return None
-    rule = predictor.trained.rule
+    rule = predictor.model.rule
     return dict(zip(rule.merged, map(float, rule.thresholds), strict=True))
 
 

@@ -21,7 +21,7 @@ from ecg12.ecg.models.output_layers import OutputLayer
 from ecg12.ecg.signals.window import plan_windows
 from ecg12.pipeline.compute.window_logits import WindowLogits
 from ecg12.pipeline.loading.batch import Batch
-from ecg12.pipeline.prediction.interface import OwnPredictor
+from ecg12.pipeline.prediction.own_model import OwnPredictor
 from ecg12.pipeline.prediction.reference_model import ReferencePredictor
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.checkpoint import CONFIG, read_json

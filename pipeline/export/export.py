@@ -22,7 +22,7 @@ from ecg12.pipeline.export.agreement_check import (
 )
 from ecg12.pipeline.export.card import format_card, is_card_of
 from ecg12.pipeline.export.exported_program import Runner, require
-from ecg12.pipeline.export.metadata import describe_model, model_of, with_versions
+from ecg12.pipeline.export.metadata import describe_model, with_versions
 from ecg12.pipeline.export.onnx_file import PACKAGES, run_onnx, to_onnx
 from ecg12.pipeline.export.provenance import is_trained_on, read_provenance
 from ecg12.pipeline.export.torch_file import (
@@ -118,7 +118,7 @@ def export(
     check_recordings(config, recordings=recordings)
     store = open_stores(stores) if stores else None
     records, skipped, source = choose_records(member, store, check, told or InputConfig())
-    model = model_of(member)
+    model = member.model
     portable = PortableModel(config, model.network, model.output_layer, model.rule, recordings=recordings).eval()
     metadata = describe_model(member, portable)
     if targets.form == "onnx":

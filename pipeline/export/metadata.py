@@ -15,22 +15,11 @@ from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.labels.snomed import abbreviation_of, name_of
 from ecg12.ecg.models.portable.whole_model import OUTPUTS, PortableInput, PortableModel
 from ecg12.pipeline.prediction.ensemble import Member
-from ecg12.pipeline.prediction.interface import OwnPredictor
 from ecg12.pipeline.runs.reference_folder import MODEL, ReferenceModel
 from ecg12.pipeline.runs.run_folder import TrainedModel
 
 METADATA_VERSION = "1"
 """Raised when a name here changes its meaning."""
-
-
-def model_of(member: Member) -> TrainedModel | ReferenceModel:
-    """What was loaded from the run folder."""
-    return member.trained if isinstance(member, OwnPredictor) else member.model
-
-
-def rule_of(member: Member) -> AnyRule:
-    """How it decides."""
-    return model_of(member).rule  # type: ignore[return-value]  # the protocol's three
 
 
 def describe_model(member: Member, portable: PortableModel) -> dict[str, str]:
@@ -42,13 +31,13 @@ def describe_model(member: Member, portable: PortableModel) -> dict[str, str]:
     `notch_hz`, `input` ("windows" or "recordings"), `inputs`, `outputs`, `model` (configuration), `run`, `epoch`,
     `trained_by`, `weights_sha256` (of the run folder's model.pth), `versions`.
     """
-    model, config = model_of(member), member.config
+    model, config = member.model, member.config
     values: dict[str, Any] = {
         "ecg12_metadata": METADATA_VERSION,
         "classes": describe_classes(member),
-        "decision": describe_decision(rule_of(member)),
-        "pooling": pooling_of(rule_of(member)),
-        "pools_scores": pools_scores(rule_of(member)),
+        "decision": describe_decision(member.rule),
+        "pooling": pooling_of(member.rule),
+        "pools_scores": pools_scores(member.rule),
         "fs_hz": config.fs,
         "leads": list(config.leads),
         "window_samples": config.window_length,

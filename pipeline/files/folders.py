@@ -56,6 +56,14 @@ def walk_folders(root: Path, *, skip: Callable[[str], bool] | None = None) -> It
         yield Folder(path, real, "" if below == "." else f"{below}/", sorted(files))
 
 
+def files_below(root: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
+    """Files in or below a folder whose name is wanted, as `walk_folders` comes to them."""
+    for folder in walk_folders(root.resolve()):
+        for name in folder.files:
+            if wanted(name):
+                yield Path(folder.path, name)
+
+
 def _is_left_out(path: str, name: str, skip: Callable[[str], bool] | None) -> bool:
     return skip is not None and skip(os.path.join(path, name))
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ecg12.cache.reader import Store
 from ecg12.cache.several_stores import Locations, open_stores
 from ecg12.ecg.signals.quality import LeadFlag
 
@@ -43,29 +45,42 @@ def describe_quality(stores: Locations, *, n_examples: int = 3) -> Mapping[str, 
     """
     store = open_stores(stores)
     flags = store.column("record/lead_flags")
-    figures = store.attributes["datasets"]
-    found = {}
-    for dataset in sorted(figures):
-        mine = np.flatnonzero(store.datasets == dataset)
-        counts = []
-        for flag in LeadFlag:
-            leads = (flags[mine] & flag.value) != 0
-            rows = mine[leads.any(axis=1)]
-            if len(rows):
-                counts.append(
-                    FlagCount(
-                        flag=(flag.name or "").lower(),
-                        n_records=len(rows),
-                        n_leads=int(leads.sum()),
-                        examples=tuple(store.names[rows[:n_examples]]),
-                    )
+    return {
+        dataset: DatasetQuality(
+            n_records=len(rows),
+            n_flagged=int((flags[rows] != 0).any(axis=1).sum()),
+            n_rejected=int(store.attributes["datasets"][dataset]["rejects"]),
+            n_invalid=int(store.column("record/n_invalid")[rows].sum()),
+            n_clipped=int(store.column("record/n_clipped")[rows].sum()),
+            flags=tuple(
+                FlagCount(
+                    flag=flag,
+                    n_records=int(leads.any(axis=1).sum()),
+                    n_leads=int(leads.sum()),
+                    examples=tuple(store.names[rows[leads.any(axis=1)][:n_examples]]),
                 )
-        found[dataset] = DatasetQuality(
-            n_records=len(mine),
-            n_flagged=int((flags[mine] != 0).any(axis=1).sum()),
-            n_rejected=int(figures[dataset]["rejects"]),
-            n_invalid=int(store.column("record/n_invalid")[mine].sum()),
-            n_clipped=int(store.column("record/n_clipped")[mine].sum()),
-            flags=tuple(counts),
+                for flag, leads in leads_flagged(flags[rows]).items()
+                if leads.any()
+            ),
         )
-    return found
+        for dataset, rows in rows_by_dataset(store).items()
+    }
+
+
+def rows_by_dataset(store: Store) -> dict[str, NDArray[np.intp]]:
+    """The records of each dataset of a store, those whose records were all rejected among them; names in order."""
+    return {dataset: np.flatnonzero(store.datasets == dataset) for dataset in sorted(store.attributes["datasets"])}
+
+
+def leads_flagged(flags: NDArray[np.uint16]) -> dict[str, NDArray[np.bool_]]:
+    """Which leads of which records carry each flag.
+
+    Parameters
+    ----------
+    flags : of records, shape (record, lead); see `ecg.signals.quality.LeadFlag`
+
+    Returns
+    -------
+    flag's name → bool array, shape (record, lead)
+    """
+    return {(flag.name or "").lower(): (flags & flag.value) != 0 for flag in LeadFlag}

@@ -12,7 +12,8 @@ from ecg12.cache.several_stores import Locations, UnionName, home_of_chunk, memb
 from ecg12.cache.storage.location import Location, file_sizes
 from ecg12.ecg.labels.snomed import CLASSES, SCORED_CODES, abbreviation_of, is_concept_id, name_of
 from ecg12.ecg.signals.duplicates import duplicates_of
-from ecg12.ecg.signals.quality import LeadFlag, describe_flags
+from ecg12.ecg.signals.quality import describe_flags
+from ecg12.pipeline.ingest.describe_quality import leads_flagged, rows_by_dataset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,11 +111,8 @@ def describe_store(stores: Locations) -> StoreDescription:
         n_bytes=sum(sum(file_sizes(member.path).values()) for member in members),
         datasets=store.attributes["datasets"],
         flags={
-            dataset: {
-                name.lower(): int(((flags[datasets == dataset] & flag.value) != 0).any(axis=1).sum())
-                for name, flag in LeadFlag.__members__.items()
-            }
-            for dataset in sorted(set(datasets))
+            dataset: {flag: int(leads.any(axis=1).sum()) for flag, leads in leads_flagged(flags[rows]).items()}
+            for dataset, rows in rows_by_dataset(store).items()
         },
         classes=tuple(sorted(classes, key=lambda entry: (-entry.n_records, entry.code))),
         duplicates=duplicates_of(

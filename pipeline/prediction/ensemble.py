@@ -9,7 +9,6 @@ and where members have different outputs, or decide in different ways, each deci
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -40,11 +39,11 @@ from ecg12.ecg.signals.recording import Recording
 from ecg12.pipeline.compute.window_feeds import FeedBatches, Windows
 from ecg12.pipeline.compute.window_logits import WindowLogits
 from ecg12.pipeline.loading.batch import Batch, join_batches
-from ecg12.pipeline.prediction.interface import OwnPredictor
+from ecg12.pipeline.prediction.own_model import OwnPredictor
 from ecg12.pipeline.prediction.reference_model import ReferencePredictor
 from ecg12.pipeline.runs.checkpoint import CONFIG, read_json
 from ecg12.pipeline.runs.reference_folder import ReferenceModel
-from ecg12.pipeline.runs.run_folder import THRESHOLDS, TrainedModel, load_model
+from ecg12.pipeline.runs.run_folder import THRESHOLDS, load_model
 from ecg12.pipeline.runtime.workers import Workers
 
 AVERAGES = ("logits", "scores")
@@ -80,8 +79,8 @@ class EnsemblePredictor:
             raise ConfigError(f"average is {average!r}; expected {' or '.join(AVERAGES)}")
         self.members = tuple(members)
         self.network = nn.ModuleList([member.network for member in members])
-        self.rule = _with_thresholds(combine_rules([_rule_of(member) for member in members]), thresholds)
-        self._vote = Vote([_rule_of(member) for member in members])
+        self.rule = _with_thresholds(combine_rules([member.rule for member in members]), thresholds)
+        self._vote = Vote([member.rule for member in members])
         keys = [_feed_of(member) for member in members]
         self._feeds = tuple(members[keys.index(key)] for key in dict.fromkeys(keys))
         self._feed_number = [list(dict.fromkeys(keys)).index(key) for key in keys]
@@ -101,7 +100,7 @@ class EnsemblePredictor:
             return f"{_folder_of(one)} takes {_describe_feed(one)}, {_folder_of(other)} {_describe_feed(other)}"
         if self.rule is None:
             return "the models have other outputs, or decide in other ways: " + ", ".join(
-                f"{_folder_of(member)} {type(_rule_of(member)).__name__} of {_inner(member).output_layer.name}"
+                f"{_folder_of(member)} {type(member.rule).__name__} of {member.model.output_layer.name}"
                 for member in self.members
             )
         return ""
@@ -140,14 +139,14 @@ class EnsemblePredictor:
         ]
         if self.rule is None:
             pairs = zip(self.members, found, strict=True)
-            return self._vote.join([_rule_of(member).decide(*_score(member, logits)) for member, logits in pairs])
+            return self._vote.join([member.rule.decide(*_score(member, logits)) for member, logits in pairs])
         if self.average == "logits":
             return self.rule.decide(*_score(self.members[0], self._mean_logits(found)))
         return self._decide_on_mean_scores(self.rule, found)
 
     def _mean_logits(self, found: Sequence[WindowLogits]) -> WindowLogits:
         """Of a softmax all members' logits count, for they only mean something together."""
-        _, known = corrections_of([_rule_of(member) for member in self.members])
+        _, known = corrections_of([member.rule for member in self.members])
         logits = torch.stack([one.logits for one in found])  # (member, window, output)
         if all(part.kind == "sigmoid" for part in _parts_of(self.members[0])):
             weights = torch.from_numpy(known).to(logits)[:, None]
@@ -157,7 +156,7 @@ class EnsemblePredictor:
         return WindowLogits(mean, found[0].record, found[0].number)
 
     def _decide_on_mean_scores(self, rule: AnyRule, found: Sequence[WindowLogits]) -> Decided:
-        factors, known = corrections_of([_rule_of(member) for member in self.members])
+        factors, known = corrections_of([member.rule for member in self.members])
         pooled = []
         for member, logits, factor in zip(self.members, found, factors, strict=True):
             scores, record = _score(member, logits)
@@ -225,25 +224,17 @@ def _read_thresholds(path: Path) -> dict[str, float]:
         raise RunFolderError(f"{path}: {error}; expected a threshold for each class") from error
 
 
-def _inner(member: Member) -> TrainedModel | ReferenceModel:
-    return member.model if isinstance(member, ReferencePredictor) else member.trained
-
-
-def _rule_of(member: Member) -> AnyRule:
-    return cast(AnyRule, _inner(member).rule)  # the protocol's three
-
-
 def _parts_of(member: Member) -> tuple[LayerPart, ...]:
-    rule = _rule_of(member)
+    rule = member.rule
     return parse_layer(CPSC_LAYER, len(APRIL_OUTPUTS)) if isinstance(rule, AprilRule) else rule.mapping.parts
 
 
 def _folder_of(member: Member) -> Path:
-    return _inner(member).folder
+    return member.model.folder
 
 
 def _layer_of(member: Member) -> OutputLayer:
-    return _inner(member).output_layer
+    return member.model.output_layer
 
 
 def _score(member: Member, found: WindowLogits) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,9 @@ from ecg12.ecg.signals.window import WindowConfig
 from ecg12.pipeline.compute.window_feeds import Windows
 from ecg12.pipeline.loading.batch import Batch
 from ecg12.pipeline.prediction.ensemble import EnsemblePredictor, Member
-from ecg12.pipeline.prediction.interface import OwnPredictor, Predictor
+from ecg12.pipeline.prediction.interface import Predictor
+from ecg12.pipeline.prediction.own_model import OwnPredictor
 from ecg12.pipeline.prediction.reference_model import ReferencePredictor
-from ecg12.pipeline.runs.reference_folder import ReferenceModel
-from ecg12.pipeline.runs.run_folder import TrainedModel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -45,7 +43,7 @@ class MemberInput:
 
 def rules_of(predictor: Predictor) -> list[AnyRule]:
     """How each of the models behind a predictor decides."""
-    return [_rule_of(member) for member in _members(predictor)]
+    return [member.rule for member in _members(predictor)]
 
 
 def shown_members(predictor: Predictor, windows: Windows) -> list[MemberInput]:
@@ -63,20 +61,12 @@ def _members(predictor: Predictor) -> tuple[Member, ...]:
     return (predictor,)
 
 
-def _model_of(member: Member) -> TrainedModel | ReferenceModel:
-    return member.model if isinstance(member, ReferencePredictor) else member.trained
-
-
-def _rule_of(member: Member) -> AnyRule:
-    return cast(AnyRule, _model_of(member).rule)  # the protocol's three
-
-
 def _shown(member: Member, batch: Batch) -> MemberInput:
-    rule = _rule_of(member)
+    rule = member.rule
     return MemberInput(
         config=member.config,
         network=member.network,
-        output_layer=_model_of(member).output_layer,
+        output_layer=member.model.output_layer,
         rule=rule,
         correction=corrections_of([rule])[0][0],
         windows=member.windows,

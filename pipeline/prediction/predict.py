@@ -21,10 +21,11 @@ from ecg12.ecg.signals.quality import LeadFlag
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.prediction.ensemble import load_ensemble
 from ecg12.pipeline.prediction.explain_config import ExplainConfig
-from ecg12.pipeline.prediction.interface import Predictor, open_fitting
+from ecg12.pipeline.prediction.interface import Predictor
 from ecg12.pipeline.prediction.output_files import PredictionFiles, RecordFacts
 from ecg12.pipeline.prediction.output_folder import TABLE, PredictionFolder, held_output
 from ecg12.pipeline.prediction.predict_precision import set_precision
+from ecg12.pipeline.prediction.store_match import open_fitting
 from ecg12.pipeline.prediction.stream import Predicted, predict_files, predict_rows
 from ecg12.pipeline.recordings.find_recordings import FoundInput, find_inputs, name_inputs
 from ecg12.pipeline.recordings.remote_recordings import brought

@@ -1,6 +1,6 @@
 """Prediction with a model of the reference system: its windows, its output layer, its rule."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,21 +8,20 @@ import torch
 from numpy.typing import NDArray
 
 from ecg12.cache.reader import Store
-from ecg12.ecg.decisions.reference_rules import APRIL_OUTPUTS, AprilRule, Decided
+from ecg12.ecg.decisions.reference_rules import APRIL_OUTPUTS, AprilRule
 from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.signals.recording import Recording
 from ecg12.ecg.signals.reference_input import MIN_PIECE, is_decimated, resample_as_reference, samples_from_header
 from ecg12.ecg.signals.resample import resampled_length
 from ecg12.ecg.signals.window import WindowConfig, plan_windows
-from ecg12.pipeline.compute.window_logits import WindowLogits, compute_window_logits
 from ecg12.pipeline.loading.batch import Batch, cut_record
 from ecg12.pipeline.loading.window_batches import WindowBatches
-from ecg12.pipeline.prediction.interface import check_fit
+from ecg12.pipeline.prediction.interface import NetworkPredictor
+from ecg12.pipeline.prediction.store_match import check_fit
 from ecg12.pipeline.runs.reference_folder import ReferenceModel
-from ecg12.pipeline.runtime.workers import Workers
 
 
-class ReferencePredictor:
+class ReferencePredictor(NetworkPredictor):
     """A model of the reference system, fed millivolts as it was trained on.
 
     Gains are the true ones (see `ecg.signals.adc.true_gain`): where the reference believed a wrong one of an early
@@ -30,13 +29,9 @@ class ReferencePredictor:
     """
 
     def __init__(self, model: ReferenceModel) -> None:
+        super().__init__(model, WindowConfig(window_length=model.config.window_length, min_piece=MIN_PIECE))
         self.model = model
-        self.network = model.network
-        self.classes = model.rule.classes
-        self.config = model.config
-        self.leads = model.config.leads
         self.thresholds = _thresholds_of(model)
-        self.windows = WindowConfig(window_length=model.config.window_length, min_piece=MIN_PIECE)
 
     def check_store(self, store: Store) -> None:
         """Raise ConfigError if the store has other leads, another rate, or records resampled by another filter."""
@@ -82,21 +77,6 @@ class ReferencePredictor:
         if self.model.generation == "april":
             return n_resampled
         return min(n_resampled, samples_from_header(n_samples, fs, self.config.fs))
-
-    def compute_logits(
-        self, batches: Iterable[Batch], device: torch.device, workers: Workers | None = None
-    ) -> WindowLogits:
-        """Logits of every window, each record's in order."""
-        found = compute_window_logits(
-            self.network, batches, normalisation=self.config.normalisation, device=device, workers=workers
-        )
-        return found.sorted()
-
-    def predict(self, batches: Iterable[Batch], device: torch.device, workers: Workers | None = None) -> Decided:
-        """Labels and scores of records, by the model's rule."""
-        found = self.compute_logits(batches, device, workers)
-        scores = self.model.output_layer.compute_scores(found.logits)
-        return self.model.rule.decide(scores.double().cpu().numpy(), found.record.cpu().numpy())
 
 
 def _thresholds_of(model: ReferenceModel) -> tuple[float | None, ...]:

@@ -110,7 +110,7 @@ def test_scores_of_all_are_written(folds: HeldOutSummary, simulated_store: Path)
 def test_the_folds_predict_together_with_thresholds_of_all(folds: HeldOutSummary, simulated_store: Path) -> None:
     model = load_ensemble([folds.folder])
     assert isinstance(model, EnsemblePredictor)
-    assert [member.trained.folder.name for member in model.members] == ["fold-0", "fold-1", "fold-2"]
+    assert [member.model.folder.name for member in model.members] == ["fold-0", "fold-1", "fold-2"]
     records = [name for part in folds.runs for name in read_test_ids(folds.folder / part / "test_ids.txt")]
     _, scores = to_scored_matrices(predictions_of(folds.folder, records))
     truth = scored_truth(simulated_store)

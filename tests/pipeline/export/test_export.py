@@ -24,7 +24,7 @@ from ecg12.pipeline.export import exported_program as program
 from ecg12.pipeline.export import torch_file
 from ecg12.pipeline.export.card import MARK
 from ecg12.pipeline.export.export import ExportSummary, check_recordings, export, find_store, load_run, plan_targets
-from ecg12.pipeline.export.metadata import file_digest, model_of, pools_scores, rule_of
+from ecg12.pipeline.export.metadata import file_digest, pools_scores
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.prediction.predict import predict
 from ecg12.pipeline.training.train import train
@@ -139,7 +139,7 @@ def test_the_card_tells_data_scores_and_limits(exported: ExportSummary, run: Pat
     rows = [row for row, name in enumerate(store.ids) if name in names and store.datasets[row] == "ptb-xl"]
     patients = len(set(store.column("record/group")[rows]))
     assert f"| training | PTB-XL | {len(rows)} | {patients} |" in card
-    best = load_run(run).trained.epoch
+    best = load_run(run).model.epoch
     history = [line.split(",") for line in (run / "history.csv").read_text().splitlines()]
     auroc = float(history[best + 1][history[0].index("auroc")])
     assert f"| AUROC, macro | {auroc:.3f} |" in card
@@ -322,7 +322,7 @@ def test_recordings_that_a_format_or_stage_cannot_take_are_refused() -> None:
 def test_models_of_the_reference_system_are_what_is_exported(shared: Path, name: str, recordings: bool) -> None:
     """On real records, before any format has a part in it."""
     member = load_run(shared / "fixtures" / "reference_models" / name)
-    model = model_of(member)
+    model = member.model
     portable = PortableModel(member.config, model.network, model.output_layer, model.rule, recordings=recordings).eval()
 
     def run_it(inputs):
@@ -375,11 +375,11 @@ def test_a_store_is_taken_unasked_only_if_the_run_was_trained_on_it(
 
 
 def test_scores_are_pooled_outside_only_where_that_is_the_same(run: Path, tmp_path: Path) -> None:
-    assert pools_scores(rule_of(load_run(run)))
-    assert not pools_scores(rule_of(load_run(write_april(tmp_path / "april"))))
+    assert pools_scores(load_run(run).rule)
+    assert not pools_scores(load_run(write_april(tmp_path / "april")).rule)
     softmax = "softmax\n0->2\n270492004,0,1\n164889003,0,0\n"
     for strategy, right in (("mean", True), ("max", False), ("last", True)):
         folder = write_august(tmp_path / strategy, softmax, combination_strategy=strategy)
-        assert pools_scores(rule_of(load_run(folder))) is right
+        assert pools_scores(load_run(folder).rule) is right
     product = "sigmoid\n0->1/0->1\n270492004,0,1\n270492004,1,1\n"
-    assert not pools_scores(rule_of(load_run(write_august(tmp_path / "product", product))))
+    assert not pools_scores(load_run(write_august(tmp_path / "product", product)).rule)

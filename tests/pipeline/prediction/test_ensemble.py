@@ -18,8 +18,8 @@ from ecg12.ecg.labels.snomed import SCORED_CLASSES, SCORED_CODES
 from ecg12.ecg.scores.challenge_csv import Prediction, parse_prediction
 from ecg12.pipeline.ingest.build_cache import build_cache
 from ecg12.pipeline.prediction.ensemble import EnsemblePredictor, find_run_folders, load_ensemble
-from ecg12.pipeline.prediction.interface import OwnPredictor
 from ecg12.pipeline.prediction.output_folder import TABLE
+from ecg12.pipeline.prediction.own_model import OwnPredictor
 from ecg12.pipeline.prediction.predict import predict
 from ecg12.pipeline.runs.run_folder import load_model
 from ecg12.pipeline.training.train import train

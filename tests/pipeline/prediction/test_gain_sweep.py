@@ -12,8 +12,8 @@ from ecg12.ecg.scores.challenge_csv import parse_prediction
 from ecg12.pipeline.compute.window_feeds import FeedBatches, scale_windows
 from ecg12.pipeline.evaluation.evaluate import EvaluateConfig, evaluate
 from ecg12.pipeline.prediction.gain_sweep import GAINS, folder_of, sweep_gains
-from ecg12.pipeline.prediction.interface import OwnPredictor
 from ecg12.pipeline.prediction.output_folder import TABLE
+from ecg12.pipeline.prediction.own_model import OwnPredictor
 from ecg12.pipeline.prediction.predict import predict
 from ecg12.pipeline.runs.prediction_folders import find_outputs
 from ecg12.pipeline.runs.run_folder import load_model

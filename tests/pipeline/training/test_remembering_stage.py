@@ -14,7 +14,7 @@ from ecg12.ecg.signals.window import WindowConfig
 from ecg12.pipeline.compute.window_logits import compute_window_logits, to_input
 from ecg12.pipeline.loading.record_batches import RecordBatches
 from ecg12.pipeline.loading.window_batches import WindowBatches
-from ecg12.pipeline.prediction.interface import OwnPredictor
+from ecg12.pipeline.prediction.own_model import OwnPredictor
 from ecg12.pipeline.pretraining.pretrain import pretrain
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.run_folder import load_model

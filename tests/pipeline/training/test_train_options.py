@@ -19,7 +19,7 @@ from ecg12.ecg.signals.window import WindowConfig
 from ecg12.pipeline.compute.window_logits import append_patient, compute_window_logits, takes_patient
 from ecg12.pipeline.formats.wfdb.reading import read_wfdb
 from ecg12.pipeline.loading.window_batches import WindowBatches
-from ecg12.pipeline.prediction.interface import OwnPredictor
+from ecg12.pipeline.prediction.own_model import OwnPredictor
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.training.epoch import TrainStep, make_training_layer

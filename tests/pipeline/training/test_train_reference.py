@@ -21,7 +21,7 @@ from ecg12.ecg.models.networks.heads import Mlp, RecurrentHead
 from ecg12.ecg.scores.challenge_csv import parse_prediction
 from ecg12.pipeline.ingest.build_cache import build_cache
 from ecg12.pipeline.loading.record_batches import RecordBatches
-from ecg12.pipeline.prediction.interface import OwnPredictor
+from ecg12.pipeline.prediction.own_model import OwnPredictor
 from ecg12.pipeline.prediction.predict import predict
 from ecg12.pipeline.prediction.reference_model import ReferencePredictor
 from ecg12.pipeline.runs import run_folder as files
