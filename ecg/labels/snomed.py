@@ -76,7 +76,7 @@ class ClassInfo:
 
 def _read_rows(filename: str) -> list[dict[str, str]]:
     """The rows of a table that travels with the package."""
-    text = importlib.resources.files("ecg").joinpath("tables", filename).read_text(encoding="utf-8")
+    text = importlib.resources.files("ecg12.ecg").joinpath("tables", filename).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 
