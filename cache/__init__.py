@@ -1,5 +1,5 @@
 """Bytes at rest: the store's schema, layout, writer, reader and checksums.
 
 Nothing here knows torch, click, the network, what a code means, or what is train and what is valid; a URL is known to
-`cache.storage.location` alone, which hands it to fsspec.
+`cache.storage` alone, which hands it to fsspec.
 """

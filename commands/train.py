@@ -153,7 +153,7 @@ def _train_and_test(
 def _only_test(
     stores: tuple[Path, ...], folder: str | None, preset: str | None, given: dict[str, Any], cuda: bool
 ) -> None:
-    from ecg12.pipeline.evaluation import only_test as testing
+    from ecg12.pipeline.evaluation import finished_run as testing
     from ecg12.pipeline.runs.run_folder import newest_run_folder
 
     model = newest_run_folder(Path()) if folder is None else Path(folder)

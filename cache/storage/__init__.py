@@ -1,4 +1,4 @@
 """Where files are: paths here, objects behind URLs, locks, and names of what is half-written.
 
-Nothing here knows zarr or what a file holds; a URL is known to `cache.storage.location` alone, which hands it to fsspec.
+Nothing here knows zarr or what a file holds; URLs are known to `cache.storage.location` alone, which has fsspec.
 """

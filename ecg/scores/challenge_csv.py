@@ -30,7 +30,7 @@ class Prediction:
     """What one record got: per code a label (0 or 1) and a score.
 
     A score lies in 0-1 for our own models and may exceed 1 for a reference folder. It is NaN only where a
-    foreign file says so: `ecg.scores.challenge_metric.merge_equivalents` needs to see it to average as the evaluator does.
+    foreign file says so: `merge_equivalents` of the challenge metric needs to see it to average as the evaluator does.
 
     Raises
     ------

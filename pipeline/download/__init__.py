@@ -1,4 +1,4 @@
 """Bringing the datasets and the published weights: what is wanted, what is there, proven and told in a manifest.
 
-Nothing here speaks HTTP: `pipeline.transfer` does.
+Nothing here speaks HTTP: `pipeline.http` does.
 """

@@ -111,7 +111,7 @@ SOURCES: Final[tuple[Source, ...]] = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PatientTable:
-    """A published table that says which records are of one patient; see `pipeline.recordings.patient_groups.read_patients`.
+    """A published table that says which records are of one patient; see `pipeline.recordings.patient_groups`.
 
     Attributes
     ----------

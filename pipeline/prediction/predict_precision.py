@@ -23,7 +23,7 @@ def set_precision(predictor: Predictor, precision: str, device: torch.device) ->
 
     Parameters
     ----------
-    predictor : its network is on `device`; on a CPU it can only predict from now on, see `ecg.models.networks.fused_layers`
+    predictor : its network is on `device`; on a CPU it can only predict from now on (`ecg.models.networks`)
 
     Returns
     -------

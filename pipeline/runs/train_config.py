@@ -32,8 +32,8 @@ class TrainConfig(Config):
     n_total : so many of the records, chosen by a hash of their names; None takes all
     shuffle : a new order in each epoch; else the store's
     max_windows_per_record : random windows of a longer record in each epoch; None takes all
-    residency : where windows are while an epoch lasts, see `pipeline.loading.window_batches`; a run folder has the one that
-        "auto" chose when the run began, so that a run goes on in the same order wherever it does
+    residency : where windows are while an epoch lasts, see `pipeline.loading.window_batches`; a run folder has the one
+        that "auto" chose when the run began, so that a run goes on in the same order wherever it does
     check : hold each chunk against its crc32c when it is first decoded
     output_layer : "softmax", "sigmoid", "challenge_sigmoid", "cpsc", or the path of a mapping file
     train_classes : what softmax and sigmoid are made for: the "scored" classes, or all of the store ("dset")
@@ -43,8 +43,8 @@ class TrainConfig(Config):
     scale_by_rank : factors of `ecg.decisions.reference_rules.scale_by_rank`, for decision "rank"
     combination_strategy : how a record's windows become one: "mean", "max" or "last"
     predict_before_collapse : for decision "rank": decide on each window, and take a label that any of them has
-    precision, kernels : in which the network runs, see `pipeline.compute.float_precision`; a run folder has those that "auto"
-        chose when the run began
+    precision, kernels : in which the network runs, see `pipeline.compute.float_precision`; a run folder has those that
+        "auto" chose when the run began
     compile : let torch compile the ResNet; that takes a minute or so
     augment : changes to training windows, see `ecg.models.augment`
     ema : decay of the weights' moving average that is validated and kept, see `pipeline.training.averaging`; 0 for none

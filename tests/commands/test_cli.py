@@ -289,7 +289,7 @@ def test_a_cross_validation_in_words(simulated_store: Path, tmp_path: Path) -> N
 
 def test_only_test_arguments() -> None:
     line = "train s.zarr --only-test --folder r/ --preset reference --combination-strategy max --save-logits --cuda"
-    args, kwargs = kwargs_of("pipeline.evaluation.only_test.only_test", *line.split())
+    args, kwargs = kwargs_of("pipeline.evaluation.finished_run.only_test", *line.split())
     assert args == ((Path("s.zarr"),),)
     assert kwargs == {
         "folder": Path("r"),

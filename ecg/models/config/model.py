@@ -180,5 +180,5 @@ class ModelConfig(Config):
 
     @property
     def carries(self) -> bool:
-        """Whether any part does: then windows have to come record by record, see `ecg.models.networks.carried_state`."""
+        """Whether any part does: windows then come record by record, see `ecg.models.networks.carried_state`."""
         return self.has_recurrent_head or self.stage_remembers

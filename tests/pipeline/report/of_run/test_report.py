@@ -11,7 +11,7 @@ from ecg12.cache.reader import Store
 from ecg12.ecg.errors import ConfigError, RunFolderError, StoreError
 from ecg12.ecg.labels.snomed import SCORED_CLASSES, abbreviation_of
 from ecg12.ecg.scores.challenge_metric import compute_challenge_confusion
-from ecg12.pipeline.evaluation import only_test
+from ecg12.pipeline.evaluation import finished_run as only_test
 from ecg12.pipeline.evaluation.crossvalidate import TrainOptions, cross_validate
 from ecg12.pipeline.report.drawing.page import ReportSummary
 from ecg12.pipeline.report.of_run import report as reporting

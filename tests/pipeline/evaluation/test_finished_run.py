@@ -13,7 +13,7 @@ from ecg12.cache.reader import Store
 from ecg12.ecg.errors import ConfigError, RunFolderError, StoreError
 from ecg12.ecg.labels.snomed import SCORED_CLASSES, SCORED_CODES
 from ecg12.ecg.scores.challenge_metric import compute_challenge_metric, merge_equivalents
-from ecg12.pipeline.evaluation.only_test import only_test
+from ecg12.pipeline.evaluation.finished_run import only_test
 from ecg12.pipeline.prediction.reference_model import ReferencePredictor
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.reference_folder import load_reference_folder
