@@ -17,10 +17,9 @@ from torch import nn
 
 from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.models.networks.convolution import FORMS, Convolution
-from ecg12.ecg.models.networks.half_precision_stage import HalfStage
+from ecg12.ecg.models.networks.half_precision_stage import HalfStage, HasPrecision
 from ecg12.ecg.models.networks.recurrent_nets import keeps_float32
 from ecg12.ecg.models.networks.resnet import ResNet1d
-from ecg12.ecg.models.networks.s4d import S4dNet
 from ecg12.pipeline.runtime.option_names import KERNELS, PRECISIONS, check_choice
 
 logger = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ class Arithmetic:
             if isinstance(module, ResNet1d):
                 module.form = FORMS[0] if self.kernels == "plain" else FORMS[1]
                 module.dtype = DTYPES[self.precision]
-            elif isinstance(module, S4dNet | HalfStage):
+            elif isinstance(module, HasPrecision):
                 module.dtype = DTYPES[self.precision]
             elif isinstance(module, Convolution):
                 module.folds = self.kernels == "folded"

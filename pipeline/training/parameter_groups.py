@@ -1,14 +1,22 @@
-"""Which parameters are moved how far: each block of a pretrained stage less than the one above it, and a state space's
-own constants without decay.
+"""Which parameters are moved how far: each block of a pretrained stage less than the one above it, and what a module
+says is `undecayed`, such as a state space's own constants, without decay.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
-from ecg12.ecg.models.networks.s4d import DiagonalStateSpace
 from ecg12.ecg.models.stages import NEW_LAYERS
+
+
+@runtime_checkable
+class KeepsParameters(Protocol):
+    """A module some of whose parameters take no weight decay."""
+
+    def undecayed(self) -> list[nn.Parameter]:
+        """Which."""
+
 
 Groups = Iterator[nn.Parameter] | list[dict[str, Any]]
 
@@ -22,11 +30,10 @@ def group_parameters(network: nn.Module, *, lr: float, layer_decay: float = 1.0)
     lr : of what is new
     layer_decay : rate of each of the stage's blocks over that of the block above it
     """
-    spaces = [module for module in network.modules() if isinstance(module, DiagonalStateSpace)]
-    if layer_decay == 1 and not spaces:
+    keepers = [module for module in network.modules() if isinstance(module, KeepsParameters)]
+    if layer_decay == 1 and not keepers:
         return network.parameters()
-    # decay would pull the systems' rates and steps to no sensible place
-    kept = {id(values) for space in spaces for values in (space.log_dt, space.log_a_real, space.a_imag)}
+    kept = {id(values) for keeper in keepers for values in keeper.undecayed()}
     depths = stage_depths(network) if layer_decay != 1 else {}
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, values in network.named_parameters():

@@ -11,8 +11,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class HalfStage:
-    """Has a precision; mixed into modules whose methods are `in_half`.
+class HasPrecision:
+    """Mixed into modules that can run in half precision, so that whoever chooses one need not know which they are.
 
     Attributes
     ----------
@@ -20,6 +20,10 @@ class HalfStage:
     """
 
     dtype: torch.dtype | None = None
+
+
+class HalfStage(HasPrecision):
+    """Has a precision; mixed into modules whose methods are `in_half`."""
 
 
 S = TypeVar("S", bound=HalfStage)

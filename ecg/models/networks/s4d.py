@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.models.config.model import S4dConfig
 from ecg12.ecg.models.config.option_names import INITIALISATIONS
+from ecg12.ecg.models.networks.half_precision_stage import HasPrecision
 
 DT_MIN, DT_MAX = 1e-3, 1e-1
 """Range of the step sizes that a layer starts with, on a scale of logarithms."""
@@ -59,6 +60,10 @@ class DiagonalStateSpace(nn.Module):
         self.a_imag = nn.Parameter(initial_frequencies(initialisation, n_state).expand(shape).clone())
         self.c = nn.Parameter(torch.randn(*shape, 2) * 0.5**0.5)  # real and imaginary part
         self.d = nn.Parameter(torch.randn(n_features))
+
+    def undecayed(self) -> list[nn.Parameter]:
+        """Rates and steps of the systems, which weight decay would pull to no sensible place."""
+        return [self.log_dt, self.log_a_real, self.a_imag]
 
     def discretise(self) -> tuple[Tensor, Tensor]:
         """Logarithm of the state's factor from a position to the next, and what the output takes of the state.
@@ -125,15 +130,13 @@ class S4dBlock(nn.Module):
         return x + self.dropout(nn.functional.glu(self.mix(y), dim=1))
 
 
-class S4dNet(nn.Module):
+class S4dNet(HasPrecision, nn.Module):
     """(window, lead, sample) → (window, feature, position): a strided convolution, then state spaces both ways.
 
     Attributes
     ----------
     dtype : bfloat16 or float16 to run all but the state spaces themselves in that; None for float32
     """
-
-    dtype: torch.dtype | None = None
 
     def __init__(self, config: S4dConfig, n_leads: int) -> None:
         super().__init__()

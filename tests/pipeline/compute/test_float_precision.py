@@ -12,6 +12,7 @@ from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.models.config.stage import PRETRAIN_MODELS, StageConfig
 from ecg12.ecg.models.networks import recurrent_nets as recurrent
 from ecg12.ecg.models.networks.convolution import Convolution
+from ecg12.ecg.models.networks.half_precision_stage import HasPrecision
 from ecg12.ecg.models.networks.recurrent_nets import keeps_float32
 from ecg12.ecg.models.pretraining_objectives import make_objective
 from ecg12.pipeline.compute import float_precision as precision
@@ -289,3 +290,13 @@ class TestPretraining:
     def test_only_nets_that_the_reference_has_not_choose_unasked(self) -> None:
         chosen = {name: PretrainConfig.from_flat({"pretrain_model": name}).precision for name in PRETRAIN_MODELS}
         assert {name for name, value in chosen.items() if value == "auto"} == {"cpc", "mae"}
+
+
+def test_any_module_that_has_a_precision_is_given_it():
+    class Own(HasPrecision, torch.nn.Module):
+        pass
+
+    own = Own()
+    assert own.dtype is None
+    Arithmetic(precision="bf16", kernels="flat").apply(torch.nn.Sequential(own))
+    assert own.dtype is torch.bfloat16
