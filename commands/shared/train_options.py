@@ -7,6 +7,8 @@ import click
 
 from ecg12.commands.shared.field_options import FieldCommand, Sections
 from ecg12.commands.shared.options import FloatList, FoldNumber, NamesOrNone, NumberList
+from ecg12.ecg.decisions.named_mappings import NAMED
+from ecg12.ecg.models.config.option_names import AUGMENTATIONS
 
 TRAIN_OPTIONS: Sections = {
     "Records": (
@@ -62,7 +64,7 @@ TRAIN_OPTIONS: Sections = {
         ("schedule", click.Choice(["one_cycle", "steps"]), "How the learning rate goes."),
         ("milestones", NumberList(), "Epochs from which the rate is lower, for --schedule steps."),
         ("lr_factor", float, "By how much."),
-        ("augment", NamesOrNone(), "Change windows: some of gain,wander,noise,shift,leads, or none."),
+        ("augment", NamesOrNone(), f"Change windows: some of {','.join(AUGMENTATIONS)}, or none."),
         ("ema", float, "Decay of the weights' moving average, which becomes the model; 0 for none."),
         ("class_weights", click.Choice(["none", "metric"]), "Weights in the sigmoid's loss, by the challenge metric."),
         ("label_smoothing", float, "Of the sigmoid's labels."),
@@ -75,7 +77,7 @@ TRAIN_OPTIONS: Sections = {
         ("compile", bool, "Let torch compile the network, which takes a minute or so."),
     ),
     "Classes and decisions": (
-        ("output_layer", str, "softmax, sigmoid, challenge_sigmoid, cpsc, or a mapping file."),
+        ("output_layer", str, f"{', '.join(NAMED)}, or a mapping file."),
         ("train_classes", click.Choice(["scored", "dset"]), "What softmax and sigmoid decide on; dset: all there are."),
         ("valid_classes", click.Choice(["scored", "dset"]), "What is judged and predicted."),
         ("correction_factor", click.Choice(["uniform", "train"]), "Of scores: 1 / frequency, or 1."),
