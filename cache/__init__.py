@@ -2,4 +2,6 @@
 
 Nothing here knows torch, click, the network, what a code means, or what is train and what is valid; a URL is known to
 `cache.storage` alone, which hands it to fsspec.
+
+Why it is as it is: `docs/decisions/cache.md`.
 """

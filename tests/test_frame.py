@@ -62,7 +62,9 @@ def test_the_page_of_commands_says_what_help_says() -> None:
     assert PAGE.read_text(encoding="utf-8") == commands_page(), "run make docs"
 
 
-@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "page", ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
+)
 def test_commands_in_the_docs_are_ones_that_the_program_has(page: str) -> None:
     """Each line of a code block, and each command between backticks, by its options' names."""
     text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
@@ -80,7 +82,7 @@ def test_commands_in_the_docs_are_ones_that_the_program_has(page: str) -> None:
 
 
 def test_links_in_the_docs_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8")):
             path, _, anchor = target.partition("#")
             found = page.parent / path if path else page
