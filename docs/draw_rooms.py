@@ -243,8 +243,8 @@ def _row(room: str) -> str:
     folder = room.replace(".", "/")
     text = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text(encoding="utf-8"))) or ""
     first, second = (re.split(r"\.(?=\s|$)", " ".join(part.split()))[0] for part in text.split("\n\n")[:2])
-    page = ROOT / "docs" / "decisions" / f"{room.split('.')[-1]}.md"
-    why = f"[{page.stem}](decisions/{page.name})" if page.exists() else ""
+    pages = re.findall(r"docs/(decisions/(\w+)\.md)", text)
+    why = ", ".join(f"[{name}]({page})" for page, name in pages)
     return f"| `{folder}` | {first} | {second.removeprefix('Nothing here ')} | {why} |"
 
 

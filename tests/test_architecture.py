@@ -94,10 +94,19 @@ def test_a_decision_says_when_it_was_true_and_what_would_change_it(page: Path) -
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=by_name)
-def test_a_page_of_decisions_is_named_by_its_room(page: Path) -> None:
-    rooms = [ROOT / page.stem, ROOT / "pipeline" / page.stem, ROOT / "ecg" / page.stem]
-    [text] = [(room / "__init__.py").read_text(encoding="utf-8") for room in rooms if room.is_dir()]
-    assert f"`{by_name(page)}`" in (ast.get_docstring(ast.parse(text)) or "")
+def test_a_page_of_decisions_is_named_by_its_rooms(page: Path) -> None:
+    introduction = page.read_text(encoding="utf-8").partition("\n## ")[0]
+    rooms = [ROOT / name for name in re.findall(r"`([\w/]+)`", introduction) if name != "challenge"]
+    assert page.stem in {room.name for room in rooms}
+    for room in rooms:
+        text = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
+        assert f"`{by_name(page)}`" in text, room
+
+
+def test_rooms_name_no_page_that_does_not_name_them() -> None:
+    for path in (path for top in draw_rooms.TOP for path in (ROOT / top).rglob("__init__.py")):
+        for page in re.findall(r"docs/decisions/\w+\.md", path.read_text(encoding="utf-8")):
+            assert f"`{by_name(path.parent)}`" in (ROOT / page).read_text(encoding="utf-8").partition("\n## ")[0], path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=by_name)
