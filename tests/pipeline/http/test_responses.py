@@ -17,7 +17,7 @@ from ecg12.ecg.errors import ConfigError
 from ecg12.pipeline.download.download import DownloadConfig, download
 from ecg12.pipeline.download.sources import RELEASE_LIST
 from ecg12.pipeline.http.hosts import make_hosts
-from ecg12.pipeline.http.responses import parse_retry_after, redirected
+from ecg12.pipeline.http.responses import FailedTry, parse_retry_after, redirected
 from ecg12.pipeline.http.transfer import HttpFetcher
 from ecg12.pipeline.http.wanted_files import TransferConfig, Wanted
 from ecg12.pipeline.runtime.progress import silent
@@ -339,6 +339,12 @@ def test_an_address_that_a_host_did_not_quote_is_followed() -> None:
     assert redirected("https://a.org/x", "/files/a b/é?x=1&y=%20") == "https://a.org/files/a%20b/%C3%A9?x=1&y=%20"
     assert redirected("https://a.org/x/y", "//b.org/z") == "https://b.org/z"
     assert redirected("http://a.org/x/y", " z#part ") == "http://a.org/x/z#part"
+
+
+@pytest.mark.parametrize("location", ["http://b.org/z", "HTTP://b.org/z", "http://a.org/x"])
+def test_a_redirect_that_leaves_tls_is_refused(location: str) -> None:
+    with pytest.raises(FailedTry, match=r"a redirect from https to http://\w\.org/\w is refused"):
+        redirected("https://a.org/x", location)
 
 
 def test_a_date_to_come_back_is_by_the_servers_own_clock() -> None:
