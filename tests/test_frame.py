@@ -102,5 +102,5 @@ def test_every_option_has_help() -> None:
 
 
 def test_console_script_is_the_door() -> None:
-    assert PYPROJECT["project"]["scripts"] == {"ecg12": "cli:main"}
+    assert PYPROJECT["project"]["scripts"] == {"ecg12": "ecg12.commands.main:main"}
     assert PYPROJECT["tool"]["pytest"]["ini_options"]["filterwarnings"][0] == "error"

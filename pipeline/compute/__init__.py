@@ -2,5 +2,5 @@
 
 Nothing here knows a run folder or why the network runs.
 
-Why it is as it is: `docs/decisions/network.md`.
+Why it is as it is: `docs/decisions/compute.md`.
 """

@@ -2,5 +2,5 @@
 
 Nothing here knows what an ECG is, or what the work is for.
 
-Why it is as it is: `docs/decisions/work.md`.
+Why it is as it is: `docs/decisions/runtime.md`.
 """

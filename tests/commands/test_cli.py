@@ -794,7 +794,7 @@ def test_a_group_shows_help_for_every_command() -> None:
         assert isinstance(command, click.Command)
         result = invoke(name, "--help")
         assert result.exit_code == 0
-        assert result.output.startswith(f"Usage: main {name}")
+        assert result.output.startswith(f"Usage: python cli.py {name}")
 
 
 def test_the_demo_default_is_the_pipelines() -> None:

@@ -31,10 +31,10 @@ def test_build_cache_with_urls() -> None:
 @pytest.mark.parametrize(
     ("target", "command"),
     [
-        ("ecg12.pipeline.ingest.describe_store.describe_store", "inspect"),
-        ("ecg12.pipeline.training.train.train", "train"),
-        ("ecg12.pipeline.prediction.predict.predict", "predict --model run"),
-        ("ecg12.cache.verify.verify_stores", "verify"),
+        ("pipeline.ingest.describe_store.describe_store", "inspect"),
+        ("pipeline.training.train.train", "train"),
+        ("pipeline.prediction.predict.predict", "predict --model run"),
+        ("cache.verify.verify_stores", "verify"),
     ],
 )
 def test_other_commands_with_urls(target: str, command: str, in_memory: RemotePath, tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ def stores(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.mark.parametrize(
     ("command", "target"),
     [
-        ("inspect", "ecg12.pipeline.ingest.describe_store.describe_store"),
-        ("inspect --quality", "ecg12.pipeline.ingest.describe_quality.describe_quality"),
-        ("inspect --rejects", "ecg12.pipeline.ingest.describe_store.describe_store"),
-        ("train", "ecg12.pipeline.training.train.train"),
+        ("inspect", "pipeline.ingest.describe_store.describe_store"),
+        ("inspect --quality", "pipeline.ingest.describe_quality.describe_quality"),
+        ("inspect --rejects", "pipeline.ingest.describe_store.describe_store"),
+        ("train", "pipeline.training.train.train"),
     ],
 )
 def test_stores_are_handed_on_as_named(command: str, target: str) -> None:
@@ -116,7 +116,7 @@ def test_a_build_says_which_table_of_patients_it_used(tmp_path: Path) -> None:
 
 
 def test_report_hands_on_stores_and_options() -> None:
-    target = "ecg12.pipeline.report.make_report.make_report"
+    target = "pipeline.report.make_report.make_report"
     args, kwargs = kwargs_of(target, "report", "b.zarr", "a.zarr")
     assert args == ((Path("b.zarr"), Path("a.zarr")), None)
     expected = {

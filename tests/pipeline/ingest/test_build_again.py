@@ -156,7 +156,7 @@ def test_a_killed_process_leaves_a_build_that_can_be_finished(data, path, whole)
         import os, sys
         from pathlib import Path
         from ecg12.cache.schema import StoreConfig
-        from ecg12.pipeline import partition
+        from ecg12.pipeline.ingest import partition
         from ecg12.pipeline.ingest.build_cache import build_cache
         write_part, done = partition.write_part, []
         def killed(*arguments):

@@ -162,7 +162,7 @@ def test_a_full_disk_at_any_file_stops_in_a_line_and_leaves_what_a_kill_would(st
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.pipeline import test_saving as tests
+from tests.pipeline.runs import test_safe_writing as tests
 
 real = Path.replace
 def replace(self, target):
