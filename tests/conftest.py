@@ -12,7 +12,7 @@ from hypothesis import settings
 from playwright.sync_api import Browser
 
 from ecg12.cache.schema import StoreConfig
-from ecg12.cache.storage import location
+from ecg12.cache.storage import drivers, location
 from ecg12.cache.storage.location import RemotePath
 from ecg12.pipeline.ingest.build_cache import build_cache
 from ecg12.pipeline.simulate import PATIENTS, simulate
@@ -118,13 +118,13 @@ def s3_server() -> Iterator[S3Server]:
     with S3Server() as server, pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment().items():
             patch.setenv(name, value)
-        location.forget_drivers()
-        location._filesystem("s3").mkdir("bucket")
+        drivers.forget_drivers()
+        drivers.driver_of("s3").mkdir("bucket")
         yield server
-        driver = location._filesystem("s3")
+        driver = drivers.driver_of("s3")
         if driver._s3 is not None:
             type(driver).close_session(driver.loop, driver._s3)
-        location.forget_drivers()
+        drivers.forget_drivers()
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     """The same with an empty bucket and no faults; and there are no pauses before another try."""
     monkeypatch.setattr(location, "PAUSE_S", 0.0)
     s3_server.reset()
-    driver = location._filesystem("s3")
+    driver = drivers.driver_of("s3")
     names = driver.find("bucket")
     if names:
         driver.rm(names)

@@ -12,7 +12,7 @@ from ecg12.cache.reader import Store
 from ecg12.cache.schema import COLUMNS, StoreConfig, sha256_of_json
 from ecg12.cache.several_stores import StoreUnion, check_together, home_of_chunk, members_of, open_stores
 from ecg12.cache.verify import verify_stores
-from ecg12.cache.writing.tables import _tables
+from ecg12.cache.writing.tables import table_columns
 from ecg12.ecg.errors import ChecksumError, ConfigError, StoreError
 from ecg12.pipeline.recordings.patient_groups import merge_groups, merged_patients
 from tests.cache.small_store import CONFIG, contents, edit_json, flip_byte, record_row, write_store
@@ -272,7 +272,7 @@ class TableStore(Store):
 def tables_of(rows, digests):
     rows = sorted(rows, key=lambda row: (row.dataset, row.name))
     scored = ("426783006", "713427006")
-    return _tables(rows, digests, scored, dict(zip(scored, scored, strict=True)), n_leads=12)
+    return table_columns(rows, digests, scored, dict(zip(scored, scored, strict=True)), n_leads=12)
 
 
 any_row = st.fixed_dictionaries(

@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ecg12.cache.writing.writer import write_text_atomically
+from ecg12.cache.storage.atomic import write_text_atomically
 
 def replace(self, target):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -138,7 +138,7 @@ class Failing(MemoryFileSystem):
 @pytest.fixture
 def failing(in_memory, monkeypatch):
     driver = Failing(skip_instance_cache=True)
-    monkeypatch.setattr(location, "_filesystem", lambda protocol: driver)
+    monkeypatch.setattr(location, "driver_of", lambda protocol: driver)
     pauses = []
     monkeypatch.setattr(location.time, "sleep", pauses.append)
     (in_memory / "one").write_bytes(b"1")
@@ -192,7 +192,7 @@ def test_a_cause_tells_the_status(failing):
 
 
 def test_no_protocol_no_driver_no_credentials(monkeypatch):
-    monkeypatch.setattr(location, "_filesystem", location._filesystem.__wrapped__)
+    monkeypatch.setattr(location, "driver_of", location.driver_of.__wrapped__)
     with pytest.raises(RemoteError, match=r"nope://: no such protocol .* expected one of fsspec's, such as s3://"):
         locate("nope://x")
 
@@ -220,7 +220,7 @@ def test_a_driver_that_cannot_create(in_memory, monkeypatch, caplog):
         put(path, value)
 
     monkeypatch.setattr(driver, "pipe_file", pipe_file)
-    monkeypatch.setattr(location, "_filesystem", lambda protocol: driver)
+    monkeypatch.setattr(location, "driver_of", lambda protocol: driver)
     assert (in_memory / "lock").create(b"mine")
     assert not (in_memory / "lock").create(b"yours")
     assert "no exclusive creation" in caplog.text

@@ -9,7 +9,7 @@ from ecg12.cache.storage import lock
 from ecg12.cache.storage.lock import hold, is_still_at, locked
 from tests.windows_locks import make_msvcrt
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 AS_ON_WINDOWS = (
     "from tests.windows_locks import make_msvcrt; sys.modules['fcntl'] = None; sys.modules['msvcrt'] = make_msvcrt()\n"
 )

@@ -9,10 +9,9 @@ import zarr
 
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import COLUMNS, Part, StoreConfig
-from ecg12.cache.storage import lock
+from ecg12.cache.storage import atomic, lock
 from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.cache.verify import verify_store
-from ecg12.cache.writing import writer
 from ecg12.cache.writing.build_folder import build_folder, build_lock
 from ecg12.cache.writing.finalise import move_into_place, settle_replaced
 from ecg12.cache.writing.writer import create_store, part_path, write_chunk, write_part
@@ -64,7 +63,7 @@ def test_text_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     def fail(descriptor):
         raise OSError(errno.ENOSPC, "disk full")
 
-    monkeypatch.setattr(writer.os, "fsync", fail)
+    monkeypatch.setattr(atomic.os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         write_text_atomically(target, "new")
     assert target.read_text(encoding="utf-8") == "old µ"
@@ -178,7 +177,7 @@ def test_a_second_build_of_the_same_store_is_refused(tmp_path):
 
 def test_the_lock_of_a_process_that_died_is_free(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from ecg12.cache.writing.writer import build_lock\n"
+        "import os, sys; from pathlib import Path; from ecg12.cache.writing.build_folder import build_lock\n"
         "with build_lock(Path(sys.argv[1])) as folder:\n (folder / 'plan').touch(); os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", code, tmp_path / "s.zarr"], check=False).returncode == 9

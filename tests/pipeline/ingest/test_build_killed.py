@@ -224,7 +224,7 @@ class TestTaskLock:
     def test_a_build_waits_for_tasks_left_behind(self, tmp_path, caplog):
         (tmp_path / PLAN_MARKER).write_text("mine")
         code = (
-            "import sys, time; from pathlib import Path; from ecg12.cache.writing.writer import task_lock\n"
+            "import sys, time; from pathlib import Path; from ecg12.cache.writing.build_folder import task_lock\n"
             "with task_lock(Path(sys.argv[1]), 'mine'):\n print(flush=True)\n time.sleep(0.5)"
         )
         with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as left_behind:
