@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ecg12.commands.shared.options import DEFAULT_STORE, TOLD, OutputFile, Place, told_options
+from ecg12.commands.shared.options import DEFAULT_STORE, TOLD, OutputFile, Place, plugin_option, told_options
 from ecg12.commands.shared.printing import echo_some
 from ecg12.commands.shared.progress import Bar
 
@@ -40,6 +40,7 @@ from ecg12.commands.shared.progress import Bar
     help="Recordings to check the file on.  [default: the store's, else simulated ones]",
 )
 @told_options
+@plugin_option
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 def export(
     run: Path, output: Path, stores: tuple[Any, ...], check: tuple[Path, ...], force: bool, **options: Any

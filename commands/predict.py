@@ -5,7 +5,15 @@ from typing import Any
 
 import click
 
-from ecg12.commands.shared.options import DEFAULT_STORE, NameList, OutputFile, Place, cuda_option, told_options
+from ecg12.commands.shared.options import (
+    DEFAULT_STORE,
+    NameList,
+    OutputFile,
+    Place,
+    cuda_option,
+    plugin_option,
+    told_options,
+)
 from ecg12.commands.shared.printing import echo_some, program_name
 from ecg12.commands.shared.progress import Bar
 
@@ -64,6 +72,7 @@ from ecg12.commands.shared.progress import Bar
     show_default=True,
     help="Of the pictures; none for arrays (.npz) alone.",
 )
+@plugin_option
 @click.option("--force", is_flag=True, help="Write into a folder that holds predictions already.")
 @cuda_option
 def predict(
@@ -78,6 +87,7 @@ def predict(
     explain_steps: int,
     explain_windows: int,
     explain_format: str,
+    plugins: tuple[str, ...],
     force: bool,
     cuda: bool,
     **options: Any,
@@ -103,7 +113,7 @@ def predict(
     told = InputConfig(**options)
     models = models or (newest_run_folder(Path()),)
     common: dict[str, Any] = {"average": average, "told": told, "precision": precision, "cuda": cuda}
-    common |= {"force": force, "progress": Bar}
+    common |= {"plugins": plugins, "force": force, "progress": Bar}
     inputs = inputs or (DEFAULT_STORE,)
     if gain_sweep:
         sweep = sweeping.sweep_gains(inputs, output, models, **common)

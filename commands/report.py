@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ecg12.commands.shared.options import OutputFile, Place, cuda_option
+from ecg12.commands.shared.options import OutputFile, Place, cuda_option, plugin_option
 from ecg12.commands.shared.printing import format_bytes
 from ecg12.commands.shared.progress import Bar
 
@@ -38,6 +38,7 @@ from ecg12.commands.shared.progress import Bar
     show_default=True,
     help="Of stores: records of each dataset whose signal is read to count the heart rate.",
 )
+@plugin_option
 @cuda_option
 @click.option("--force", is_flag=True, help="Replace a report that is there, once the new is whole.")
 def report(
@@ -46,6 +47,7 @@ def report(
     stores: tuple[Path, ...],
     n_examples: int | None,
     n_sample: int,
+    plugins: tuple[str, ...],
     cuda: bool,
     force: bool,
 ) -> None:
@@ -69,6 +71,7 @@ def report(
         stores=stores,
         n_examples=n_examples,
         n_sample=n_sample,
+        plugins=plugins,
         cuda=cuda,
         force=force,
         progress=Bar,

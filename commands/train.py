@@ -9,7 +9,7 @@ import click
 
 from ecg12.commands.evaluate import echo_scores
 from ecg12.commands.shared.field_options import field_options
-from ecg12.commands.shared.options import DEFAULT_STORE, cuda_option, stores_argument
+from ecg12.commands.shared.options import DEFAULT_STORE, cuda_option, plugin_option, stores_argument
 from ecg12.commands.shared.printing import echo_epoch_row, echo_table, program_name
 from ecg12.commands.shared.progress import Bar
 from ecg12.commands.shared.train_options import TRAIN_OPTIONS, TrainCommand, split_options
@@ -44,6 +44,7 @@ EPOCH_COLUMNS = {
 )
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard into the run folder.")
 @click.option("--only-test", is_flag=True, help="Train nothing: judge the folder's model on its validation records.")
+@plugin_option
 @field_options(TRAIN_OPTIONS)
 @cuda_option
 def train(
@@ -53,6 +54,7 @@ def train(
     pretrained: Path | None,
     tensorboard: bool,
     only_test: bool,
+    plugins: tuple[str, ...],
     cuda: bool,
     **options: Any,
 ) -> None:
@@ -74,13 +76,13 @@ def train(
     given = {key: value for key, value in options.items() if value is not None}
     stores = stores or (DEFAULT_STORE,)
     if only_test:
-        _only_test(stores, folder, preset, given, cuda)
+        _only_test(stores, folder, preset, given, plugins, cuda)
         return
     dated = folder is not None and folder.endswith(("/", os.sep))
     if given.keys() & {"folds", "fold", "leave_out"}:
         if tensorboard:
             raise click.UsageError("--tensorboard is for one run; leave it out with --folds and --leave-out")
-        how = {"preset": preset, "pretrained": pretrained, "cuda": cuda}
+        how = {"preset": preset, "pretrained": pretrained, "plugins": plugins, "cuda": cuda}
         _train_and_test(stores, None if folder is None else Path(folder), dated, given, how)
         return
     train_options, model_options = split_options(given)
@@ -92,6 +94,7 @@ def train(
         options=train_options,
         model_options=model_options,
         pretrained=pretrained,
+        plugins=plugins,
         cuda=cuda,
         tensorboard=tensorboard,
         progress=Bar,
@@ -151,13 +154,19 @@ def _train_and_test(
 
 
 def _only_test(
-    stores: tuple[Path, ...], folder: str | None, preset: str | None, given: dict[str, Any], cuda: bool
+    stores: tuple[Path, ...],
+    folder: str | None,
+    preset: str | None,
+    given: dict[str, Any],
+    plugins: tuple[str, ...],
+    cuda: bool,
 ) -> None:
     from ecg12.pipeline.evaluation import finished_run as testing
     from ecg12.pipeline.runs.run_folder import newest_run_folder
 
     model = newest_run_folder(Path()) if folder is None else Path(folder)
-    summary = testing.only_test(stores, folder=model, preset=preset, options=given, cuda=cuda, progress=Bar)
+    how: dict[str, Any] = {"preset": preset, "options": given, "plugins": plugins, "cuda": cuda}
+    summary = testing.only_test(stores, folder=model, progress=Bar, **how)
     source = "its logits.csv" if summary.from_logits else "its network"
     click.echo(f"{model}, judged by {source} on {summary.n_records:,} records")
     echo_table(["figure", "value"], [[name, value] for name, value in summary.figures.items()])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields
 from types import NoneType, UnionType
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 from ecg12.ecg.errors import ConfigError
 
@@ -13,13 +13,29 @@ class Config:
 
     A field holds a number, a text, a truth value, a tuple of these, or another `Config`; any of them may be None
     where its type says so.
+
+    Attributes
+    ----------
+    unsaid : fields that are not written while they have their default, so that what was written before they were there
+        and what is written without them are the same
     """
 
     __slots__ = ()
 
+    unsaid: ClassVar[frozenset[str]] = frozenset()
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: tuples as lists, configurations within as objects."""
-        return {entry.name: _to_json(getattr(self, entry.name)) for entry in fields(self)}  # type: ignore[arg-type]
+        entries = [(entry, getattr(self, entry.name)) for entry in fields(self)]  # type: ignore[arg-type]
+        return {
+            entry.name: _to_json(value)
+            for entry, value in entries
+            if entry.name not in self.unsaid or value != entry.default
+        }
+
+    def to_whole_dict(self) -> dict[str, Any]:
+        """The same with what is unsaid, too."""
+        return {entry.name: _to_json(getattr(self, entry.name), whole=True) for entry in fields(self)}  # type: ignore[arg-type]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -45,10 +61,10 @@ class Config:
             raise ConfigError(f"{cls.__name__}: {error}; expected values of the right types") from error
 
 
-def _to_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _to_json(value: Any, *, whole: bool = False) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, Config):
-        return value.to_dict()
-    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
+        return value.to_whole_dict() if whole else value.to_dict()
+    return [_to_json(item, whole=whole) for item in value] if isinstance(value, tuple) else value
 
 
 def _from_json(value: Any, hint: Any, where: str) -> Any:  # noqa: ANN401 - any JSON value, any type

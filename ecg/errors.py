@@ -61,6 +61,10 @@ class TrainingError(EcgError, ArithmeticError):
     """A training that cannot go on."""
 
 
+class PluginError(EcgError, RuntimeError):
+    """Code from outside this program that is not there, was not named by the user, or does not do what it should."""
+
+
 class ClusterError(EcgError, RuntimeError):
     """A dask cluster that cannot be reached or cannot do the work."""
 

@@ -34,6 +34,7 @@ ROOMS = {
     "cache": "ECG cache.storage",
     "cache.writing": "ECG cache cache.storage",
     "pipeline.runtime": "ECG cache.storage",
+    "pipeline.plugins": "ECG",
     "pipeline.files": "ECG cache.storage runtime",
     "pipeline.http": "ECG runtime",
     "pipeline.loading": "ECG cache runtime",
@@ -43,12 +44,12 @@ ROOMS = {
     "pipeline.formats.text_tables": "ECG files formats",
     "pipeline.formats.wfdb": "ECG cache.storage files formats runtime",
     "pipeline.recordings": "ECG cache cache.storage files formats formats.dicom formats.edf formats.text_tables "
-    "formats.wfdb runtime",
+    "formats.wfdb plugins runtime",
     "pipeline.download": "ECG cache.storage files formats.wfdb http recordings runtime",
     "pipeline.ingest": "ECG cache cache.storage cache.writing files formats.wfdb recordings runtime",
     "pipeline.compute": "ECG loading runtime",
-    "pipeline.runs": "ECG cache.storage compute files runtime",
-    "pipeline.training": "ECG cache cache.storage compute loading runs runtime",
+    "pipeline.runs": "ECG cache.storage compute files plugins runtime",
+    "pipeline.training": "ECG cache cache.storage compute loading plugins runs runtime",
     "pipeline.pretraining": "ECG cache compute loading runs runtime training",
     "pipeline.pictures": "ECG cache formats recordings runs runtime",
     "pipeline.prediction": "ECG cache cache.storage compute formats loading pictures recordings runs runtime",
@@ -62,8 +63,8 @@ ROOMS = {
     "pipeline.report": "ECG cache.storage evaluation report.drawing report.of_run report.of_store runtime",
     "pipeline": "ECG cache cache.storage evaluation formats ingest prediction runtime training",
     "pipeline.bench": "ECG cache cache.storage cache.writing compute download formats formats.wfdb http ingest "
-    "loading pipeline prediction pretraining recordings runs runtime training",
-    "commands.shared": "ECG cache cache.storage runs runtime",
+    "loading pipeline plugins prediction pretraining recordings runs runtime training",
+    "commands.shared": "ECG cache cache.storage plugins runs runtime",
     "commands": "ECG cache bench commands.shared compute download evaluation export formats http ingest "
     "pictures pipeline prediction pretraining recordings report runs runtime training",
 }

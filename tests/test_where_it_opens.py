@@ -38,8 +38,8 @@ MEMBERS = {
     "file format": Member(r"^dicom$|read_dicom|formats\.dicom"),
     "dataset": Member(r"(?i)^incart$"),
     "task (classes, output mapping)": Member(r"challenge_sigmoid"),
-    # `s4d` alone is a context of cpc as well
-    "network": Member(r"S4dNet|S4dConfig|s4d_|^MODELS$"),
+    # `s4d` alone is a context of cpc as well; what a name of a plugin is not, configure asks
+    "network": Member(r"S4dNet|S4dConfig|s4d_|^MODELS$", but_in=("pipeline/training/configure.py",)),
     "network to pretrain": Member(r"^mae$|MaeNet"),
     "loss": Member(r"label_smoothing|WeightedSigmoid"),
     "augmentation": Member(r"(?i)wander", but_in=("ecg/synthetic/",)),

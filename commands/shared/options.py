@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,67 @@ workers_option = click.option(
 )
 
 
+class NameOrPlugin(click.ParamType):
+    """One of some names, or a plugin's.
+
+    Parameters
+    ----------
+    names : this program's own
+    kind : which of `pipeline.plugins.kinds`, by its name there
+    """
+
+    def __init__(self, names: Sequence[str], kind: str) -> None:
+        self.names, self.kind = tuple(names), kind
+        self.name = "|".join((*names, "plugin"))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name; of an installed plugin with its prefix."""
+        from ecg12.ecg.plugin_names import is_plugin_name
+
+        if value in self.names:
+            return value
+        spelt = _spell_plugin(self.kind, value, self.names)
+        if not is_plugin_name(spelt):
+            known = ", ".join(self.names)
+            self.fail(f"{value!r} is not one of {known}, nor an installed plugin, nor MODULE:NAME", param, ctx)
+        return spelt
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """As for a choice."""
+        return f"[{'|'.join((*self.names, 'MODULE:NAME'))}]"
+
+
+class PluginOptions(click.ParamType):
+    """Options of a plugin: KEY=VALUE, or a JSON object."""
+
+    name = "key=value,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        from ecg12.ecg.errors import ConfigError
+        from ecg12.ecg.plugin_names import parse_options
+
+        try:
+            return value if isinstance(value, tuple) else parse_options(value)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _spell_plugin(kind: str, name: str, own: Sequence[str]) -> str:
+    from ecg12.pipeline.plugins import kinds
+    from ecg12.pipeline.plugins.choosing import spell_plugin
+
+    return spell_plugin(getattr(kinds, kind), name, own)
+
+
+plugin_option = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="MODULE",
+    help="A module of yours that the run's files ask for, and that may be imported; may be given several times.",
+)
+
+
 def bad_checksum_option(default: str) -> Any:
     """What to do about samples that are not those a header was written for."""
     return click.option(
@@ -160,7 +222,7 @@ def bad_checksum_option(default: str) -> Any:
     )
 
 
-TOLD = ("fs", "units", "leads", "missing_leads", "bad_checksum")
+TOLD = ("fs", "units", "leads", "missing_leads", "bad_checksum", "readers")
 """Names of what `told_options` asks for, as fields of `pipeline.formats.told_by_user.InputConfig`."""
 
 
@@ -182,6 +244,14 @@ def told_options(command: Any) -> Any:
             help="What to do about a lead that is neither there nor follows from other limb leads.",
         ),
         bad_checksum_option("reject"),
+        click.option(
+            "--reader",
+            "readers",
+            multiple=True,
+            metavar="MODULE:CLASS",
+            help="A class of yours that reads another format of files; may be given several times. Those of installed "
+            "packages need not be named.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)

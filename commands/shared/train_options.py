@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ecg12.commands.shared.field_options import FieldCommand, Sections
-from ecg12.commands.shared.options import FloatList, FoldNumber, NamesOrNone, NumberList
+from ecg12.commands.shared.options import FloatList, FoldNumber, NameOrPlugin, NamesOrNone, NumberList, PluginOptions
 from ecg12.ecg.decisions.named_mappings import NAMED
 from ecg12.ecg.models.config.option_names import AUGMENTATIONS
 
@@ -28,7 +28,8 @@ TRAIN_OPTIONS: Sections = {
         ("check", bool, "Hold each chunk against its checksum when it is first decoded."),
     ),
     "Network": (
-        ("model", click.Choice(["resnet1d", "s4d"]), "Convolutions, or state spaces."),
+        ("model", NameOrPlugin(["resnet1d", "s4d"], "MODEL"), "Convolutions, state spaces, or a class of yours."),
+        ("model_options", PluginOptions(), "Of a class of yours; also a JSON object."),
         ("normalisation", click.Choice(["record", "none"]), "Of the amplitude; none feeds mV."),
         ("window_length", int, "Samples in a window."),
         ("net_filter_size", NumberList(), "Filters of each block."),
@@ -64,7 +65,8 @@ TRAIN_OPTIONS: Sections = {
         ("schedule", click.Choice(["one_cycle", "steps"]), "How the learning rate goes."),
         ("milestones", NumberList(), "Epochs from which the rate is lower, for --schedule steps."),
         ("lr_factor", float, "By how much."),
-        ("augment", NamesOrNone(), f"Change windows: some of {','.join(AUGMENTATIONS)}, or none."),
+        ("augment", NamesOrNone(), f"Change windows: some of {','.join(AUGMENTATIONS)}, or MODULE:NAME, or none."),
+        ("loss", NameOrPlugin(["layer"], "LOSS"), "That of the output layer, or a function or class of yours."),
         ("ema", float, "Decay of the weights' moving average, which becomes the model; 0 for none."),
         ("class_weights", click.Choice(["none", "metric"]), "Weights in the sigmoid's loss, by the challenge metric."),
         ("label_smoothing", float, "Of the sigmoid's labels."),
@@ -77,7 +79,7 @@ TRAIN_OPTIONS: Sections = {
         ("compile", bool, "Let torch compile the network, which takes a minute or so."),
     ),
     "Classes and decisions": (
-        ("output_layer", str, f"{', '.join(NAMED)}, or a mapping file."),
+        ("output_layer", str, f"{', '.join(NAMED)}, a mapping file, or MODULE:CLASS."),
         ("train_classes", click.Choice(["scored", "dset"]), "What softmax and sigmoid decide on; dset: all there are."),
         ("valid_classes", click.Choice(["scored", "dset"]), "What is judged and predicted."),
         ("correction_factor", click.Choice(["uniform", "train"]), "Of scores: 1 / frequency, or 1."),

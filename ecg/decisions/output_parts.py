@@ -1,6 +1,7 @@
 """Names of output layers: `sigmoid`, `softmax`, `standard_softmax`, `cvx_softmax_N`, and their concatenation.
 
-`concat:name:length-name:length` puts several side by side, each over so many outputs. What the parts compute
+`concat:name:length-name:length` puts several side by side, each over so many outputs. A plugin's name (see
+`ecg.plugin_names`) is a layer whose outputs each decide for themselves. What the parts compute
 stands in `ecg.models.output_layers`, how they decide in `ecg.decisions.reference_rules`.
 """
 
@@ -8,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.plugin_names import is_plugin_name
 
 KINDS = ("sigmoid", "softmax", "standard_softmax", "cvx_softmax")
 
@@ -22,7 +24,7 @@ class LayerPart:
     Attributes
     ----------
     kind : "sigmoid" (each output for itself), "softmax" (one of them or none), "standard_softmax" (one of them)
-        or "cvx_softmax" (one of them, each with a probability of at least `SMALLEST_PROBABILITY`)
+        or "cvx_softmax" (one of them, each with a probability of at least `SMALLEST_PROBABILITY`); or a plugin's name
     n_outputs : how many
     """
 
@@ -34,6 +36,16 @@ class LayerPart:
         """As it is written in a file."""
         return f"{self.kind}_{self.n_outputs}" if self.kind == "cvx_softmax" else self.kind
 
+    @property
+    def is_plugin(self) -> bool:
+        """Whether what it computes is code from outside this program."""
+        return is_plugin_name(self.kind)
+
+    @property
+    def decides_each(self) -> bool:
+        """Whether each output decides for itself, instead of one of them being chosen."""
+        return self.kind == "sigmoid" or self.is_plugin
+
 
 def parse_layer(text: str, n_outputs: int) -> tuple[LayerPart, ...]:
     """The parts of an output layer over `n_outputs` outputs, in order.
@@ -44,7 +56,7 @@ def parse_layer(text: str, n_outputs: int) -> tuple[LayerPart, ...]:
         If a name is unknown, a length no number, or the lengths do not add up.
     """
     if not text.startswith("concat:"):
-        return (_parse_part(text, n_outputs),)
+        return (LayerPart(text, n_outputs) if is_plugin_name(text) else _parse_part(text, n_outputs),)
     parts = []
     for piece in text.removeprefix("concat:").split("-"):
         name, _, length = piece.rpartition(":")
@@ -63,7 +75,7 @@ def _parse_part(name: str, n_outputs: int) -> LayerPart:
         if name not in KINDS[:3]:
             raise ConfigError(
                 f"output layer {name!r} not known; expected {', '.join(KINDS[:3])}, cvx_softmax_N or "
-                "concat:name:length-name:length"
+                "concat:name:length-name:length, or a plugin's name"
             )
         kind = name
     else:

@@ -150,7 +150,7 @@ def decide_outputs(scaled: NDArray[np.floating], parts: Sequence[LayerPart]) -> 
     for part in parts:
         own = scaled[:, first : first + part.n_outputs]
         here = decided[:, first : first + part.n_outputs]
-        if part.kind == "sigmoid":
+        if part.decides_each:
             here[:] = own > 0.5
         else:
             best = own.argmax(axis=1)

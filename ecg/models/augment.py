@@ -6,7 +6,8 @@ before and after.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ecg12.ecg.models.config.option_names import check_names
+from ecg12.ecg.models.given import ChangeWindows, change_windows
 
 GAIN_SD, LEAD_GAIN_SD = 0.2, 0.05
 """Standard deviations of the logarithm of a window's gain, and of each lead's beside it: electrodes and skin differ."""
@@ -83,12 +85,14 @@ class Augmentation:
 
     Attributes
     ----------
-    names : some of `AUGMENTATIONS`
+    names : some of `AUGMENTATIONS`, and plugins' names
     fs : sampling frequency of the windows, Hz
+    given : what the plugins among them do, by name; after all others, in the order of this mapping
     """
 
     names: tuple[str, ...]
     fs: float
+    given: Mapping[str, ChangeWindows] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_names(self.names)
@@ -122,7 +126,12 @@ class Augmentation:
             signal.mul_(_to(drawn.stays, signal)[:, :, None])
         position = torch.arange(signal.shape[2], device=signal.device)
         recorded = (position >= begin[:, None]) & (position < end[:, None])
-        return signal.mul_(recorded[:, None, :])
+        signal.mul_(recorded[:, None, :])
+        for place, (name, change) in enumerate(self.given.items(), start=1):
+            # other numbers for each, whatever else there is
+            seed = int(np.random.default_rng([_KEY, place, *key]).integers(2**63))
+            signal = change_windows(name, change, signal, fs=self.fs, seed=seed) * recorded[:, None, :]
+        return signal
 
 
 def shift_in_time(signal: Tensor, shift: NDArray[np.int64]) -> Tensor:

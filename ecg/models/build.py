@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.errors import ConfigError, EcgError
 from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.models.given import MakeNetwork, make_network
 from ecg12.ecg.models.networks.heads import LinearHead, Mlp, RecurrentHead
 from ecg12.ecg.models.networks.resnet import ResNet1d
 from ecg12.ecg.models.networks.s4d import S4dNet
@@ -19,8 +20,8 @@ from ecg12.ecg.models.stages import build_stage
 from ecg12.ecg.patient_features import N_PATIENT_FEATURES
 
 
-def build_model(config: ModelConfig, n_outputs: int) -> nn.Sequential:
-    """[stage,] ResNet1d, head; or stage, MLP; or stage, probe; or S4D, head.
+def build_model(config: ModelConfig, n_outputs: int, make: MakeNetwork | None = None) -> nn.Sequential:
+    """[stage,] ResNet1d, head; or stage, MLP; or stage, probe; or S4D, head; or what a plugin's class `make` makes.
 
     Untrained: (window, lead, sample) → (window, output) logits.
 
@@ -29,9 +30,11 @@ def build_model(config: ModelConfig, n_outputs: int) -> nn.Sequential:
     """
     modules: list[nn.Module] = []
     n_channels = len(config.leads)
+    n_patient = N_PATIENT_FEATURES if config.patient else 0
+    if config.is_plugin:
+        return nn.Sequential(make_network(config, n_channels + n_patient, n_outputs, make, n_patient=n_patient))
     if config.model == "s4d":
-        n_channels += N_PATIENT_FEATURES if config.patient else 0
-        return nn.Sequential(S4dNet(config.s4d, n_channels), PooledHead(config.s4d_features, n_outputs))
+        return nn.Sequential(S4dNet(config.s4d, n_channels, n_patient), PooledHead(config.s4d_features, n_outputs))
     if config.probe and config.stage is not None:
         stage = build_stage(config.stage, n_channels, None)
         return nn.Sequential(stage, PooledHead(stage.n_features, n_outputs))
@@ -42,7 +45,7 @@ def build_model(config: ModelConfig, n_outputs: int) -> nn.Sequential:
         return nn.Sequential(*modules, Mlp(n_channels, config.window_length, n_outputs))
     network = ResNet1d(
         n_leads=n_channels,
-        n_patient=N_PATIENT_FEATURES if config.patient else 0,
+        n_patient=n_patient,
         window_length=config.window_length,
         net_filter_size=config.net_filter_size,
         net_seq_length=config.net_seq_length,
@@ -53,21 +56,32 @@ def build_model(config: ModelConfig, n_outputs: int) -> nn.Sequential:
     return nn.Sequential(*modules, network, _build_head(config, network, n_outputs))
 
 
-def build_for_weights(config: ModelConfig, n_outputs: int, weights: Mapping[str, Any] | None = None) -> nn.Sequential:
+def build_for_weights(
+    config: ModelConfig,
+    n_outputs: int,
+    weights: Mapping[str, Any] | None = None,
+    make: MakeNetwork | None = None,
+) -> nn.Sequential:
     """As `build_model`, for weights that are at hand: without drawing first ones, which takes longer than all else.
 
     Parameters
     ----------
     weights : name → tensor; a network of far more numbers than these is refused before memory is taken for it
+    make : the class of a plugin's model; it draws what it draws, for not all of that need be weights
 
     Raises
     ------
     ConfigError
         If the network is so much larger than the weights, or larger than can be.
+    PluginError
+        If a plugin's class cannot be built.
     """
-    with _Undrawn(None if weights is None else _Room.of(weights)):
+    room = None if weights is None else _Room.of(weights)
+    with torch.random.fork_rng(devices=[], enabled=config.is_plugin), _Undrawn(room, draws=config.is_plugin):
         try:
-            return build_model(config, n_outputs)
+            return build_model(config, n_outputs, make)
+        except EcgError:
+            raise
         except (RuntimeError, OverflowError, MemoryError, TypeError) as error:  # sizes that torch cannot hold
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(f"no network of such sizes can be built ({reason}); {_EXPECTED}") from error
@@ -117,11 +131,11 @@ def _count_values(func: Callable[..., Any], args: Sequence[Any]) -> int:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Leaves what is asked of `torch.nn.init` undone, and makes no tensor for which there is no room."""
+    """Leaves what is asked of `torch.nn.init` undone, unless it `draws`; makes no tensor that there is no room for."""
 
-    def __init__(self, room: _Room | None) -> None:
+    def __init__(self, room: _Room | None, *, draws: bool = False) -> None:
         super().__init__()
-        self._room = room
+        self._room, self._draws = room, draws
 
     def __torch_function__(
         self,
@@ -130,7 +144,7 @@ class _Undrawn(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - whatever `func` returns
-        if getattr(func, "__module__", None) == "torch.nn.init":
+        if not self._draws and getattr(func, "__module__", None) == "torch.nn.init":
             return args[0] if args else (kwargs or {})["tensor"]
         if self._room is not None and func in _MAKERS:
             self._room.take(func, args, kwargs or {})

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ecg12.ecg.decisions.output_parts import SMALLEST_PROBABILITY, LayerPart
+from ecg12.ecg.errors import PluginError
 
 
 class OutputLayer(Protocol):
@@ -94,7 +95,7 @@ class ConcatLayer:
         self.layers = tuple(layers)
         self.lengths = [part.n_outputs for part in parts]
         # a softmax decides once, a sigmoid once for each output, so that several of them are one long sigmoid
-        self.n_decisions = [part.n_outputs if part.kind == "sigmoid" else 1 for part in parts]
+        self.n_decisions = [part.n_outputs if part.decides_each else 1 for part in parts]
         self.name = "concat:" + "-".join(f"{part.name}:{part.n_outputs}" for part in parts)
 
     def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -110,8 +111,18 @@ class ConcatLayer:
         return torch.cat([layer.compute_scores(own) for layer, own in pieces], dim=1)
 
 
-def build_output_layer(parts: Sequence[LayerPart]) -> OutputLayer:
-    """The output layer of `parts` (see `ecg.decisions.output_parts.parse_layer`)."""
+def build_output_layer(parts: Sequence[LayerPart], given: OutputLayer | None = None) -> OutputLayer:
+    """The output layer of `parts` (see `ecg.decisions.output_parts.parse_layer`); `given` is that of a plugin.
+
+    Raises
+    ------
+    PluginError
+        If it is a plugin's, and none is given.
+    """
+    if given is not None:
+        return given
+    if parts[0].is_plugin:
+        raise PluginError(f"output layer {parts[0].name}: its code was not loaded; expected the class with it")
     layers = [_build_part(part) for part in parts]
     return layers[0] if len(layers) == 1 else ConcatLayer(layers, parts)
 

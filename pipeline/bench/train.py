@@ -18,11 +18,13 @@ import torch
 from ecg12.cache.reader import Store
 from ecg12.cache.several_stores import open_stores
 from ecg12.pipeline.bench.processor import processor_seconds
+from ecg12.pipeline.plugins.consent import consent_to
+from ecg12.pipeline.runs.run_plugins import names_in
 from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.runtime.device import choose_device
 from ecg12.pipeline.runtime.progress import Progress, silent
 from ecg12.pipeline.training.begin_run import begin_or_resume, prepare_run
-from ecg12.pipeline.training.configure import configure
+from ecg12.pipeline.training.configure import configure, spell
 from ecg12.pipeline.training.epoch import TrainStep
 from ecg12.pipeline.training.train import train
 from ecg12.pipeline.training.train_rows import choose_rows
@@ -155,7 +157,8 @@ class _Side:
     def __init__(self, store: Store, folder: Path, kind: Mapping[str, Any], device: torch.device) -> None:
         folder.mkdir()
         config = configure(folder, store, kind["options"], kind["model_options"], preset=kind["preset"])
-        run = prepare_run(folder, store, config, choose_rows(store, folder, config), device)
+        consent = consent_to(asked=names_in(*spell(kind["options"], kind["model_options"])))
+        run = prepare_run(folder, store, config, choose_rows(store, folder, config), device, consent=consent)
         self.config: TrainConfig = run.config
         self.step: TrainStep = begin_or_resume(run)[1]
         self.step.begin_epoch()

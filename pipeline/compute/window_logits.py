@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from ecg12.ecg.models.networks.carried_state import RecordMemory, remembering_stage
 from ecg12.ecg.models.networks.heads import RecurrentHead
-from ecg12.ecg.models.networks.resnet import ResNet1d
 from ecg12.ecg.models.normalise import to_network_input
 from ecg12.pipeline.loading.batch import Batch
 from ecg12.pipeline.runtime.workers import Workers
@@ -62,7 +61,7 @@ def append_patient(signal: Tensor, patient: Tensor) -> Tensor:
 
 def takes_patient(network: nn.Module) -> bool:
     """Whether a network of `ecg.models.build` has age and sex among its input."""
-    return any(module.n_patient > 0 for module in network.children() if isinstance(module, ResNet1d))
+    return any(getattr(module, "n_patient", 0) > 0 for module in network.children())
 
 
 def compute_window_logits(

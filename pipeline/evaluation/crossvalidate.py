@@ -16,6 +16,7 @@ import numpy as np
 from ecg12.cache.reader import Store
 from ecg12.cache.several_stores import Locations, open_stores
 from ecg12.ecg.errors import ConfigError, RunFolderError
+from ecg12.ecg.plugin_names import is_plugin_name
 from ecg12.pipeline.compute.ranks import find_ranks
 from ecg12.pipeline.evaluation.evaluate import evaluate
 from ecg12.pipeline.evaluation.held_out import HeldOut, pool, predict_held_out
@@ -24,7 +25,9 @@ from ecg12.pipeline.runs.prediction_folders import CROSS_VALIDATION, read_cross_
 from ecg12.pipeline.runs.reference_folder import PRETRAIN_MODEL
 from ecg12.pipeline.runs.run_folder import PRETRAIN_TRAIN_IDS, read_ids
 from ecg12.pipeline.runs.run_lock import run_lock
+from ecg12.pipeline.runs.run_plugins import names_in
 from ecg12.pipeline.runtime.progress import Progress, silent
+from ecg12.pipeline.training.configure import spell
 from ecg12.pipeline.training.train import TrainSummary, train
 
 logger = logging.getLogger(__name__)
@@ -41,13 +44,21 @@ class TrainOptions:
     Attributes
     ----------
     pretrained : None for the folder of all parts, where a pretraining lies there
+    plugins : see `pipeline.training.train.train`; what the options name is named by that
     """
 
     preset: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     model_options: Mapping[str, Any] = field(default_factory=dict)
     pretrained: Path | None = None
+    plugins: Sequence[str] = ()
     cuda: bool = False
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """All code from outside that the user has named, to test what was trained."""
+        asked = names_in(*spell(self.options, self.model_options))
+        return (*self.plugins, *(name for name in asked if is_plugin_name(name)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +114,7 @@ def train_and_test(
     runs = {folder.name: summary}
     if summary.interrupted or not find_ranks().writes:
         return HeldOutSummary(folder=folder, runs=runs, interrupted=summary.interrupted)
-    held_out = predict_held_out(open_stores(stores), folder, cuda=how.cuda, progress=progress)
+    held_out = predict_held_out(open_stores(stores), folder, plugins=how.named, cuda=how.cuda, progress=progress)
     _warn_of_pretrained(how.pretrained or folder, [held_out])
     found = evaluate(stores, folder, folder / TEST_SCORES, json_path=folder / TEST_SCORES_JSON, progress=progress)
     return HeldOutSummary(folder=folder, runs=runs, decided_by="the run's own rule", evaluation=found)
@@ -175,7 +186,7 @@ def _cross_validate(
         runs[name] = _train(stores, folder / name, how, options, progress, report)
         if runs[name].interrupted:
             return HeldOutSummary(folder=folder, runs=runs, interrupted=True)
-        held_out.append(predict_held_out(store, folder / name, cuda=how.cuda, progress=progress))
+        held_out.append(predict_held_out(store, folder / name, plugins=how.named, cuda=how.cuda, progress=progress))
     _warn_of_pretrained(how.pretrained or folder, held_out)
     labels = store.column("label/scored")
     truth = {str(name): labels[row] for row, name in enumerate(store.ids)}
@@ -256,6 +267,7 @@ def _train(
         options={**how.options, **options},
         model_options=how.model_options,
         pretrained=how.pretrained,
+        plugins=how.plugins,
         cuda=how.cuda,
         progress=progress,
         report=report,

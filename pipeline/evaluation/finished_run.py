@@ -86,6 +86,7 @@ def only_test(
     folder: Path,
     preset: str | None = None,
     options: Mapping[str, Any] | None = None,
+    plugins: Sequence[str] = (),
     cuda: bool = False,
     progress: Progress = silent,
 ) -> TestSummary:
@@ -95,6 +96,7 @@ def only_test(
     ----------
     stores : with the records of the folder's valid_ids.txt; without that file, they are split anew
     preset, options : rules to try instead of the model's own, see `MAY_BE_ASKED`
+    plugins : see `pipeline.runs.run_folder.load_model`
 
     Raises
     ------
@@ -105,7 +107,9 @@ def only_test(
     StoreError
         If a store cannot be read, or lacks a record.
     """
-    answered = answer(open_stores(stores), folder=folder, preset=preset, options=options, cuda=cuda, progress=progress)
+    store = open_stores(stores)
+    how: dict[str, Any] = {"preset": preset, "options": options, "plugins": plugins, "cuda": cuda}
+    answered = answer(store, folder=folder, progress=progress, **how)
     judged = judge(answered.logits, answered.store, answered.targets, answered.rule, answered.output_layer)
     return TestSummary(
         folder=folder, n_records=len(answered.rows), figures=judged.figures, from_logits=answered.from_logits
@@ -118,6 +122,7 @@ def answer(
     folder: Path,
     preset: str | None = None,
     options: Mapping[str, Any] | None = None,
+    plugins: Sequence[str] = (),
     cuda: bool = False,
     progress: Progress = silent,
 ) -> Answered:
@@ -129,7 +134,7 @@ def answer(
     if unknown:
         raise ConfigError(f"{', '.join(unknown)}: nothing is trained with only_test; leave it out")
     rule_of_preset = {key: value for key, value in preset_values(preset)[0].items() if key in DECIDING}
-    model = load_model(folder)
+    model = load_model(folder, plugins)
     predictor = ReferencePredictor(model) if isinstance(model, ReferenceModel) else OwnPredictor(model)
     predictor.check_store(store)
     own_rule = _rule_of(folder, model)

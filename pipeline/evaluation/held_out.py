@@ -55,8 +55,12 @@ class HeldOut:
     thresholds: Mapping[str, float] | None
 
 
-def predict_held_out(store: Store, folder: Path, *, cuda: bool, progress: Progress) -> HeldOut:
+def predict_held_out(
+    store: Store, folder: Path, *, plugins: Sequence[str] = (), cuda: bool, progress: Progress
+) -> HeldOut:
     """Predict the records that a run held out, into its folder; what its model said already is read.
+
+    For `plugins` see `pipeline.runs.run_folder.load_model`.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def predict_held_out(store: Store, folder: Path, *, cuda: bool, progress: Progre
     if not (folder / TEST_IDS).is_file():
         raise RunFolderError(f"{folder / TEST_IDS}: missing; expected a run that holds records out: give --folds")
     rows = rows_of(store, folder / TEST_IDS)
-    predictor = load_ensemble([folder])
+    predictor = load_ensemble([folder], plugins=plugins)
     digest = _digest(folder / MODEL)
     files = [folder / PREDICTIONS / f"{name}.csv" for name in store.ids[rows]]
     if not _is_tested(folder, digest) or not all(file.is_file() for file in files):

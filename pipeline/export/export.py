@@ -21,7 +21,7 @@ from ecg12.pipeline.export.agreement_check import (
     simulated_records,
 )
 from ecg12.pipeline.export.card import format_card, is_card_of
-from ecg12.pipeline.export.exported_program import Runner, require
+from ecg12.pipeline.export.exported_program import Runner, following, require
 from ecg12.pipeline.export.metadata import describe_model, with_versions
 from ecg12.pipeline.export.onnx_file import PACKAGES, run_onnx, to_onnx
 from ecg12.pipeline.export.provenance import is_trained_on, read_provenance
@@ -82,6 +82,7 @@ def export(
     stores: Sequence[Location] = (),
     check: Sequence[Path] = (),
     told: InputConfig | None = None,
+    plugins: Sequence[str] = (),
     force: bool = False,
     progress: Progress = silent,
 ) -> ExportSummary:
@@ -97,6 +98,7 @@ def export(
     stores : what it was trained on: gives the card its patients, and the check its records where `check` is empty
     check : recordings to hold the file against the run on; without these and a store, simulated ones
     told : what those do not say themselves
+    plugins : see `pipeline.runs.run_folder.load_model`
     force : replace files that are there
 
     Raises
@@ -105,13 +107,13 @@ def export(
         If the format is not clear, a package is missing, or the model has what the format cannot express.
     InputError
         If a file is there already, or there is nothing to check on.
-    RunFolderError
+    RunFolderError, PluginError
         If the run cannot be loaded, or the file answers otherwise than the run; then nothing is written.
     """
     targets = plan_targets(output, form, safetensors=safetensors)
     check_targets(targets, force=force)
     require_packages(targets)
-    member = load_run(run)
+    member = load_run(run, plugins)
     config = member.config
     if targets.form == "torch":
         check_exportable(config, recordings=recordings)
@@ -204,8 +206,8 @@ def require_packages(targets: Targets) -> None:
         require(("safetensors",), "--safetensors")
 
 
-def load_run(run: Path) -> Member:
-    """The model of one run folder.
+def load_run(run: Path, plugins: Sequence[str] = ()) -> Member:
+    """The model of one run folder; for `plugins` see `pipeline.runs.run_folder.load_model`.
 
     Raises
     ------
@@ -220,7 +222,7 @@ def load_run(run: Path) -> Member:
             f"{run}: {len(folders)} run folders in it ({', '.join(folder.name for folder in folders[:3])}, …); "
             "expected one model: export one of them"
         )
-    return load_member(run)
+    return load_member(run, plugins)
 
 
 def choose_records(
@@ -264,11 +266,12 @@ def _own(run: Path, store: Store | None) -> Store | None:
 
 def _make(portable: PortableModel, partial: Path, form: str, metadata: dict[str, str], task: Task) -> Runner:
     """Write the model to `partial`, and give what runs just that file."""
-    if form == "onnx":
-        partial.write_bytes(to_onnx(portable, metadata))
-        runner = run_onnx(partial)
-    else:
-        write_program(to_program(portable), partial, metadata)
-        runner = run_program(partial, portable)
+    with following(portable, form):
+        if form == "onnx":
+            partial.write_bytes(to_onnx(portable, metadata))
+            runner = run_onnx(partial)
+        else:
+            write_program(to_program(portable), partial, metadata)
+            runner = run_program(partial, portable)
     task.advance()
     return runner

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ecg12.ecg.errors import ConfigError
+from ecg12.ecg.errors import ConfigError, PluginError
+from ecg12.ecg.models.given import GivenLayer
 from ecg12.ecg.models.portable.whole_model import PortableModel
 
 Answer = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -50,9 +52,36 @@ def dynamic_axes(portable: PortableModel) -> tuple[Any, ...]:
 
 
 @contextlib.contextmanager
+def following(portable: PortableModel, form: str) -> Iterator[None]:
+    """Where a plugin's code cannot be exported, say so in a line; what goes wrong with our own is ours."""
+    parts = [f"model {portable.config.model}"] if portable.config.is_plugin else []
+    if isinstance(portable.output_layer, GivenLayer):
+        parts.append(f"output layer {portable.output_layer.name}")
+    if not parts:
+        yield
+        return
+    try:
+        # torch prints the whole program that it could not follow
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # the exporters raise whatever their tracing runs into
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = f"{type(cause).__name__}: {' '.join(str(cause).split())[:160]}"
+        other = "a file that ends in .pt2" if form == "onnx" else "a file that ends in .onnx"
+        raise PluginError(
+            f"{' and '.join(parts)} cannot be exported as {form}: torch cannot follow it ("
+            f"{reason}); write it without branches on values, or try {other}"
+        ) from error
+
+
+@contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Without the exporters' own talk, which is about packages and operators that nobody asked for."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch.fx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:

@@ -28,7 +28,10 @@ class InputConfig(Config):
     missing_leads : "error", or "zero" for zeros in the place of a lead that can neither be found nor derived
     keep_flat : predict on recordings without any deflection, too
     bad_checksum : "reject" a record whose samples do not match its header's checksum, or "flag" it
+    readers : plugins that read further formats, by import path; those that are installed need not be named
     """
+
+    unsaid = frozenset({"readers"})
 
     fs: float | None = None
     units: str | None = None
@@ -36,6 +39,7 @@ class InputConfig(Config):
     missing_leads: str = "error"
     keep_flat: bool = False
     bad_checksum: str = "reject"
+    readers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.fs is not None and not (np.isfinite(self.fs) and self.fs > 0):

@@ -148,7 +148,7 @@ class EnsemblePredictor:
         """Of a softmax all members' logits count, for they only mean something together."""
         _, known = corrections_of([member.rule for member in self.members])
         logits = torch.stack([one.logits for one in found])  # (member, window, output)
-        if all(part.kind == "sigmoid" for part in _parts_of(self.members[0])):
+        if all(part.decides_each for part in _parts_of(self.members[0])):
             weights = torch.from_numpy(known).to(logits)[:, None]
             mean = (logits * weights).sum(dim=0) / weights.sum(dim=0).clamp(min=1)
         else:
@@ -165,7 +165,9 @@ class EnsemblePredictor:
         return already_corrected(rule).decide(average_known(np.array(pooled), known), rows)
 
 
-def load_ensemble(models: Sequence[Path], *, average: str | None = None) -> Member | EnsemblePredictor:
+def load_ensemble(
+    models: Sequence[Path], *, average: str | None = None, plugins: Sequence[str] = ()
+) -> Member | EnsemblePredictor:
     """The models of some folders, ready to predict as one.
 
     Parameters
@@ -174,16 +176,17 @@ def load_ensemble(models: Sequence[Path], *, average: str | None = None) -> Memb
         of run folders may have thresholds of its own, as a cross-validation leaves them: they are used if it is the
         only one.
     average : see `EnsemblePredictor`; ignored for a single model
+    plugins : modules, or import paths, of code from outside that a model may need, see `pipeline.plugins.consent`
 
     Raises
     ------
-    RunFolderError
+    RunFolderError, PluginError
         If one cannot be loaded.
     ConfigError
         If they cannot be averaged as asked.
     """
     folders = [folder for path in models for folder in find_run_folders(path)]
-    members = [load_member(folder) for folder in folders]
+    members = [load_member(folder, plugins) for folder in folders]
     if len(members) == 1:
         return members[0]
     thresholds = None
@@ -210,9 +213,9 @@ def find_run_folders(path: Path) -> list[Path]:
     return folders
 
 
-def load_member(folder: Path) -> Member:
-    """The model of one run folder, ours or the reference system's; raises RunFolderError as `load_model` does."""
-    model = load_model(folder)
+def load_member(folder: Path, plugins: Sequence[str] = ()) -> Member:
+    """The model of one run folder, ours or the reference system's; arguments and errors as of `load_model`."""
+    model = load_model(folder, plugins)
     return ReferencePredictor(model) if isinstance(model, ReferenceModel) else OwnPredictor(model)
 
 

@@ -40,6 +40,7 @@ def sweep_gains(
     average: str | None = None,
     told: InputConfig | None = None,
     precision: str = "fp32",
+    plugins: Sequence[str] = (),
     cuda: bool = False,
     force: bool = False,
     progress: Progress = silent,
@@ -60,7 +61,8 @@ def sweep_gains(
         if not force and not is_interrupted(output):
             for name in folders.values():  # all of them, before the first is predicted
                 check_output(output / name, force=False)
-        load_ensemble([model] if isinstance(model, Path) else model, average=average)  # or nothing is removed
+        models = [model] if isinstance(model, Path) else model
+        load_ensemble(models, average=average, plugins=plugins)  # or nothing is removed
         held.begin(list(folders.values()))
         found = {
             gain: predict(
@@ -71,6 +73,7 @@ def sweep_gains(
                 gain=gain,
                 told=told,
                 precision=precision,
+                plugins=plugins,
                 cuda=cuda,
                 force=force,
                 progress=progress,

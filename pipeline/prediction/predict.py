@@ -77,6 +77,7 @@ def predict(
     table: bool = True,
     precision: str = "fp32",
     explain: ExplainConfig | None = None,
+    plugins: Sequence[str] = (),
     cuda: bool = False,
     force: bool = False,
     progress: Progress = silent,
@@ -95,6 +96,7 @@ def predict(
     table : write `predictions.csv`, beside one file a record
     precision : of the arithmetic, see `pipeline.prediction.predict_precision`
     explain : what to explain of each prediction, into the folder `explained` below `output`; None for nothing
+    plugins : modules, or import paths, of code from outside that a model may need, see `pipeline.plugins.consent`
     force : write into a folder that holds predictions already, which go; see `pipeline.prediction.output_folder`
 
     Raises
@@ -102,7 +104,7 @@ def predict(
     InputError
         If there is nothing to predict on, `output` holds CSV files, cannot be written or is another process's, a
         store and a folder hold records of one name, or `json_path` would take an input's or a prediction's place.
-    RunFolderError
+    RunFolderError, PluginError
         If the model cannot be loaded.
     ConfigError
         If nothing but stores is given, and the leads or sampling frequency of none are the model's (beside others, such
@@ -125,6 +127,7 @@ def predict(
             table=table,
             precision=precision,
             explain=explain,
+            plugins=plugins,
             cuda=cuda,
             progress=progress,
         )
@@ -151,13 +154,14 @@ def _predict(
     table: bool,
     precision: str,
     explain: ExplainConfig | None,
+    plugins: Sequence[str],
     cuda: bool,
     progress: Progress,
 ) -> PredictSummary:
     output = held.output
     keep_features()
     device = choose_device(cuda=cuda)
-    predictor = make_predictor(models, average=average)
+    predictor = make_predictor(models, average=average, plugins=plugins)
     predictor.network.to(device)
     set_precision(predictor, precision, device)
     explainer = None if explain is None else _make_explainer(predictor, explain, output, device, name_models(models))
@@ -223,17 +227,21 @@ def _make_explainer(
     return Explainer(predictor, config, output, device, model)
 
 
-def make_predictor(models: Path | Sequence[Path], *, average: str | None = None) -> Predictor:
+def make_predictor(
+    models: Path | Sequence[Path], *, average: str | None = None, plugins: Sequence[str] = ()
+) -> Predictor:
     """The model in a run folder, ours or the reference system's, or several as one, ready to predict.
+
+    For `plugins` see `predict`.
 
     Raises
     ------
-    RunFolderError
+    RunFolderError, PluginError
         If one cannot be loaded.
     ConfigError
         If they cannot be averaged as asked.
     """
-    return load_ensemble([models] if isinstance(models, Path) else models, average=average)
+    return load_ensemble([models] if isinstance(models, Path) else models, average=average, plugins=plugins)
 
 
 def name_models(models: Sequence[Path]) -> str:

@@ -2,7 +2,8 @@
 
 In a folder a recording is what says itself that it is one: a WFDB header, an EDF, BDF or DICOM file by its bytes, a
 table whose first lines name leads. Bare arrays and tables of numbers could be anything; they count where the user tells
-what they hold (--fs), or where a folder has nothing else. Whatever is left is counted with what it is.
+what they hold (--fs), or where a folder has nothing else. What none of these is sure of, plugins are asked about.
+Whatever is left is counted with what it is.
 """
 
 import os
@@ -18,6 +19,7 @@ from ecg12.pipeline.files.regular_files import HEADER_BYTES, open_regular
 from ecg12.pipeline.formats.file_kinds import UNKNOWN, kind_of
 from ecg12.pipeline.formats.text_tables.reading import names_leads
 from ecg12.pipeline.formats.told_by_user import InputConfig
+from ecg12.pipeline.recordings.plugin_readers import HIDDEN, PluginReaders, find_readers, is_plugin_kind
 from ecg12.pipeline.recordings.set_aside import NotLookedAt, describe_aside
 from ecg12.pipeline.runtime.printable_names import printable
 
@@ -44,7 +46,7 @@ class FoundInput:
     file : of the recording; of its header where it has one
     relative : posix path below the input, with the file's suffix
     source : name of the input
-    kind : which module reads it, or `OTHER`
+    kind : which module reads it, or `OTHER`; or a plugin's name
     named : whether its first lines name leads, of a table
     """
 
@@ -78,14 +80,18 @@ def find_inputs(inputs: Sequence[Path], told: InputConfig, aside: list[NotLooked
     ------
     InputError
         If an input does not exist, cannot be listed or holds no recording.
+    PluginError
+        If a reader that was told is not there, or no reader.
     """
+    readers = find_readers(told.readers)
     found: dict[str, FoundInput] = {}
     left: dict[str, NotLookedAt] = {}
     for given in inputs:
-        for one in _below(given, told, left) if given.is_dir() else [_single(given)]:
+        for one in _below(given, told, left, readers) if given.is_dir() else [_single(given, readers)]:
             # in a folder that is reached directly only links have another real path
             direct = given.is_dir() and not os.path.islink(one.file)
             found.setdefault(one.file if direct else os.path.realpath(one.file), one)
+    readers.tell()
     if aside is not None:
         taken = {one.file for one in found.values()} | found.keys()
         rest = (one for one in left.values() if one.file not in taken)
@@ -122,7 +128,8 @@ def _without_suffix(one: FoundInput) -> str:
 
 
 def _stem(one: FoundInput) -> str:
-    return _cut_suffix(one.relative[one.relative.rfind("/") + 1 :])
+    name = one.relative[one.relative.rfind("/") + 1 :]
+    return os.path.splitext(name)[0] if is_plugin_kind(one.kind) else _cut_suffix(name)
 
 
 def _cut_suffix(name: str) -> str:
@@ -133,10 +140,10 @@ def _cut_suffix(name: str) -> str:
     return name[:at] if at > 0 and name[at:].lower() in KINDS else name
 
 
-def _below(root: Path, told: InputConfig, left: dict[str, NotLookedAt]) -> list[FoundInput]:
+def _below(root: Path, told: InputConfig, left: dict[str, NotLookedAt], readers: PluginReaders) -> list[FoundInput]:
     found: list[FoundInput] = []
     others: list[NotLookedAt] = []
-    for one in _walk(root.resolve()):
+    for one in _walk(root.resolve(), readers):
         (found if isinstance(one, FoundInput) else others).append(one)  # type: ignore[arg-type]
     sure = [one for one in found if one.kind not in BARE or one.named]
     taken = found if told.fs is not None or not sure else sure
@@ -148,12 +155,13 @@ def _below(root: Path, told: InputConfig, left: dict[str, NotLookedAt]) -> list[
         holds = describe_aside(others)
         raise InputError(
             f"{root}: no recording there; expected WFDB headers (.hea), EDF, BDF, DICOM, CSV, .npy or .mat files"
+            + "".join(f", or {reader.name}" for reader in readers.readers.values())
             + (f" ({holds})" if holds else "")
         )
     return taken
 
 
-def _walk(root: Path) -> Iterator[FoundInput | NotLookedAt]:
+def _walk(root: Path, readers: PluginReaders) -> Iterator[FoundInput | NotLookedAt]:
     """Every file in or below a folder that may be a recording, and every other that belongs to none; stores as one."""
     source = printable(root.name)
     stores: list[str] = []
@@ -164,13 +172,13 @@ def _walk(root: Path) -> Iterator[FoundInput | NotLookedAt]:
         return stores[-1:] == [folder]
 
     for folder in walk_folders(root, skip=skip):
-        yield from _look_through(folder, source)
+        yield from _look_through(folder, source, readers)
     for store in stores:
         below = printable(os.path.relpath(store, root).replace(os.sep, "/"))
         yield NotLookedAt(store, below, source, "store, to be named itself")
 
 
-def _look_through(folder: Folder, source: str) -> Iterator[FoundInput | NotLookedAt]:
+def _look_through(folder: Folder, source: str, readers: PluginReaders) -> Iterator[FoundInput | NotLookedAt]:
     headers = {name[: -len(".hea")]: name for name in folder.files if name.lower().endswith(".hea")}
     segments = _segments_in(folder.path, headers)
     signals: set[str] | None = None
@@ -184,6 +192,8 @@ def _look_through(folder: Folder, source: str) -> Iterator[FoundInput | NotLooke
             signals = _named_in(folder.path, headers) if signals is None else signals
             if name in signals:
                 continue
+        if readers.readers:
+            kind = readers.weigh(os.path.join(folder.path, name), kind, named=named, reason=reason)
         if kind:
             yield FoundInput(file, relative, source, kind, named)
         elif reason:
@@ -224,7 +234,7 @@ def _kind_in_folder(path: str, name: str, headers: Mapping[str, str]) -> tuple[s
     All three are empty for a file beside a header of its name: it is the record's.
     """
     if name.startswith("."):
-        return "", False, "hidden file"
+        return "", False, HIDDEN
     if name == "DICOMDIR":
         return "", False, "DICOM directory"
     suffix = os.path.splitext(name)[1].lower()
@@ -255,7 +265,7 @@ def _is_another(words: str) -> bool:
     return bool(words) and not words.startswith((UNKNOWN, "an empty", "nothing but", "a file that cannot"))
 
 
-def _single(given: Path) -> FoundInput:
+def _single(given: Path, readers: PluginReaders) -> FoundInput:
     """A recording named by its file, or by its name without a suffix."""
     header = given.with_suffix(".hea") if given.suffix.lower() in (".mat", ".dat") else Path(f"{given}.hea")
     if given.suffix.lower() != ".hea" and header.is_file():
@@ -265,7 +275,10 @@ def _single(given: Path) -> FoundInput:
             f"{given}: does not exist; expected a store, a folder of recordings, a tarball, or a recording"
         )
     path = given.parent.resolve() / given.name  # a link's own name is the recording's, not its target's
-    return FoundInput(os.fspath(path), printable(path.name), printable(path.parent.name), _kind_of_single(given))
+    kind = _kind_of_single(given)
+    if readers.readers and kind != "wfdb":
+        kind = readers.weigh(given, kind, named=kind == "table" and names_leads(given), reason="named by its path")
+    return FoundInput(os.fspath(path), printable(path.name), printable(path.parent.name), kind)
 
 
 def _kind_of_single(given: Path) -> str:

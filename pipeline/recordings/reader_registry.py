@@ -13,6 +13,7 @@ from ecg12.pipeline.formats.file_kinds import READ, kind_of
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.formats.wfdb.reading import read_wfdb
 from ecg12.pipeline.recordings.find_recordings import OTHER, FoundInput
+from ecg12.pipeline.recordings.plugin_readers import is_plugin_kind, read_with_plugin
 
 _MOST_NAMED = 24
 _READERS = {
@@ -48,6 +49,8 @@ def read_input(found: FoundInput, told: InputConfig, name: str) -> Recording:
     ChecksumError, HeaderError, LeadError, SignalError
         If it cannot be read, or lacks what was not told either.
     """
+    if is_plugin_kind(found.kind):
+        return replace(read_with_plugin(found.kind, found.path), name=name)
     return replace(_reader(found.kind)(found.path, told), name=name)
 
 

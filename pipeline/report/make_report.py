@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.ecg.errors import InputError
@@ -19,6 +20,7 @@ def make_report(
     stores: Sequence[Location] = (),
     n_examples: int | None = None,
     n_sample: int = 50,
+    plugins: Sequence[str] = (),
     cuda: bool = False,
     force: bool = False,
     progress: Progress = silent,
@@ -34,6 +36,7 @@ def make_report(
     n_examples : recordings that are drawn: of a run, so many wrongly decided ones of each kind (3); of stores, in all
         (12); None for what stands in brackets
     n_sample : of stores: records of each dataset whose heart rate is counted
+    plugins : of a run: code from outside that its model may be built of, see `pipeline.plugins.consent`
     cuda : of a run: run its model on the GPU
     force : replace a report that is there
 
@@ -68,7 +71,8 @@ def make_report(
     from ecg12.pipeline.report.of_run.report import report_run
 
     n_worst = 3 if n_examples is None else n_examples
-    return report_run(folder, output, stores=stores, n_examples=n_worst, cuda=cuda, progress=progress)
+    how: dict[str, Any] = {"plugins": plugins, "cuda": cuda, "progress": progress}
+    return report_run(folder, output, stores=stores, n_examples=n_worst, **how)
 
 
 def default_output(place: Location, *, of_store: bool) -> Path:

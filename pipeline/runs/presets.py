@@ -33,6 +33,7 @@ REFERENCE_TRAIN: Mapping[str, Any] = {
     "kernels": "plain",
     "compile": False,
     "augment": (),
+    "loss": "layer",
     "ema": 0.0,
     "class_weights": "none",
     "label_smoothing": 0.0,
@@ -62,6 +63,7 @@ REFERENCE_MODEL: Mapping[str, Any] = {
     "pretrain_output_size": 64,
     "eval_transformer": False,
     "probe": False,
+    "model_options": (),
 }
 
 PRESETS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {"reference": (REFERENCE_TRAIN, REFERENCE_MODEL)}

@@ -29,6 +29,7 @@ from ecg12.ecg.labels.snomed import abbreviation_of, name_of
 from ecg12.ecg.models.build import build_for_weights
 from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.models.output_layers import OutputLayer, build_output_layer
+from ecg12.pipeline.plugins.consent import consent_to
 from ecg12.pipeline.runs.checkpoint import CONFIG, fit_weights, read_json
 from ecg12.pipeline.runs.checkpoint import load_checkpoint as load_checkpoint
 from ecg12.pipeline.runs.checkpoint import load_weights as load_weights
@@ -44,13 +45,15 @@ from ecg12.pipeline.runs.reference_folder import (
     read_epoch,
     read_mapping,
 )
+from ecg12.pipeline.runs.run_plugins import ENVIRONMENT as ENVIRONMENT
+from ecg12.pipeline.runs.run_plugins import plugins_of
 from ecg12.pipeline.runs.safe_writing import to_json
 from ecg12.pipeline.runs.train_config import TrainConfig
 
 FINAL_MODEL, LAST_STATE, HISTORY, LOGITS = "final_model.pth", "last_state.pth", "history.csv", "logits.csv"
 TRAIN_IDS, VALID_IDS = "train_ids.txt", "valid_ids.txt"
 PRETRAIN_TRAIN_IDS, PRETRAIN_VALID_IDS = "pretrain_train_ids.txt", "pretrain_valid_ids.txt"
-CLASSES, THRESHOLDS, ENVIRONMENT = "classes.json", "thresholds.json", "environment.json"
+CLASSES, THRESHOLDS = "classes.json", "thresholds.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -202,14 +205,21 @@ def write_model(folder: Path, checkpoint: Mapping[str, Any], thresholds: Mapping
         write_json(folder / THRESHOLDS, thresholds)
 
 
-def load_model(folder: Path) -> TrainedModel | ReferenceModel:
+def load_model(folder: Path, plugins: Sequence[str] = ()) -> TrainedModel | ReferenceModel:
     """Rebuild the model of a run folder, ours or the reference system's, from its configuration and best weights.
+
+    Parameters
+    ----------
+    plugins : modules, or import paths, of code from outside that may be imported, see `pipeline.plugins.consent`
 
     Raises
     ------
     RunFolderError
         If the folder or one of its files is missing, damaged, or does not fit the others.
+    PluginError
+        If it needs code from outside that the user has not named, that is not there, or that is of no use.
     """
+    consent = consent_to(plugins)
     if not folder.is_dir():
         raise RunFolderError(f"{folder}: no such run folder; run train, or name another with --model")
     values = read_json(folder / CONFIG)
@@ -223,6 +233,8 @@ def load_model(folder: Path) -> TrainedModel | ReferenceModel:
     except (ConfigError, TypeError, ValueError) as error:
         raise RunFolderError(f"{folder / CONFIG}: {error}") from error
     mapping = read_mapping(folder)
+    given = plugins_of(folder, consent)
+    make, layer = given.model(config), given.output_layer(mapping)
     try:
         columns = tuple(str(entry["code"]) for entry in read_json(folder / CLASSES))
     except (KeyError, TypeError) as error:
@@ -232,7 +244,7 @@ def load_model(folder: Path) -> TrainedModel | ReferenceModel:
     state, thresholds = _load_model_file(folder, columns, training)
     rule = make_rule(folder, training, mapping, read_correction(folder), columns, thresholds)
     try:
-        network = build_for_weights(config, mapping.n_outputs, state["model"])
+        network = build_for_weights(config, mapping.n_outputs, state["model"], make)
     except ConfigError as error:
         raise RunFolderError(f"{folder / CONFIG}: {error}") from error
     fit_weights(network, state["model"], folder / MODEL)
@@ -241,7 +253,7 @@ def load_model(folder: Path) -> TrainedModel | ReferenceModel:
         config=config,
         training=training,
         network=network.eval(),
-        output_layer=build_output_layer(mapping.parts),
+        output_layer=build_output_layer(mapping.parts, layer),
         rule=rule,
         epoch=read_epoch(folder / MODEL, state),
     )

@@ -7,7 +7,8 @@ from ecg12.ecg.config import Config
 from ecg12.ecg.decisions.reference_rules import CORRECTIONS, LARGEST_CORRECTION, RANK_FACTORS, STRATEGIES
 from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.models.config.model import ModelConfig
-from ecg12.ecg.models.config.option_names import CLASS_WEIGHTS, check_names
+from ecg12.ecg.models.config.option_names import CLASS_WEIGHTS, OWN_LOSS, check_names
+from ecg12.ecg.plugin_names import EXPECTED, is_plugin_name
 from ecg12.pipeline.runs.hold_out import HoldOut
 from ecg12.pipeline.runtime.option_names import KERNELS, OPTIMIZERS, PRECISIONS, SCHEDULES, check_residency
 
@@ -35,7 +36,7 @@ class TrainConfig(Config):
     residency : where windows are while an epoch lasts, see `pipeline.loading.window_batches`; a run folder has the one
         that "auto" chose when the run began, so that a run goes on in the same order wherever it does
     check : hold each chunk against its crc32c when it is first decoded
-    output_layer : "softmax", "sigmoid", "challenge_sigmoid", "cpsc", or the path of a mapping file
+    output_layer : "softmax", "sigmoid", "challenge_sigmoid", "cpsc", the path of a mapping file, or a plugin's name
     train_classes : what softmax and sigmoid are made for: the "scored" classes, or all of the store ("dset")
     valid_classes : what is judged and predicted: the same choice
     correction_factor, correction_limits : see `ecg.decisions.reference_rules.compute_correction`
@@ -46,7 +47,8 @@ class TrainConfig(Config):
     precision, kernels : in which the network runs, see `pipeline.compute.float_precision`; a run folder has those that
         "auto" chose when the run began
     compile : let torch compile the ResNet; that takes a minute or so
-    augment : changes to training windows, see `ecg.models.augment`
+    augment : changes to training windows, see `ecg.models.augment`; plugins' names among them
+    loss : "layer", the output layer's own; or a plugin's name, see `ecg.plugin_names`
     ema : decay of the weights' moving average that is validated and kept, see `pipeline.training.averaging`; 0 for none
     class_weights : in the loss of a sigmoid output layer: "none", or by the challenge "metric"
     label_smoothing : of the same loss, see `ecg.models.loss`
@@ -57,6 +59,8 @@ class TrainConfig(Config):
     save_last : the last weights are the model, instead of those of the best epoch
     save_logits : write logits.csv with the model
     """
+
+    unsaid = frozenset({"loss"})
 
     seed: int = 2
     epochs: int = 30
@@ -90,6 +94,7 @@ class TrainConfig(Config):
     kernels: str = "auto"
     compile: bool = False
     augment: tuple[str, ...] = ()
+    loss: str = OWN_LOSS
     ema: float = 0.0
     class_weights: str = "none"
     label_smoothing: float = 0.0
@@ -156,6 +161,12 @@ class TrainConfig(Config):
             raise ConfigError(f"ema is {self.ema}; expected a decay below 1, such as 0.99, or 0 for none")
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing is {self.label_smoothing}; expected 0 or more and below 1")
+        if self.loss == OWN_LOSS:
+            return
+        if not is_plugin_name(self.loss):
+            raise ConfigError(f"loss is {self.loss!r}; expected {OWN_LOSS}, or {EXPECTED}")
+        if self.class_weights != "none" or self.label_smoothing:
+            raise ConfigError(f"class_weights and label_smoothing are for the output layer's loss, not {self.loss}")
 
     def _check_decision(self) -> None:
         limits = self.correction_limits

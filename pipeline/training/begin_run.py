@@ -1,24 +1,27 @@
 """A run before its first epoch: windows, network, and the state that it begins with or goes on from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from ecg12.cache.reader import Store
 from ecg12.ecg.models.build import build_model
-from ecg12.ecg.models.output_layers import OutputLayer, build_output_layer
+from ecg12.ecg.models.output_layers import OutputLayer
 from ecg12.ecg.signals.window import WindowConfig
 from ecg12.pipeline.compute.float_precision import Arithmetic, compile_network
 from ecg12.pipeline.compute.ranks import ALONE, Ranks
 from ecg12.pipeline.compute.window_logits import FORWARD_WINDOWS, WindowLogits
 from ecg12.pipeline.loading.record_batches import RecordBatches
 from ecg12.pipeline.loading.window_batches import WindowBatches
+from ecg12.pipeline.plugins.consent import NOTHING, Consent
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.prediction_folders import TEST_IDS
 from ecg12.pipeline.runs.reference_folder import read_mapping
+from ecg12.pipeline.runs.run_plugins import PLUGINS, RunPlugins, plugins_of
 from ecg12.pipeline.runs.safe_writing import to_json, write_together
 from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.training.averaging import WeightAverage
@@ -33,6 +36,7 @@ from ecg12.pipeline.training.precision_timing import settle_arithmetic
 from ecg12.pipeline.training.pretrained import give_stage
 from ecg12.pipeline.training.resume import resume, settle_in
 from ecg12.pipeline.training.targets import Targets, code_of_outputs, make_targets, warn_of_missing_classes
+from ecg12.pipeline.training.train_plugins import TrainPlugins, load_plugins
 from ecg12.pipeline.training.train_rows import Rows
 
 
@@ -44,6 +48,8 @@ class Run:
     ----------
     seconds_of_a_step : of the steps that were timed to choose the precision; empty if none were
     pretrained : where a pretrained stage comes from; None for `folder`
+    plugins : code from outside that it runs
+    recorded : what the folder is to record of that
     """
 
     folder: Path
@@ -52,22 +58,35 @@ class Run:
     rows: Rows
     targets: Targets
     output_layer: OutputLayer
+    plugins: TrainPlugins
     batches: WindowBatches
     valid_batches: WindowBatches
     device: torch.device
     ranks: Ranks = ALONE
+    recorded: Sequence[Mapping[str, Any]] = ()
     seconds_of_a_step: Mapping[str, float] = field(default_factory=dict)
     pretrained: Path | None = None
 
 
 def prepare_run(
-    folder: Path, store: Store, config: TrainConfig, rows: Rows, device: torch.device, ranks: Ranks = ALONE
+    folder: Path,
+    store: Store,
+    config: TrainConfig,
+    rows: Rows,
+    device: torch.device,
+    ranks: Ranks = ALONE,
+    consent: Consent = NOTHING,
 ) -> Run:
-    """All that stays the same from epoch to epoch; touches nothing on the disk."""
+    """All that stays the same from epoch to epoch; touches nothing on the disk.
+
+    `consent` is what the user has named of code from outside, see `pipeline.plugins.consent`.
+    """
     begun = (folder / files.LAST_STATE).exists()
     targets = make_targets(store, config, read_mapping(folder) if begun else None, rows.test)
     warn_of_missing_classes(targets, rows.train, store)
-    config, seconds_of_a_step = ranks.share(settle_arithmetic(config, targets.mapping.n_outputs, device))
+    of_run = plugins_of(folder, consent) if (folder / files.CONFIG).exists() else RunPlugins(consent)
+    plugins = load_plugins(of_run, config, targets)
+    config, seconds_of_a_step = ranks.share(settle_arithmetic(config, targets.mapping.n_outputs, device, plugins.make))
     config, batches, valid_batches = make_loaders(store, config, rows, targets, device, ranks)
     return Run(
         folder=folder,
@@ -75,7 +94,9 @@ def prepare_run(
         config=config,
         rows=rows,
         targets=targets,
-        output_layer=build_output_layer(targets.mapping.parts),
+        output_layer=plugins.layer,
+        plugins=plugins,
+        recorded=of_run.describe(config, targets.mapping),
         batches=batches,
         valid_batches=valid_batches,
         device=device,
@@ -111,7 +132,7 @@ def make_loaders(
 def make_network(run: Run) -> nn.Sequential:
     """The network, untrained but for what its stage learned before."""
     torch.manual_seed(run.config.seed)
-    network = build_model(run.config.model, run.targets.mapping.n_outputs)
+    network = build_model(run.config.model, run.targets.mapping.n_outputs, run.plugins.make)
     begins = not (run.folder / files.LAST_STATE).exists()
     if run.config.model.stage is not None and begins and not run.config.random_stage:
         give_stage(run.pretrained or run.folder, network, run.config.model)
@@ -131,8 +152,10 @@ def begin_or_resume(run: Run) -> tuple[TrainState, TrainStep]:
         fused=config.kernels != "plain",
     )
     average = WeightAverage(network, config.ema) if config.ema else None
-    layer = make_training_layer(run.output_layer, config, code_of_outputs(run.targets.mapping))
-    step = TrainStep(network, layer, optimizer, config, run.device, average=average, ranks=run.ranks)
+    layer = run.plugins.training_layer
+    layer = layer or make_training_layer(run.output_layer, config, code_of_outputs(run.targets.mapping))
+    augment = run.plugins.augment
+    step = TrainStep(network, layer, optimizer, config, run.device, average=average, augment=augment, ranks=run.ranks)
     state = TrainState(
         network=network,
         optimizer=optimizer,
@@ -174,6 +197,8 @@ def write_beginning(run: Run) -> None:
         "store_digest": run.store.attributes["digest"],
     }
     environment = describe_opened(run.store, run.device, run.ranks, run.seconds_of_a_step)
+    if run.recorded:
+        environment[PLUGINS] = list(run.recorded)
     texts = {
         files.CONFIG: to_json(values),
         files.TRAIN_IDS: files.format_ids(ids[run.rows.train]),

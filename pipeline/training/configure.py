@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ecg12.cache.reader import Store
+from ecg12.ecg.decisions.named_mappings import NAMED
 from ecg12.ecg.errors import ConfigError, RunFolderError
 from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.models.config.option_names import AUGMENTATIONS, MODELS, OWN_LOSS
+from ecg12.ecg.plugin_names import pack_options
+from ecg12.pipeline.plugins.choosing import spell_plugin
+from ecg12.pipeline.plugins.kinds import AUGMENTATION, LOSS, MODEL, OUTPUT_LAYER
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.checkpoint import CONFIG, read_json
 from ecg12.pipeline.runs.presets import preset_values
@@ -59,7 +64,7 @@ def configure(
     RunFolderError
         If the folder's run was begun otherwise, or its files do not fit each other.
     """
-    options, model_options = dict(options), dict(model_options)
+    options, model_options = spell(options, model_options)
     begun = (folder / files.LAST_STATE).exists() or (only_test and (folder / CONFIG).exists())
     if begun:
         preset_options, preset_model = preset_values(preset)
@@ -71,6 +76,24 @@ def configure(
         config = _new(folder, store, options, model_options, preset, pretrained)
     _check_fit(store, config)
     return config
+
+
+def spell(options: Mapping[str, Any], model_options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was asked for, plugins by the names that configurations have, and a plugin's own options packed."""
+    options, model_options = dict(options), dict(model_options)
+    for values, name, kind, own in (
+        (model_options, "model", MODEL, MODELS),
+        (options, "loss", LOSS, (OWN_LOSS,)),
+        (options, "output_layer", OUTPUT_LAYER, NAMED),
+    ):
+        given = values.get(name)
+        if isinstance(given, str) and not (name == "output_layer" and Path(given).exists()):
+            values[name] = spell_plugin(kind, given, own)
+    if "augment" in options:
+        options["augment"] = tuple(spell_plugin(AUGMENTATION, str(one), AUGMENTATIONS) for one in options["augment"])
+    if isinstance(model_options.get("model_options"), Mapping):
+        model_options["model_options"] = pack_options(model_options["model_options"])
+    return options, model_options
 
 
 def _new(
@@ -123,7 +146,7 @@ def _of_run(
         config = TrainConfig.from_dict(stored["train"] | {"model": stored["model"]})
     except (KeyError, TypeError, ConfigError) as error:
         raise RunFolderError(f"{folder / CONFIG}: cannot be continued ({error})") from error
-    values = config.to_dict()
+    values = config.to_whole_dict()
     # whatever was chosen then is what "auto" means now
     asked = {key: value for key, value in options.items() if key not in SETTLED or value != "auto"}
     asked |= {f"model.{key}": value for key, value in model_options.items()}

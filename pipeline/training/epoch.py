@@ -4,7 +4,7 @@ Each of these is a method, so that whoever adds to one of them touches that one 
 `pipeline.training.loop`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.models.augment import Augmentation
+from ecg12.ecg.models.given import ChangeWindows
 from ecg12.ecg.models.loss import WeightedSigmoid, metric_weights
 from ecg12.ecg.models.networks.carried_state import Carried, carries, step_rows
 from ecg12.ecg.models.output_layers import OutputLayer
@@ -36,6 +37,7 @@ class TrainStep:
     network : as `ecg.models.build` makes it
     output_layer : gives the loss
     average : follows the weights; None for none
+    augment : what plugins among the augmentations do, by name
     ranks : which process this is; the gradient is that of the mean over the windows of all of them
 
     Attributes
@@ -55,13 +57,16 @@ class TrainStep:
         device: torch.device,
         *,
         average: WeightAverage | None = None,
+        augment: Mapping[str, ChangeWindows] | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
         self.network = network
         self.average = average
         self.ranks = ranks
         self.epoch = self.number = 0
-        self.augmentation = Augmentation(names=config.augment, fs=config.model.fs) if config.augment else None
+        self.augmentation = None
+        if config.augment:
+            self.augmentation = Augmentation(names=config.augment, fs=config.model.fs, given=augment or {})
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.known: Callable[[Batch], Tensor] | None = None
         self.output_layer = output_layer

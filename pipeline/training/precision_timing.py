@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ecg12.ecg.models.build import build_model
+from ecg12.ecg.models.given import MakeNetwork
 from ecg12.ecg.models.pretraining_objectives import Objective, Windows
 from ecg12.ecg.models.stages import build_pretraining_net
 from ecg12.ecg.patient_features import N_PATIENT_FEATURES
@@ -26,12 +27,12 @@ from ecg12.pipeline.training.epoch import freeze_stage
 
 
 def settle_arithmetic(
-    config: TrainConfig, n_outputs: int, device: torch.device
+    config: TrainConfig, n_outputs: int, device: torch.device, make: MakeNetwork | None = None
 ) -> tuple[TrainConfig, dict[str, float]]:
     """The configuration with precision and kernels chosen, and the seconds of the steps that were timed for it.
 
     A network of the same configuration takes steps forward and back on noise. Torch's random numbers are left as
-    they were.
+    they were. `make` is the class of a plugin's model.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def settle_arithmetic(
     """
     wanted = Arithmetic(precision=config.precision, kernels=config.kernels)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        network = build_model(config.model, n_outputs).to(device).train()
+        network = build_model(config.model, n_outputs, make).to(device).train()
         freeze_stage(network, config)
         x = _noise(config, device)
 

@@ -1,7 +1,7 @@
 """What a training aims at: the outputs' meaning, the labels of every record as outputs, and what is judged."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from ecg12.ecg.decisions.reference_rules import compute_correction
 from ecg12.ecg.errors import ConfigError, EcgError
 from ecg12.ecg.labels.class_columns import merge_labels, merged_classes, prediction_columns
 from ecg12.ecg.labels.snomed import SCORED_CODES, abbreviation_of
+from ecg12.ecg.plugin_names import is_plugin_name
 from ecg12.pipeline.runs.train_config import TrainConfig
 
 logger = logging.getLogger(__name__)
@@ -89,11 +90,15 @@ def make_targets(
 def choose_mapping(output_layer: str, train_classes: str, codes: tuple[str, ...]) -> OutputMapping:
     """The mapping of that name over the scored classes or those of the store, or the one in a file.
 
+    A plugin's output layer, by name, decides on each of these classes for itself, as sigmoid does.
+
     Raises
     ------
     ConfigError
         If there is neither.
     """
+    if is_plugin_name(output_layer):
+        return replace(choose_mapping("sigmoid", train_classes, codes), layer=output_layer)
     if output_layer in NAMED:
         unwritable = [code for code in codes if train_classes == "dset" and set(code) & set("#,")]
         if unwritable:
@@ -107,7 +112,7 @@ def choose_mapping(output_layer: str, train_classes: str, codes: tuple[str, ...]
         return parse_mapping(read_small_text(path), where=str(path))
     except FileNotFoundError:
         raise ConfigError(
-            f"output layer {output_layer!r}: no such file; expected {', '.join(NAMED)}, or a file"
+            f"output layer {output_layer!r}: no such file; expected {', '.join(NAMED)}, or a file, or a plugin's name"
         ) from None
     except (OSError, ValueError) as error:
         if isinstance(error, EcgError):

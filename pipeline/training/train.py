@@ -1,7 +1,7 @@
 """Training a classifier on a store's labelled records, and the run folder it leaves."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from ecg12.cache.several_stores import Locations
 from ecg12.ecg.errors import TrainingError
 from ecg12.pipeline.loading.batch import Batch
+from ecg12.pipeline.plugins.consent import consent_to
 from ecg12.pipeline.runs import run_folder as files
+from ecg12.pipeline.runs.run_plugins import names_in
 from ecg12.pipeline.runtime.allocator import keep_features
 from ecg12.pipeline.runtime.progress import Progress, silent
 from ecg12.pipeline.training.begin_run import Run, begin_or_resume, prepare_run, write_epoch
@@ -54,6 +56,7 @@ def train(
     model_options: Mapping[str, Any] | None = None,
     rows: Rows | None = None,
     pretrained: Path | None = None,
+    plugins: Sequence[str] = (),
     cuda: bool = False,
     tensorboard: bool = False,
     progress: Progress = silent,
@@ -75,6 +78,8 @@ def train(
     options, model_options : fields of `TrainConfig` and `ModelConfig` that differ from the defaults
     rows : what to train and to validate on; None chooses as `pipeline.training.train_rows` does
     pretrained : the folder of a pretraining that gives a new run its stage and ids, where that is not `folder`
+    plugins : modules, or import paths, of code from outside that a run in `folder` may be gone on with; what `options`
+        and `model_options` name is named by that, see `pipeline.plugins.consent`
     tensorboard : write the history as an event file, too, see `pipeline.training.event_file`
     report : called with each epoch's row of the history
 
@@ -91,15 +96,19 @@ def train(
     RunFolderError
         If `folder` holds a run that cannot be continued this way, another process is training in it, or it cannot be
         written.
+    PluginError
+        If code from outside was not named, is not there, or does not do what it should.
     TrainingError
         If the loss is not a number any more.
     """
     keep_features()
+    consent = consent_to(plugins, names_in(options or {}, model_options or {}))
     with opened(stores, folder, "train", dated=dated, cuda=cuda) as place:
         folder, store, ranks = place.folder, place.store, place.ranks
         config = configure(folder, store, options or {}, model_options or {}, preset=preset, pretrained=pretrained)
         rows = rows or choose_rows(store, folder, config, pretrained)
-        run = replace(prepare_run(folder, store, config, rows, place.device, ranks), pretrained=pretrained or folder)
+        run = prepare_run(folder, store, config, rows, place.device, ranks, consent)
+        run = replace(run, pretrained=pretrained or folder)
         state, step = begin_or_resume(run)
         epochs = Epochs(run, state, step, progress if ranks.writes else silent)
         tell = reporter(run, report, tensorboard=tensorboard)

@@ -113,6 +113,7 @@ def test_train_by_default() -> None:
         "options": {},
         "model_options": {},
         "pretrained": None,
+        "plugins": (),
         "cuda": False,
         "tensorboard": False,
         "progress": Bar,
@@ -206,6 +207,7 @@ def test_train_with_every_option() -> None:
             "eval_transformer": True,
         },
         "pretrained": Path("p"),
+        "plugins": (),
         "cuda": True,
         "tensorboard": True,
         "progress": Bar,
@@ -295,6 +297,7 @@ def test_only_test_arguments() -> None:
         "folder": Path("r"),
         "preset": "reference",
         "options": {"combination_strategy": "max", "save_logits": True},
+        "plugins": (),
         "cuda": True,
         "progress": Bar,
     }
@@ -393,6 +396,7 @@ def test_predict_takes_the_newest_run(tmp_path: Path, monkeypatch: pytest.Monkey
         "json_path": None,
         "precision": "fp32",
         "explain": None,
+        "plugins": (),
         "cuda": False,
         "force": False,
         "progress": Bar,
@@ -401,7 +405,7 @@ def test_predict_takes_the_newest_run(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_predict_with_every_option() -> None:
     line = "predict x y --output o --model m --model n --average scores --force --cuda --json j.json"
-    line += " --fs 250 --units uV --leads I,II --precision bf16"
+    line += " --fs 250 --units uV --leads I,II --precision bf16 --reader d.e:F --plugin a.b --plugin c"
     line += " --explain AF,PVC --explain-steps 9 --explain-windows 3 --explain-format pdf"
     args, kwargs = kwargs_of(
         "pipeline.prediction.predict.predict", *line.split(), "--missing-leads", "zero", "--keep-flat"
@@ -409,10 +413,13 @@ def test_predict_with_every_option() -> None:
     assert args == ((Path("x"), Path("y")), Path("o"), (Path("m"), Path("n")))
     assert kwargs == {
         "average": "scores",
-        "told": InputConfig(fs=250, units="uV", leads=("I", "II"), missing_leads="zero", keep_flat=True),
+        "told": InputConfig(
+            fs=250, units="uV", leads=("I", "II"), missing_leads="zero", keep_flat=True, readers=("d.e:F",)
+        ),
         "json_path": Path("j.json"),
         "precision": "bf16",
         "explain": ExplainConfig(classes=("AF", "PVC"), n_steps=9, max_windows=3, form="pdf"),
+        "plugins": ("a.b", "c"),
         "cuda": True,
         "force": True,
         "progress": Bar,
@@ -434,7 +441,7 @@ def test_predict_at_several_gains() -> None:
     )
     assert args == ((Path("x"),), Path("o"), (Path("m"),))
     expected = {"average": None, "told": InputConfig(), "precision": "fp32", "cuda": False, "force": False}
-    assert kwargs == expected | {"progress": Bar}
+    assert kwargs == expected | {"plugins": (), "progress": Bar}
     refused = invoke("predict", "x", "--model", "m", "--gain-sweep", "--json", "j.json")
     assert refused.exit_code == 2
     assert "--gain-sweep predicts three times; leave out --json" in refused.output

@@ -52,6 +52,7 @@ def test_the_defaults_and_what_is_said(asked: list) -> None:
                 "stores": (Path("found/ecg.zarr"),),
                 "check": (),
                 "told": InputConfig(),
+                "plugins": (),
                 "force": False,
             },
         )
@@ -77,6 +78,7 @@ def test_every_option_arrives(asked: list) -> None:
         "safetensors": True,
         "check": (Path("x.hea"), Path("folder")),
         "told": InputConfig(fs=500.0, units="uV", leads=("standard",), missing_leads="zero"),
+        "plugins": (),
         "force": True,
     }
     assert "recordings in mV" in result.output

@@ -24,6 +24,7 @@ def test_report_by_default_is_of_the_newest_run(tmp_path: Path, monkeypatch: pyt
         "stores": (),
         "n_examples": None,
         "n_sample": 50,
+        "plugins": (),
         "cuda": False,
         "force": False,
         "progress": Bar,
@@ -32,12 +33,14 @@ def test_report_by_default_is_of_the_newest_run(tmp_path: Path, monkeypatch: pyt
 
 def test_report_with_every_option() -> None:
     line = "report a b --output c.html --store s.zarr --store memory://t.zarr --examples 7 --sample 9 --cuda --force"
+    line += " --plugin m"
     args, kwargs = kwargs_of("pipeline.report.make_report.make_report", *line.split())
     assert args == ((Path("a"), Path("b")), Path("c.html"))
     assert kwargs == {
         "stores": (Path("s.zarr"), RemotePath("memory://t.zarr")),
         "n_examples": 7,
         "n_sample": 9,
+        "plugins": ("m",),
         "cuda": True,
         "force": True,
         "progress": Bar,

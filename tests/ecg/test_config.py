@@ -136,3 +136,17 @@ def test_values_out_of_range_are_the_configurations_own_error():
 def test_a_missing_key_without_a_default_is_named():
     with pytest.raises(ConfigError, match=r"^Demanding: .*'seed'"):
         Demanding.from_dict({})
+
+
+def test_what_is_unsaid_is_written_once_it_differs() -> None:
+    @dataclass(frozen=True, kw_only=True, slots=True)
+    class Later(Config):
+        unsaid = frozenset({"new"})
+
+        old: int = 1
+        new: tuple[int, ...] = ()
+
+    assert Later().to_dict() == {"old": 1}
+    assert Later().to_whole_dict() == {"old": 1, "new": []}
+    assert Later(new=(2,)).to_dict() == {"old": 1, "new": [2]}
+    assert Later.from_dict({"old": 1}) == Later.from_dict(Later().to_whole_dict()) == Later()

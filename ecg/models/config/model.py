@@ -14,6 +14,7 @@ from ecg12.ecg.models.config.option_names import (
     RECURRENT_KINDS,
 )
 from ecg12.ecg.models.config.stage import StageConfig, check_tokens
+from ecg12.ecg.plugin_names import EXPECTED, is_plugin_name, unpack_options
 from ecg12.ecg.signals.leads import LEADS
 
 
@@ -66,7 +67,8 @@ class ModelConfig(Config):
     window_length : samples in a window
     highpass, notch : filters of the signals it was trained on, Hz (see `ecg.signals.filters`); None for none
     normalisation : see `ecg.models.normalise`
-    model : "resnet1d", or "s4d": state spaces and a pooled linear head, see `ecg.models.networks.s4d`
+    model : "resnet1d", or "s4d": state spaces and a pooled linear head, see `ecg.models.networks.s4d`; or a plugin's
+        name, see `ecg.plugin_names`
     pred_stage_type, pred_stage_hidd, pred_stage_n_layer : the head, "linear" or recurrent ("rnn", "lstm",
         "gru"), and the hidden size and number of layers of a recurrent one
     pooling : what a linear head does with the positions of a window, see `ecg.models.networks.heads`
@@ -77,7 +79,10 @@ class ModelConfig(Config):
     eval_transformer : a small MLP in the place of ResNet and head, above a stage
     probe : a pooled linear layer in the place of all that, above what the stage learned
     s4d_features, s4d_layers, s4d_state, s4d_stride, s4d_dropout : of "s4d", see `ecg.models.networks.s4d.S4dConfig`
+    model_options : options of a plugin's model, see `ecg.plugin_names.pack_options`
     """
+
+    unsaid = frozenset({"model_options"})
 
     fs: float = 400.0
     leads: tuple[str, ...] = LEADS
@@ -105,6 +110,7 @@ class ModelConfig(Config):
     s4d_state: int = 8
     s4d_stride: int = 4
     s4d_dropout: float = 0.2
+    model_options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fs) and self.fs > 0):
@@ -142,8 +148,10 @@ class ModelConfig(Config):
         self._check_parts()
 
     def _check_parts(self) -> None:
-        if self.model not in MODELS:
-            raise ConfigError(f"model is {self.model!r}; expected {' or '.join(MODELS)}")
+        if self.model not in MODELS and not self.is_plugin:
+            raise ConfigError(f"model is {self.model!r}; expected {' or '.join(MODELS)}, or {EXPECTED}")
+        if unpack_options(self.model_options) and not self.is_plugin:
+            raise ConfigError(f"model_options are for the model of a plugin; {self.model} has options of its own")
         if self.stage is not None:
             check_tokens(self.stage, self.window_length)
         _ = self.s4d
@@ -151,11 +159,16 @@ class ModelConfig(Config):
             raise ConfigError("probe is set, but there is no pretrained stage; expected one below it")
         if self.probe and self.eval_transformer:
             raise ConfigError("probe and eval_transformer are both set; expected one of them")
-        if self.model == "s4d" and self.stage is not None:
-            raise ConfigError("model is 's4d' above a pretrained stage; expected resnet1d, or probe")
-        if self.pred_stage_type != "linear" and (self.probe or self.model == "s4d"):
-            which = "probe" if self.probe else "model s4d"
+        if self.model != "resnet1d" and self.stage is not None:
+            raise ConfigError(f"model is {self.model!r} above a pretrained stage; expected resnet1d, or probe")
+        if self.pred_stage_type != "linear" and (self.probe or self.model != "resnet1d"):
+            which = "probe" if self.probe else f"model {self.model}"
             raise ConfigError(f"pred_stage_type is {self.pred_stage_type!r} with {which}; expected linear")
+
+    @property
+    def is_plugin(self) -> bool:
+        """Whether the network is code from outside this program."""
+        return is_plugin_name(self.model)
 
     @property
     def s4d(self) -> S4dConfig:

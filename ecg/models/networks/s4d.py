@@ -136,12 +136,15 @@ class S4dNet(HasPrecision, nn.Module):
     Attributes
     ----------
     dtype : bfloat16 or float16 to run all but the state spaces themselves in that; None for float32
+    n_patient : channels below the leads that tell of the patient
     """
 
-    def __init__(self, config: S4dConfig, n_leads: int) -> None:
+    def __init__(self, config: S4dConfig, n_leads: int, n_patient: int = 0) -> None:
         super().__init__()
-        self.n_features = config.n_features
-        self.stem = nn.Conv1d(n_leads, config.n_features, 2 * config.stride + 1, config.stride, config.stride)
+        self.n_features, self.n_patient = config.n_features, n_patient
+        self.stem = nn.Conv1d(
+            n_leads + n_patient, config.n_features, 2 * config.stride + 1, config.stride, config.stride
+        )
         self.layers = nn.ModuleList(
             S4dBlock(
                 config.n_features,

@@ -205,7 +205,7 @@ def decide_outputs(scaled: Tensor, parts: Sequence[LayerPart]) -> Tensor:
     """`ecg.decisions.reference_rules.decide_outputs`: 0 or 1, float64 (row, output)."""
     decided = []
     for part, own in zip(parts, scaled.split([part.n_outputs for part in parts], dim=1), strict=True):
-        if part.kind == "sigmoid":
+        if part.decides_each:
             decided.append((own > 0.5).double())
             continue
         best = own.argmax(dim=1, keepdim=True)

@@ -58,6 +58,7 @@ def report_run(
     *,
     stores: Sequence[Location] = (),
     n_examples: int = 3,
+    plugins: Sequence[str] = (),
     cuda: bool = False,
     progress: Progress = silent,
 ) -> ReportSummary:
@@ -70,6 +71,7 @@ def report_run(
     ----------
     stores : the run's, where they are not where they were
     n_examples : false positives, and false negatives, that are drawn
+    plugins : see `pipeline.runs.run_folder.load_model`
 
     Raises
     ------
@@ -80,7 +82,7 @@ def report_run(
     """
     runs, is_cross_validation = find_runs(folder)
     choose_device(cuda=cuda)  # a GPU that is asked for and not there is an error, not a section that is left out
-    known = _find_out(folder, runs, stores, is_cross_validation, cuda=cuda, progress=progress)
+    known = _find_out(folder, runs, stores, is_cross_validation, plugins=plugins, cuda=cuda, progress=progress)
     kind = "Cross-validation" if is_cross_validation else "Training run"
     sections, missing = _make_sections(known, n_examples, progress)
     page = Page(
@@ -122,6 +124,7 @@ def _find_out(
     stores: Sequence[Location],
     is_cross_validation: bool,
     *,
+    plugins: Sequence[str],
     cuda: bool,
     progress: Progress,
 ) -> _Known:
@@ -131,7 +134,7 @@ def _find_out(
         missing.append(f"scores by class and dataset, curves, calibration, confusion, errors, records: {why}")
     else:
         try:
-            answers = find_answers(folder, store, cuda=cuda, progress=progress)
+            answers = find_answers(folder, store, plugins=plugins, cuda=cuda, progress=progress)
             summary = judge(answers, store)
         except EcgError as error:
             notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))

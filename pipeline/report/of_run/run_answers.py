@@ -68,8 +68,10 @@ class RunAnswers:
     remarks: tuple[str, ...] = ()
 
 
-def find_answers(folder: Path, store: Store, *, cuda: bool, progress: Progress) -> RunAnswers:
-    """The best there is to judge a run by.
+def find_answers(
+    folder: Path, store: Store, *, plugins: Sequence[str] = (), cuda: bool, progress: Progress
+) -> RunAnswers:
+    """The best there is to judge a run by; for `plugins` see `pipeline.runs.run_folder.load_model`.
 
     Raises
     ------
@@ -83,14 +85,14 @@ def find_answers(folder: Path, store: Store, *, cuda: bool, progress: Progress) 
         names = read_test_ids(ids)
         decided_by = f"the thresholds in {THRESHOLDS}" if (folder / THRESHOLDS).is_file() else "the model's rule"
         return _from_files(store, folder, [folder / PREDICTIONS] * len(names), names, decided_by)
-    return _of_validation(folder, store, cuda=cuda, progress=progress)
+    return _of_validation(folder, store, plugins, cuda=cuda, progress=progress)
 
 
-def _of_validation(folder: Path, store: Store, *, cuda: bool, progress: Progress) -> RunAnswers:
-    model = load_model(folder)
+def _of_validation(folder: Path, store: Store, plugins: Sequence[str], *, cuda: bool, progress: Progress) -> RunAnswers:
+    model = load_model(folder, plugins)
     if isinstance(model, ReferenceModel) and isinstance(model.rule, AprilRule):
         return _of_april(folder, store, model, cuda=cuda, progress=progress)
-    answered = answer(store, folder=folder, cuda=cuda, progress=progress)
+    answered = answer(store, folder=folder, plugins=plugins, cuda=cuda, progress=progress)
     decided = decide(answered.logits, store, answered.targets, answered.rule, answered.output_layer)
     by_rank = isinstance(answered.rule, AugustRule)
     remarks = (

@@ -132,3 +132,41 @@ def test_shift_by_nothing() -> None:
 def test_unknown_or_repeated_names_are_refused(names: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match=f"augment is {', '.join(names)}; expected each once, from gain, wander"):
         Augmentation(names=names, fs=400.0)
+
+
+class TestGiven:
+    """What a plugin does to windows."""
+
+    @staticmethod
+    def run(given, key=(1, 2, 3, 0), names=()):
+        signal = torch.ones(3, 2, 40)
+        augmentation = Augmentation(names=(*names, *given), fs=400.0, given=given)
+        return augmentation(signal, torch.tensor([40, 20, 30]), torch.tensor([0, 10, 0]), key=key)
+
+    @staticmethod
+    def noise(signal, *, fs, generator):
+        assert fs == 400
+        return signal + torch.randn(signal.shape, generator=generator)
+
+    def test_it_comes_last_and_leaves_nothing_where_nothing_was_recorded(self):
+        changed = self.run({"a:b": lambda signal, *, fs, generator: signal * 0 + 7}, names=("gain",))
+        assert changed[0].eq(7).all()
+        assert changed[1, :, 10:30].eq(7).all()
+        assert not changed[1, :, :10].any()
+        assert not changed[1, :, 30:].any()
+
+    def test_what_it_draws_follows_from_seed_epoch_step_and_rank(self):
+        one = self.run({"a:b": self.noise})
+        assert torch.equal(one, self.run({"a:b": self.noise}))
+        for key in ((2, 2, 3, 0), (1, 3, 3, 0), (1, 2, 4, 0), (1, 2, 3, 1)):
+            assert not torch.equal(one, self.run({"a:b": self.noise}, key))
+
+    def test_each_draws_its_own(self):
+        drawn = []
+
+        def note(signal, *, fs, generator):
+            drawn.append(torch.randn(4, generator=generator))
+            return signal
+
+        self.run({"a:b": note, "a:c": note})
+        assert not torch.equal(*drawn)

@@ -122,10 +122,13 @@ def test_the_same_seed_gives_the_same_numbers_with_everything_on(simulated_store
 
 
 class TestPatient:
-    def test_prediction_from_a_record_sees_what_the_store_says(self, simulated_store: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("network", [TINY, {"model": "s4d", "s4d_features": 4, "s4d_layers": 1}], ids=str)
+    def test_prediction_from_a_record_sees_what_the_store_says(
+        self, network: dict[str, Any], simulated_store: Path, tmp_path: Path
+    ) -> None:
         folder = tmp_path / "run"
-        options = {"epochs": 1, "n_total": 20}
-        train(simulated_store, folder=folder, options=options, model_options=TINY | {"patient": True})
+        options = {"epochs": 1, "n_total": 20, "max_windows_per_record": 1}
+        train(simulated_store, folder=folder, options=options, model_options=network | {"patient": True})
         predictor = OwnPredictor(files.load_model(folder))
         assert takes_patient(predictor.network)
         path = write_record(tmp_path / "in", "A0001", age="61", sex="Female")
