@@ -26,6 +26,7 @@ COPY ecg ecg
 COPY cache cache
 COPY pipeline pipeline
 COPY commands commands
+COPY ecg12 ecg12
 COPY challenge challenge
 RUN printf '#!/bin/sh\nexec python /app/cli.py "$@"\n' > /usr/local/bin/ecg12 && chmod +x /usr/local/bin/ecg12
 

@@ -5,7 +5,6 @@ import tomllib
 from pathlib import Path
 
 import click
-import pytest
 from packaging.requirements import Requirement
 
 from ecg12.commands import main as program
@@ -60,37 +59,6 @@ def test_the_page_of_commands_says_what_help_says() -> None:
     from docs.write_commands import PAGE, commands_page
 
     assert PAGE.read_text(encoding="utf-8") == commands_page(), "run make docs"
-
-
-@pytest.mark.parametrize(
-    "page", ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
-)
-def test_commands_in_the_docs_are_ones_that_the_program_has(page: str) -> None:
-    """Each line of a code block, and each command between backticks, by its options' names."""
-    text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
-    for line in re.findall(r"python cli\.py ([^`\n#]+)", text):
-        words = line.split()
-        command: click.Command = program.main
-        while isinstance(command, click.Group) and words and words[0] in command.commands:
-            command = command.commands[words.pop(0)]
-        if command is program.main:
-            assert words[0].isupper(), line  # COMMAND, for any
-            continue
-        known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-        for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", " ".join(words)):
-            assert option in known | {"--help"}, f"{line}: {option}"
-
-
-def test_links_in_the_docs_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8")):
-            path, _, anchor = target.partition("#")
-            found = page.parent / path if path else page
-            assert found.exists(), f"{page.name}: {target}"
-            if anchor:
-                titles = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
-                anchors = [re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles]
-                assert anchor in anchors, f"{page.name}: {target}"
 
 
 def test_every_option_has_help() -> None:

@@ -1,10 +1,10 @@
 """What a header's comments say about the patient and the diagnoses.
 
 The Challenge's files hold one `key: value` a comment: Age, Sex, Dx, Rx, Hx, Sx. The databases that they came from, and
-others beside them, have forms of their own, and those are read as well; `docs/guide.md` lists them. What a file does
-not say is None or empty, never a default, and nothing here refuses a record: a recording without a readable diagnosis
-can still be predicted. Diagnoses that are not codes are handed over in `dx_text` instead of being lost, and `remarks`
-has whatever was taken otherwise than as stated, or could not be.
+others beside them, have forms of their own, and those are read as well: `docs/guide/stores.md` has them. What a file
+does not say is None or empty, never a default, and nothing here refuses a record: a recording without a readable
+diagnosis can still be predicted. Diagnoses that are not codes are handed over in `dx_text` instead of being lost, and
+`remarks` has whatever was taken otherwise than as stated, or could not be.
 
 Source: the Challenge's data page and the headers of all its issues, in which the same keys are written
 `#Dx:`, `# Dx:` and (the original PTB database) `# age:`; headers of PTB, INCART, LUDB, the European and the Long-Term

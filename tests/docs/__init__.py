@@ -1,0 +1,1 @@
+"""Tests of the pages: what they name is there, what they say to type works."""
