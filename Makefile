@@ -2,7 +2,8 @@
 # make test: set everything up and run all tests
 # make test-second: the tests that need no torch, on Python 3.13 or 3.12 (SECOND=... names one) with its own packages
 # make lint: style and types
-# make docs: write docs/commands.md from every command's help, and the rooms of docs/architecture.md from the code
+# make docs: write docs/commands.md from every command's help, the names in docs/python.md, and the rooms of
+#   docs/architecture.md, from the code
 
 VENV ?= .venv
 SECOND ?= $(shell .ci/find-python 3.13 3.12)
@@ -47,6 +48,7 @@ format: $(VENV)/.dev
 docs: $(VENV)/.run
 	$(VENV)/bin/python docs/write_commands.py
 	$(VENV)/bin/python docs/draw_rooms.py
+	$(VENV)/bin/python docs/write_names.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -39,6 +39,34 @@ def bench_loader(n_records: int, folder: Path | None, rounds: int) -> None:
     )
 
 
+@click.command("datasets")
+@store_size_option(8000)
+@store_folder_option
+@rounds_option(3)
+def bench_datasets(n_records: int, folder: Path | None, rounds: int) -> None:
+    """Batches by torch's DataLoader from ecg12.Windows and IndexedWindows, against what one would write."""
+    import ecg12
+    from ecg12.pipeline.bench import torch_datasets as benchmark
+
+    rows = benchmark.run(
+        ecg12.Windows, ecg12.IndexedWindows, n_records=n_records, folder=folder, rounds=rounds, progress=Bar
+    )
+    stream = {row.n_workers: row for row in rows if row.what == benchmark.STREAM}
+    naive = {row.n_workers: row for row in rows if row.what == benchmark.NAIVE}
+    echo_rows(
+        rows,
+        [
+            ("what", "what"),
+            ("workers", "n_workers"),
+            ("windows/s", lambda row: int(row.best)),
+            ("median", lambda row: int(row.median)),
+            ("Windows is × faster", lambda row: stream[row.n_workers].best / row.best),
+            ("of medians", lambda row: stream[row.n_workers].median / row.median),
+            ("× naive", lambda row: row.best / naive[row.n_workers].best),
+        ],
+    )
+
+
 @click.command("remote")
 @store_size_option(4000)
 @click.option("--connections", type=click.IntRange(min=1), default=4, show_default=True, help="Requests at once.")
@@ -118,4 +146,4 @@ def bench_shuffle(n_records: int) -> None:
         click.echo(f"records in {n_rows} rows, all windows of each: {share:.2%} of the rows are padding")
 
 
-COMMANDS = (bench_loader, bench_remote, bench_footprint, bench_shuffle)
+COMMANDS = (bench_loader, bench_datasets, bench_remote, bench_footprint, bench_shuffle)

@@ -1,42 +1,38 @@
 """Predictions in the Challenge's form, from a store or straight from recordings of any kind of file."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from ecg12.cache.reader import Store
 from ecg12.cache.schema import Reject
 from ecg12.cache.storage.location import Location
 from ecg12.ecg.errors import ConfigError, EcgError, InputError
 from ecg12.ecg.scores.challenge_csv import Prediction
-from ecg12.ecg.signals.quality import LeadFlag
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.prediction.ensemble import load_ensemble
 from ecg12.pipeline.prediction.explain_config import ExplainConfig
+from ecg12.pipeline.prediction.given import check_names, predict_all
 from ecg12.pipeline.prediction.interface import Predictor
 from ecg12.pipeline.prediction.output_files import PredictionFiles, RecordFacts
-from ecg12.pipeline.prediction.output_folder import TABLE, PredictionFolder, held_output
+from ecg12.pipeline.prediction.output_folder import PredictionFolder, held_output
 from ecg12.pipeline.prediction.predict_precision import set_precision
 from ecg12.pipeline.prediction.store_match import open_fitting
-from ecg12.pipeline.prediction.stream import Predicted, predict_files, predict_rows
-from ecg12.pipeline.recordings.find_recordings import FoundInput, find_inputs, name_inputs
+from ecg12.pipeline.recordings.find_recordings import find_inputs, name_inputs
 from ecg12.pipeline.recordings.remote_recordings import brought
 from ecg12.pipeline.recordings.set_aside import NotLookedAt
 from ecg12.pipeline.recordings.tarballs import unpacked
 from ecg12.pipeline.runtime.allocator import keep_features
 from ecg12.pipeline.runtime.device import choose_device
-from ecg12.pipeline.runtime.progress import Progress, Task, silent
+from ecg12.pipeline.runtime.progress import Progress, silent
 from ecg12.pipeline.runtime.record_fence import FENCED, reason_of
 from ecg12.pipeline.runtime.scratch import is_no_room
-from ecg12.pipeline.runtime.workers import Workers, workers_for
+from ecg12.pipeline.runtime.workers import workers_for
 
 if TYPE_CHECKING:
     from ecg12.pipeline.prediction.explain import Explainer
@@ -174,7 +170,7 @@ def _predict(
     ):
         aside: list[NotLookedAt] = []
         named = dict(name_inputs(find_inputs(folders, told, aside))) if folders else {}
-        _check_names(store, named)
+        check_names(store, named)
         doubts: list[str] = []
         notes: list[str] = []
         only: Prediction | None = None
@@ -185,7 +181,7 @@ def _predict(
         # explanations take nearly all of the time, and all of torch's threads
         helping = workers_for(device) if explainer is None else nullcontext()
         with writer, progress("predict", n_records, "records") as task, helping as workers:
-            for prediction, facts in _all(store, named, predictor, told, device, rejects, task, gain, workers):
+            for prediction, facts in predict_all(store, named, predictor, told, device, rejects, task, gain, workers):
                 task.advance()
                 try:
                     writer.write(prediction, facts)
@@ -249,56 +245,5 @@ def name_models(models: Sequence[Path]) -> str:
     return ", ".join(map(str, models))
 
 
-def _check_names(store: Store | None, named: Mapping[str, FoundInput]) -> None:
-    """Refuse to write two predictions into one file, or one over the table of all."""
-    both = sorted(set(store.ids) & named.keys()) if store else []
-    if both and store:
-        raise InputError(
-            f"{named[both[0]].file}: a record {both[0]} is in {store.path}, too; expected each of the {len(both)} such "
-            "records once: predict them into two folders"
-        )
-    table = TABLE.removesuffix(".csv")
-    if table in named or (store and table in store.ids):
-        raise InputError(f"a record called {table}, whose file would be the table of all; give it another name")
-
-
-def _all(
-    store: Store | None,
-    named: Mapping[str, FoundInput],
-    predictor: Predictor,
-    told: InputConfig,
-    device: torch.device,
-    rejects: list[Reject],
-    task: Task,
-    gain: float,
-    workers: Workers | None,
-) -> Iterator[Predicted]:
-    """Predictions of a store's records, then of files; what has none goes to `rejects`."""
-    if store:
-        flat = _flat_rows(store) if not told.keep_flat else np.zeros(store.n_records, bool)
-        rejects.extend(_reject_flat(store, int(row)) for row in np.flatnonzero(flat))
-        task.advance(int(flat.sum()))
-        rows = np.flatnonzero(~flat)
-        for found, unread in predict_rows(store, rows, predictor, device, gain=gain, workers=workers):
-            rejects.extend(unread)
-            task.advance(len(unread))
-            yield from found
-    change = None if gain == 1 else lambda recording: recording.with_gain(gain)
-    for predicted, unread in predict_files(named.items(), predictor, told, device, change=change, workers=workers):
-        rejects.extend(unread)
-        task.advance(len(unread))
-        yield from predicted
-
-
 def _reject(facts: RecordFacts, stage: str, error: BaseException) -> Reject:
     return Reject(dataset=facts.source, record=facts.record, stage=stage, reason=reason_of(error))
-
-
-def _flat_rows(store: Store) -> NDArray[np.bool_]:
-    """Whether no lead of a record varies, bool (record,)."""
-    return ((store.column("record/lead_flags") & LeadFlag.FLAT) != 0).all(axis=1)
-
-
-def _reject_flat(store: Store, row: int) -> Reject:
-    reason = f"{store.ids[row]}: no deflection in any lead; there is nothing to tell from it (--keep-flat predicts)"
-    return Reject(dataset=str(store.datasets[row]), record=str(store.ids[row]), stage="read", reason=reason)

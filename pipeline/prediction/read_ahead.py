@@ -15,7 +15,7 @@ from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.prediction.interface import Predictor
 from ecg12.pipeline.prediction.output_files import RecordFacts
 from ecg12.pipeline.recordings.find_recordings import FoundInput
-from ecg12.pipeline.recordings.reader_registry import read_complete
+from ecg12.pipeline.recordings.reader_registry import complete_as_told, read_complete
 from ecg12.pipeline.runtime.prefetch import prefetch, run_ahead
 from ecg12.pipeline.runtime.printable_names import in_one_line
 from ecg12.pipeline.runtime.record_fence import FENCED, reason_of
@@ -57,7 +57,7 @@ class Group:
 
 
 def read_groups(
-    named: Iterable[tuple[str, FoundInput]],
+    named: Iterable[tuple[str, FoundInput | Recording]],
     predictor: Predictor,
     told: InputConfig,
     *,
@@ -69,7 +69,7 @@ def read_groups(
 
     Parameters
     ----------
-    named : recordings by what they are called
+    named : recordings in files or in memory by what they are called
     readers : threads that read
     change : what to do to each before it is cut
     """
@@ -80,19 +80,22 @@ def read_groups(
 
 def _read(
     name: str,
-    found: FoundInput,
+    found: FoundInput | Recording,
     predictor: Predictor,
     told: InputConfig,
     change: Callable[[Recording], Recording] | None,
 ) -> tuple[RecordFacts, Windows] | Reject:
     """One recording's windows; a reject if it cannot be read."""
     try:
-        recording = read_complete(found, predictor.leads, told, name)
+        if isinstance(found, Recording):
+            recording = complete_as_told(found, predictor.leads, told)
+        else:
+            recording = read_complete(found, predictor.leads, told, name)
         if change is not None:
             recording = change(recording)
         return _facts_of(recording, found), predictor.cut_recording(recording, 0)
     except FENCED as error:
-        return Reject(dataset=found.source, record=name, stage="read", reason=reason_of(error))
+        return Reject(dataset=_source_of(found)[0], record=name, stage="read", reason=reason_of(error))
 
 
 def _collect(read: Iterable[tuple[RecordFacts, Windows] | Reject], batch_size: int) -> Iterator[Group]:
@@ -113,12 +116,18 @@ def _collect(read: Iterable[tuple[RecordFacts, Windows] | Reject], batch_size: i
         yield group
 
 
-def _facts_of(recording: Recording, found: FoundInput) -> RecordFacts:
+def _source_of(found: FoundInput | Recording) -> tuple[str, str]:
+    """The input that a recording was found under, and its path in it; nothing of one that was in memory."""
+    return ("", "") if isinstance(found, Recording) else (found.source, found.relative)
+
+
+def _facts_of(recording: Recording, found: FoundInput | Recording) -> RecordFacts:
     doubt = doubt_amplitude(recording.amplitude_uv)
+    source, file = _source_of(found)
     return RecordFacts(
         record=recording.name,
-        source=found.source,
-        file=found.relative,
+        source=source,
+        file=file,
         fs=recording.fs,
         duration_s=round(recording.duration_s, 3),
         age=recording.age,

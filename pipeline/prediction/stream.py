@@ -106,7 +106,7 @@ def group_by_chunks(store: Store, rows: NDArray[np.integer], size: int) -> list[
 
 
 def predict_files(
-    named: Iterable[tuple[str, FoundInput]],
+    named: Iterable[tuple[str, FoundInput | Recording]],
     predictor: Predictor,
     told: InputConfig,
     device: torch.device,
@@ -114,7 +114,7 @@ def predict_files(
     change: Callable[[Recording], Recording] | None = None,
     workers: Workers | None = None,
 ) -> Iterator[Found]:
-    """Predictions of recordings in files, group by group, with those of each group that could not be read.
+    """Predictions of recordings in files or in memory, group by group, with those of each group that could not be read.
 
     Parameters
     ----------

@@ -62,7 +62,17 @@ def read_complete(found: FoundInput, leads: Sequence[str], told: InputConfig, na
     ChecksumError, HeaderError, LeadError, SignalError
         As `read_input`; and if a lead cannot be had, or no lead has any deflection, unless told otherwise.
     """
-    read = read_input(found, told, name)
+    return complete_as_told(read_input(found, told, name), leads, told)
+
+
+def complete_as_told(read: Recording, leads: Sequence[str], told: InputConfig) -> Recording:
+    """A recording that is in memory with just these leads, in this order.
+
+    Raises
+    ------
+    LeadError, SignalError
+        If a lead cannot be had, or no lead has any deflection, unless told otherwise.
+    """
     try:
         recording = read.complete(leads, missing=told.missing_leads)
     except LeadError as error:
@@ -71,7 +81,8 @@ def read_complete(found: FoundInput, leads: Sequence[str], told: InputConfig, na
         raise
     if set(recording.zeroed) == set(recording.leads):
         there = ", ".join(read.leads[:_MOST_NAMED]) + ", …" * (len(read.leads) > _MOST_NAMED)
-        raise LeadError(f"{name}: leads {there}; expected at least one of {', '.join(leads)}, or two limb leads")
+        raise LeadError(f"{read.name}: leads {there}; expected at least one of {', '.join(leads)}, or two limb leads")
     if recording.is_flat and not told.keep_flat:
-        raise SignalError(f"{name}: no deflection in any lead; there is nothing to tell from it (--keep-flat predicts)")
+        text = "no deflection in any lead; there is nothing to tell from it (--keep-flat predicts)"
+        raise SignalError(f"{read.name}: {text}")
     return recording

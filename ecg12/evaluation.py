@@ -1,0 +1,121 @@
+"""How good predictions are, by the official figures of the Challenge."""
+
+import io
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecg12.cache.storage.location import Location
+from ecg12.ecg.errors import ConfigError, InputError
+from ecg12.pipeline.evaluation.evaluate import EvaluateConfig
+from ecg12.pipeline.evaluation.evaluate import evaluate as evaluate_folder
+from ecg12.pipeline.evaluation.in_memory import evaluate_arrays
+from ecg12.pipeline.evaluation.result import OFFICIAL_COLUMNS, EvaluateSummary
+from ecg12.pipeline.evaluation.score_tables import format_class_scores, format_part_scores
+from ecg12.places import PathLike, Paths, to_place, to_places
+from ecg12.predictions import Predictions
+from ecg12.stores import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DEFAULT = EvaluateConfig()
+
+
+class Evaluation:
+    """Scores of predictions; `evaluate` makes it.
+
+    Attributes
+    ----------
+    n_records, n_unlabelled : records that were scored, and those of them without any scored label
+    figures : the official evaluator's figures by name: auroc, auprc, accuracy, f_measure, f_beta, g_beta,
+        challenge_metric; and calibration_error
+    intervals : (low, high) of each figure, by the Bayesian bootstrap over patients (or records, where only headers are
+        known); empty where none were asked for
+    """
+
+    def __init__(self, summary: EvaluateSummary) -> None:
+        self._summary = summary
+        self.n_records: int = summary.n_records
+        self.n_unlabelled: int = summary.n_unlabelled
+        figures = {name: float(getattr(summary.scores, name)) for name in OFFICIAL_COLUMNS.values()}
+        self.figures: dict[str, float] = figures | {"calibration_error": float(summary.calibration)}
+        self.intervals: dict[str, tuple[float, float]] = {}
+        if summary.intervals is not None:
+            self.intervals = {name: summary.intervals.macro[name] for name in figures}
+
+    def __repr__(self) -> str:
+        text = ", ".join(f"{name} {value:.3f}" for name, value in self.figures.items())
+        return f"Evaluation({self.n_records} records, {text})"
+
+    @cached_property
+    def classes(self) -> "pd.DataFrame":
+        """A row a scored class: abbreviation, name, n_positive, its figures, calibration_error, intervals."""
+        import pandas as pd
+
+        summary = self._summary
+        text = format_class_scores(summary.scores, summary.calibration_classes, summary.intervals)
+        return pd.read_csv(io.StringIO(text), dtype={"code": str}).set_index("code")
+
+    @cached_property
+    def datasets(self) -> "pd.DataFrame":
+        """A row a dataset: n_records, n_unlabelled and its figures."""
+        import pandas as pd
+
+        text = format_part_scores(self._summary.datasets)
+        return pd.read_csv(io.StringIO(text), dtype={"part": str}).set_index("part")
+
+
+def evaluate(
+    labels: Store | Paths,
+    predictions: Predictions | PathLike,
+    *,
+    records: Sequence[str] | None = None,
+    n_bootstrap: int = _DEFAULT.n_bootstrap,
+    seed: int = _DEFAULT.seed,
+    level: float = _DEFAULT.level,
+    n_bins: int = _DEFAULT.n_bins,
+) -> Evaluation:
+    """Score predictions as the official evaluator of the Challenge does.
+
+    Parameters
+    ----------
+    labels : a store, or paths of stores (which are read as one) and of folders of WFDB headers
+    predictions : of `Model.predict`; or a folder with a Challenge CSV for each record, whoever wrote them
+    records : names of the records to score, of `Predictions`; None for all that are in `labels`
+    n_bootstrap, seed, level : replicates for the intervals (0 for none), their seed, and the share of them within
+    n_bins : of equal width, for calibration
+
+    Raises
+    ------
+    InputError
+        If there are no labels, a labelled record has no prediction, or a name is in a store and in a folder.
+    StoreError
+        If a store cannot be read.
+    ConfigError
+        If an option is out of range, or stores do not go together.
+    """
+    config = EvaluateConfig(n_bootstrap=n_bootstrap, seed=seed, level=level, n_bins=n_bins)
+    places = to_places(labels.paths if isinstance(labels, Store) else labels)
+    if isinstance(predictions, Predictions):
+        summary = evaluate_arrays(
+            places,
+            predictions.names,
+            predictions.classes,
+            predictions.labels,
+            predictions.scores,
+            only=None if records is None else list(records),
+            config=config,
+        )
+    else:
+        if records is not None:
+            raise ConfigError("records are named, but predictions are a folder; expected Predictions with them")
+        summary = evaluate_folder(places, _local(to_place(predictions)), config=config)
+    return Evaluation(summary)
+
+
+def _local(place: Location) -> Path:
+    if not isinstance(place, Path):
+        raise InputError(f"{place}: expected a folder of this machine")
+    return place
