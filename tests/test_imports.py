@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TOP = ("ecg", "cache", "pipeline", "commands")
 MODULES = sorted(path for room in TOP for path in (ROOT / room).rglob("*.py"))
+DOOR = sorted(path for path in (ROOT / "ecg12").glob("*.py") if path.stem != "__main__")
 
 ROOMS = {
     "ecg": "",
@@ -156,6 +157,28 @@ def test_arrows_between_rooms_run_one_way() -> None:
     assert not [(room, used) for room in ROOMS for used in rooms_used(room) if place[used] > place[room]]
 
 
+@pytest.mark.parametrize("path", DOOR, ids=lambda path: path.stem)
+def test_the_door_for_python_uses_the_rooms_and_is_used_by_none(path: Path) -> None:
+    """`ecg12/` itself: what it promises is made of what lies below, and no command stands between."""
+    names = imported(path)
+    assert not {name.split(".")[0] for name in names} & {"click", "tqdm"}
+    assert not [name for name in names if name.startswith("ecg12.commands")]
+    own = "ecg12" if path.stem == "__init__" else f"ecg12.{path.stem}"
+    using = {
+        name
+        for name, found in IMPORTED.items()
+        if own in found and (own != "ecg12" or not takes_the_version_alone(name))
+    }
+    assert using <= {"ecg12.commands.bench_batches"}  # which measures two classes of it
+
+
+def takes_the_version_alone(name: str) -> bool:
+    """Whether a module takes nothing but the version from the package itself."""
+    tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
+    taken = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "ecg12"]
+    return {alias.name for node in taken for alias in node.names} == {"__version__"}
+
+
 def test_no_files_import_one_another_in_a_circle() -> None:
     graph = {name: {other for other in names if other in FILES} for name, names in IMPORTED.items()}
     assert set(TopologicalSorter(graph).static_order()) == set(FILES)  # raises CycleError with the circle
@@ -200,7 +223,7 @@ def test_a_room_opens_with_its_rule(room: str) -> None:
     text = ast.get_docstring(ast.parse((ROOT / room.replace(".", "/") / "__init__.py").read_text(encoding="utf-8")))
     what, nothing, *_ = (text or "").split("\n\n")
     assert what.endswith(".")
-    assert nothing.startswith("Nothing here") or room == "ecg.synthetic"
+    assert nothing.startswith("Nothing here")
 
 
 def test_the_door_opens_without_what_is_slow_to_import() -> None:

@@ -1,6 +1,6 @@
 """An embedded ECG simulator: records of the six Challenge datasets with real signs, as text and bytes.
 
-It needs no data and writes no file, so that tests, the demonstration and teaching run anywhere; what it makes is
+Nothing here needs data or writes a file, so that tests, the demonstration and teaching run anywhere; what it makes is
 physiologically plausible, never a substitute for recordings. `findings` has the definitions and labels,
 `prevalence` their frequencies, `anatomy` the patient, `rhythm` the beat times, `waves`, `repolarisation` and
 `atrial` the heart vector, `noise` the electrodes, `recording` the signal, `dialect` the file formats, `plan` the
