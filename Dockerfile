@@ -21,7 +21,6 @@ RUN if [ -n "$TORCH_INDEX_URL" ]; then \
     && pip install --no-cache-dir -r requirements.txt
 
 COPY environment.yml pyproject.toml README.md LICENSE cli.py ./
-COPY ecg12 ecg12
 COPY ecg ecg
 COPY cache cache
 COPY pipeline pipeline

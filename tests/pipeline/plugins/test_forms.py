@@ -266,7 +266,7 @@ def test_what_is_right_passes(simulated_store: Path, tmp_path: Path) -> None:
             {"model": "a:b", "model_options": ("width",)},
             "model_options: 'width' not understood; expected KEY=VALUE",
         ),
-        ({}, {"model": "a:b", "model_options": {"w": object()}}, "model_options: w cannot be written as JSON"),
+        ({}, {"model": "a:b", "model_options": {"w": {1}}}, "model_options: w cannot be written as JSON"),
         ({}, {"model": "a:b", "pred_stage_type": "lstm"}, "pred_stage_type is 'lstm' with model a:b; expected linear"),
     ],
     ids=str,
