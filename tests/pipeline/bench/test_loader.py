@@ -54,7 +54,6 @@ def test_a_kept_store_must_be_the_one_wanted(simulated_pool, tmp_path: Path, mon
 
 def test_every_way_is_measured(simulated_pool, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(loader, "simulate_pool", lambda n, progress: simulated_pool)
-    monkeypatch.setattr(loader, "SLOW_WINDOWS", 8)
     threads = torch.get_num_threads()
     result = loader.run(n_records=70, rounds=1, folder=tmp_path / "new")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["mat", "pool-70.zarr"]
