@@ -19,7 +19,7 @@ from ecg12.ecg.errors import ConfigError, InputError, SignalError
 from ecg12.ecg.scores.challenge_csv import Prediction
 from ecg12.ecg.signals.recording import Recording as Held
 from ecg12.pipeline.formats.told_by_user import InputConfig
-from ecg12.pipeline.prediction.given import check_names, predict_all
+from ecg12.pipeline.prediction.given_inputs import check_names, predict_all
 from ecg12.pipeline.prediction.interface import Predictor
 from ecg12.pipeline.prediction.output_files import RecordFacts
 from ecg12.pipeline.prediction.predict import make_predictor

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ecg12.ecg.models.config.option_names import check_names
-from ecg12.ecg.models.given import ChangeWindows, change_windows
+from ecg12.ecg.models.plugin_parts import ChangeWindows, change_windows
 
 GAIN_SD, LEAD_GAIN_SD = 0.2, 0.05
 """Standard deviations of the logarithm of a window's gain, and of each lead's beside it: electrodes and skin differ."""

@@ -11,10 +11,10 @@ from torch.overrides import TorchFunctionMode
 
 from ecg12.ecg.errors import ConfigError, EcgError
 from ecg12.ecg.models.config.model import ModelConfig
-from ecg12.ecg.models.given import MakeNetwork, make_network
 from ecg12.ecg.models.networks.heads import LinearHead, Mlp, RecurrentHead
 from ecg12.ecg.models.networks.resnet import ResNet1d
 from ecg12.ecg.models.networks.s4d import S4dNet
+from ecg12.ecg.models.plugin_parts import MakeNetwork, make_network
 from ecg12.ecg.models.probe import PooledHead
 from ecg12.ecg.models.stages import build_stage
 from ecg12.ecg.patient_features import N_PATIENT_FEATURES

@@ -19,7 +19,7 @@ from ecg12.ecg.errors import ConfigError, RunFolderError
 from ecg12.ecg.plugin_names import is_plugin_name
 from ecg12.pipeline.compute.ranks import find_ranks
 from ecg12.pipeline.evaluation.evaluate import evaluate
-from ecg12.pipeline.evaluation.held_out import HeldOut, pool, predict_held_out
+from ecg12.pipeline.evaluation.held_out_testing import HeldOut, pool, predict_held_out
 from ecg12.pipeline.evaluation.result import EvaluateSummary
 from ecg12.pipeline.runs.prediction_folders import CROSS_VALIDATION, read_cross_validation, write_cross_validation
 from ecg12.pipeline.runs.reference_folder import PRETRAIN_MODEL

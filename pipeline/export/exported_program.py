@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ecg12.ecg.errors import ConfigError, PluginError
-from ecg12.ecg.models.given import GivenLayer
+from ecg12.ecg.models.plugin_parts import GivenLayer
 from ecg12.ecg.models.portable.whole_model import PortableModel
 
 Answer = tuple[NDArray[np.float32], NDArray[np.int64]]

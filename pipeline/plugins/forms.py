@@ -7,7 +7,7 @@ from typing import Any, cast
 from torch import nn
 
 from ecg12.ecg.errors import PluginError
-from ecg12.ecg.models.given import ChangeWindows, GivenLayer, GivenLoss, MakeNetwork, calling
+from ecg12.ecg.models.plugin_parts import ChangeWindows, GivenLayer, GivenLoss, MakeNetwork, calling
 from ecg12.pipeline.plugins.loading import Plugin
 from ecg12.pipeline.plugins.protocols import Codes, Reader
 

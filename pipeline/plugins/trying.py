@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ecg12.ecg.errors import PluginError
-from ecg12.ecg.models.given import ChangeWindows, GivenLayer, change_windows
 from ecg12.ecg.models.output_layers import OutputLayer
+from ecg12.ecg.models.plugin_parts import ChangeWindows, GivenLayer, change_windows
 
 N_WINDOWS = 3
 

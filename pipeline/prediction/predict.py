@@ -17,7 +17,7 @@ from ecg12.ecg.scores.challenge_csv import Prediction
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.prediction.ensemble import load_ensemble
 from ecg12.pipeline.prediction.explain_config import ExplainConfig
-from ecg12.pipeline.prediction.given import check_names, predict_all
+from ecg12.pipeline.prediction.given_inputs import check_names, predict_all
 from ecg12.pipeline.prediction.interface import Predictor
 from ecg12.pipeline.prediction.output_files import PredictionFiles, RecordFacts
 from ecg12.pipeline.prediction.output_folder import PredictionFolder, held_output

@@ -11,8 +11,8 @@ from ecg12.cache.storage.small_file import read_json
 from ecg12.ecg.decisions.output_mapping import OutputMapping
 from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.models.config.option_names import OWN_LOSS
-from ecg12.ecg.models.given import MakeNetwork
 from ecg12.ecg.models.output_layers import OutputLayer
+from ecg12.ecg.models.plugin_parts import MakeNetwork
 from ecg12.ecg.plugin_names import is_plugin_name, unpack_options
 from ecg12.pipeline.plugins.consent import NOTHING, Consent
 from ecg12.pipeline.plugins.forms import as_model, as_output_layer

@@ -14,10 +14,10 @@ from torch.optim import Optimizer
 
 from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.models.augment import Augmentation
-from ecg12.ecg.models.given import ChangeWindows
 from ecg12.ecg.models.loss import WeightedSigmoid, metric_weights
 from ecg12.ecg.models.networks.carried_state import Carried, carries, step_rows
 from ecg12.ecg.models.output_layers import OutputLayer
+from ecg12.ecg.models.plugin_parts import ChangeWindows
 from ecg12.ecg.models.stages import NEW_LAYERS
 from ecg12.pipeline.compute.ranks import ALONE, Ranks, add_gradients, share_statistics
 from ecg12.pipeline.compute.window_logits import append_patient, to_input

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ecg12.ecg.models.build import build_model
-from ecg12.ecg.models.given import MakeNetwork
+from ecg12.ecg.models.plugin_parts import MakeNetwork
 from ecg12.ecg.models.pretraining_objectives import Objective, Windows
 from ecg12.ecg.models.stages import build_pretraining_net
 from ecg12.ecg.patient_features import N_PATIENT_FEATURES

@@ -7,8 +7,8 @@ import torch
 
 from ecg12.ecg.models.build import build_model
 from ecg12.ecg.models.config.option_names import OWN_LOSS
-from ecg12.ecg.models.given import ChangeWindows, GivenLayer, LayerWithLoss, MakeNetwork
 from ecg12.ecg.models.output_layers import OutputLayer, build_output_layer
+from ecg12.ecg.models.plugin_parts import ChangeWindows, GivenLayer, LayerWithLoss, MakeNetwork
 from ecg12.ecg.patient_features import N_PATIENT_FEATURES
 from ecg12.ecg.plugin_names import is_plugin_name
 from ecg12.pipeline.plugins.forms import as_augmentation, as_loss

@@ -20,7 +20,7 @@ from ecg12.ecg.labels.snomed import SCORED_CLASSES, TEXT_LABELS
 from ecg12.ecg.scores.challenge_csv import to_scored_matrices
 from ecg12.ecg.scores.challenge_metric import merge_equivalents
 from ecg12.pipeline.evaluation.finished_run import answer
-from ecg12.pipeline.evaluation.held_out import is_tested
+from ecg12.pipeline.evaluation.held_out_testing import is_tested
 from ecg12.pipeline.prediction.reference_model import ReferencePredictor
 from ecg12.pipeline.runs.challenge_csv_files import read_prediction
 from ecg12.pipeline.runs.checkpoint import read_json

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ecg12.ecg.labels.snomed import SCORED_CLASSES, WEIGHTS, abbreviation_of, name_of
 from ecg12.ecg.scores.calibration import Reliability, compute_reliability
 from ecg12.ecg.scores.challenge_metric import compute_challenge_confusion
-from ecg12.ecg.scores.lost_score import compute_lost_score
+from ecg12.ecg.scores.lost_score_by_class import compute_lost_score
 from ecg12.pipeline.evaluation.result import OFFICIAL_COLUMNS, EvaluateSummary, PartScores
 from ecg12.pipeline.report.drawing.charts import Bars, Series, bar_chart, heat_map, in_columns, line_chart
 from ecg12.pipeline.report.drawing.markup import EMPTY, Markup, each, element, join

@@ -124,7 +124,7 @@ def test_the_same_command_again_trains_and_predicts_nothing(
 ) -> None:
     weights = {name: (folds.folder / name / "model.pth").stat().st_mtime_ns for name in folds.runs}
     monkeypatch.setattr(
-        "ecg12.pipeline.evaluation.held_out._predict", lambda *args, **options: pytest.fail("predicted again")
+        "ecg12.pipeline.evaluation.held_out_testing._predict", lambda *args, **options: pytest.fail("predicted again")
     )
     again = cross_validate(simulated_store, folds.folder, OPTIONS, folds=3)
     assert {name: (folds.folder / name / "model.pth").stat().st_mtime_ns for name in folds.runs} == weights

@@ -5,7 +5,7 @@ import pytest
 
 from ecg12.ecg.labels.snomed import NORMAL_INDEX, SCORED_CLASSES, WEIGHTS
 from ecg12.ecg.scores.challenge_metric import compute_challenge_metric
-from ecg12.ecg.scores.lost_score import compute_lost_score
+from ecg12.ecg.scores.lost_score_by_class import compute_lost_score
 
 
 def test_losses_add_up_to_what_the_metric_lacks() -> None:
