@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from ecg12 import __version__
 from ecg12.commands.bench import bench
 from ecg12.commands.build_cache import build_cache
 from ecg12.commands.demo import demo, simulate
@@ -22,6 +21,7 @@ from ecg12.commands.shared.whole_process import begin_process, called_as, show_w
 from ecg12.commands.train import train
 from ecg12.commands.verify import verify
 from ecg12.ecg.errors import EcgError
+from ecg12.ecg.version import __version__
 
 IN_PIPELINE_ORDER = [
     *(download, simulate, build_cache, inspect_store, verify),

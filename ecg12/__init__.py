@@ -26,8 +26,6 @@ if TYPE_CHECKING:  # what type checkers and editors follow; a test holds it to t
     from ecg12.training import train as train
     from ecg12.windows import Windows as Windows
 
-__version__ = "0.2.0"
-
 __all__ = [
     "EcgError",
     "Evaluation",
@@ -68,6 +66,8 @@ _MODULES = {
 
 if not (Path(__file__).parent / "ecg").is_dir():  # a checkout whose links to the rooms came as files, as on Windows
     __path__.append(str(Path(__file__).resolve().parent.parent))
+
+from ecg12.ecg.version import __version__ as __version__  # noqa: E402 - where the rooms are is said above
 
 if not TYPE_CHECKING:  # else a misspelt name would be of any type
 

@@ -164,19 +164,8 @@ def test_the_door_for_python_uses_the_rooms_and_is_used_by_none(path: Path) -> N
     assert not {name.split(".")[0] for name in names} & {"click", "tqdm"}
     assert not [name for name in names if name.startswith("ecg12.commands")]
     own = "ecg12" if path.stem == "__init__" else f"ecg12.{path.stem}"
-    using = {
-        name
-        for name, found in IMPORTED.items()
-        if own in found and (own != "ecg12" or not takes_the_version_alone(name))
-    }
+    using = {name for name, found in IMPORTED.items() if own in found}
     assert using <= {"ecg12.commands.bench_batches"}  # which measures two classes of it
-
-
-def takes_the_version_alone(name: str) -> bool:
-    """Whether a module takes nothing but the version from the package itself."""
-    tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
-    taken = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "ecg12"]
-    return {alias.name for node in taken for alias in node.names} == {"__version__"}
 
 
 def test_no_files_import_one_another_in_a_circle() -> None:

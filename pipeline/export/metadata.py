@@ -8,12 +8,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ecg12 import __version__
 from ecg12.ecg.decisions.joint_rules import AnyRule, pooling_of
 from ecg12.ecg.decisions.reference_rules import AprilRule
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.labels.snomed import abbreviation_of, name_of
 from ecg12.ecg.models.portable.whole_model import OUTPUTS, PortableInput, PortableModel
+from ecg12.ecg.version import __version__
 from ecg12.pipeline.prediction.ensemble import Member
 from ecg12.pipeline.runs.reference_folder import MODEL, ReferenceModel
 from ecg12.pipeline.runs.run_folder import TrainedModel

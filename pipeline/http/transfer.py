@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from ecg12 import __version__
 from ecg12.ecg.errors import DownloadError
+from ecg12.ecg.version import __version__
 from ecg12.pipeline.http.content_encoding import KNOWN, decode
 from ecg12.pipeline.http.disk_space import is_of_the_disk, stopped_by
 from ecg12.pipeline.http.hosts import Host, Hosts

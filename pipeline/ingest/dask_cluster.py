@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ecg12 import __version__
 from ecg12.cache.storage.location import Location, RemotePath, locate
 from ecg12.ecg.errors import ClusterError, RemoteError
+from ecg12.ecg.version import __version__
 
 LOCALHOST = "127.0.0.1"
 CONNECT_S = 15.0

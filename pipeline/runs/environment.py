@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ecg12 import __version__
+from ecg12.ecg.version import __version__
 from ecg12.pipeline.runtime.machine import processor_name, total_bytes
 
 PACKAGES = ("torch", "numpy", "scipy", "zarr", "numcodecs", "dask", "wfdb")

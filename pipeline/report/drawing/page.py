@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecg12 import __version__
 from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.ecg.errors import InputError
+from ecg12.ecg.version import __version__
 from ecg12.pipeline.report.drawing.markup import EMPTY, Content, Markup, each, element, join, slug
 
 STYLE_SHEET = Path(__file__).with_name("page.css")
