@@ -50,7 +50,7 @@ def registered(kind: PluginKind) -> tuple[Registered, ...]:
     for distribution in distributions():
         if kind.group not in (distribution.read_text("entry_points.txt") or ""):
             continue  # nearly all of them, whose metadata need not be read
-        own, version = _describe(distribution)
+        own, version = describe_distribution(distribution)
         for entry in distribution.entry_points:
             if entry.group != kind.group:
                 continue
@@ -105,22 +105,22 @@ def distribution_of(module: str, file: str | None) -> tuple[str, str] | None:
     top = module.partition(".")[0]
     beside: list[metadata.Distribution] = []
     for one in distributions():
-        name, version = _describe(one)
+        name, version = describe_distribution(one)
         if _plain(name) == _plain(top) or top in (one.read_text("top_level.txt") or "").split():
             return name, version
         if file is not None and Path(file).is_relative_to(str(one.locate_file(""))):
             beside.append(one)
     for one in beside:
         if any(part.parts[:1] in ((top,), (f"{top}.py",)) for part in one.files or ()):
-            return _describe(one)
+            return describe_distribution(one)
     return None
 
 
-def _describe(distribution: metadata.Distribution) -> tuple[str, str]:
+def describe_distribution(distribution: metadata.Distribution) -> tuple[str, str]:
     """Name and version; "?" of what an installation that was broken off leaves."""
     try:
         return distribution.metadata["Name"] or "?", distribution.metadata["Version"] or "?"
-    except (TypeError, KeyError):  # without metadata
+    except (TypeError, KeyError, OSError):  # without metadata; which, depends on what else looks for distributions
         return "?", "?"
 
 

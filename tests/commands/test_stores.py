@@ -123,6 +123,7 @@ def test_report_hands_on_stores_and_options() -> None:
         "stores": (),
         "n_examples": None,
         "n_sample": 50,
+        "plugins": (),
         "cuda": False,
         "force": False,
         "progress": Bar,

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,13 @@ import pytest
 from ecg12.ecg.errors import PluginError
 from ecg12.pipeline.plugins.choosing import installed_names, spell_plugin
 from ecg12.pipeline.plugins.consent import NOTHING
-from ecg12.pipeline.plugins.entry_points import distribution_of, find_registered, is_implied, registered
+from ecg12.pipeline.plugins.entry_points import (
+    describe_distribution,
+    distribution_of,
+    find_registered,
+    is_implied,
+    registered,
+)
 from ecg12.pipeline.plugins.kinds import KINDS, MODEL, READER
 from ecg12.pipeline.plugins.loading import load_plugin
 from tests.pipeline.plugins.examples import example_entry_points, register
@@ -80,3 +87,15 @@ def test_what_is_broken_is_said_and_hides_nothing(
     with pytest.raises(PluginError, match=r"^model plugin:odd: no module not a path; looked for in"):
         load_plugin(MODEL, "plugin:odd", NOTHING)
     assert distribution_of("torn", None) is None
+
+
+@pytest.mark.parametrize("kind", [TypeError, KeyError, FileNotFoundError])
+def test_whoever_finds_a_broken_distribution_it_is_described(kind: type[Exception]) -> None:
+    """importlib's own says it with a TypeError or KeyError; importlib_metadata, once imported, finds them its way."""
+
+    class Broken(metadata.PathDistribution):
+        @property
+        def metadata(self):
+            raise kind("No package metadata was found.")
+
+    assert describe_distribution(Broken(Path("broken-1.dist-info"))) == ("?", "?")
