@@ -31,7 +31,7 @@ test-second: $(SECOND_VENV)/.dev
 $(SECOND_VENV)/.dev: requirements-3.13.txt requirements-dev-3.13.txt
 	@test -n "$(SECOND)" || { echo "no Python 3.13 or 3.12 is here: install one, or name it with make SECOND=..."; exit 1; }
 	$(SECOND) -m venv $(SECOND_VENV)
-	grep -hvE '^(-r|(torch|triton|onnx.*|mypy.*|ruff|.*-stubs)==)' requirements-3.13.txt requirements-dev-3.13.txt \
+	grep -hvE '^(-r|(torch.*|pytorch-lightning|datasets|pyarrow|triton|onnx.*|mypy.*|ruff|.*-stubs)==)' requirements-3.13.txt requirements-dev-3.13.txt \
 		>$(SECOND_VENV)/without-torch.txt
 	$(SECOND_VENV)/bin/python -m pip install --quiet -r $(SECOND_VENV)/without-torch.txt
 	touch $@
