@@ -10,7 +10,7 @@ SECOND ?= $(shell .ci/find-python 3.13 3.12)
 SECOND_VENV ?= .venv-second
 # what a second interpreter runs: meaning, bytes at rest, and the way from records to a store
 SECOND_TESTS ?= tests/ecg tests/cache tests/test_imports.py $(addprefix tests/pipeline/,\
-	work files formats recordings transfer download ingest test_simulate.py training/test_split.py training/test_folds.py)
+	runtime files formats recordings http download ingest test_simulate.py training/test_split.py training/test_folds.py)
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # zarr, numcodecs and numpy have left Python 3.11 behind, so it has pins of its own
 PINS := $(shell $(PYTHON) -c 'import sys; print("" if sys.version_info < (3, 12) else "-3.13")')
