@@ -72,3 +72,11 @@ def test_every_option_has_help() -> None:
 def test_console_script_is_the_door() -> None:
     assert PYPROJECT["project"]["scripts"] == {"ecg12": "ecg12.commands.main:main"}
     assert PYPROJECT["tool"]["pytest"]["ini_options"]["filterwarnings"][0] == "error"
+
+
+def test_the_rooms_that_the_second_interpreter_tests_are_there() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^SECOND_TESTS \?=((?:.*\\\n)*.*)$", makefile, re.MULTILINE)
+    whole, prefix, below = re.fullmatch(r"(.*)\$\(addprefix (\S+),(.*)\)", text.replace("\\\n", " ")).groups()
+    for path in [*whole.split(), *(prefix + name for name in below.split())]:
+        assert (ROOT / path).exists(), path
