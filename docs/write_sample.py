@@ -1,7 +1,8 @@
 """Writes the sample recordings in docs/sample/: `python docs/write_sample.py`.
 
-They are simulated: nobody's heart. Two are WFDB records as PTB-XL's are in the Challenge, one normal and one with
-atrial fibrillation; the third, with a left bundle branch block, is a table such as a spreadsheet or a script writes it.
+They are simulated: nobody's heart, under names that no published record has. Two are WFDB records as PTB-XL's are in
+the Challenge, one normal and one with atrial fibrillation; the third, with a left bundle branch block, is a table such
+as a spreadsheet or a script writes it.
 """
 
 import io
@@ -30,7 +31,8 @@ def sample_files() -> dict[str, bytes]:
     normal, left_bundle, fibrillation = plan_corpus(3, seed=SEED, datasets=["ptb-xl"])
     at_table_fs = replace(left_bundle, fs=TABLE_FS, n_samples=10 * TABLE_FS)
     files = {"my-ecg.csv": _format_table(simulate_record(at_table_fs))}
-    for record in map(simulate_record, (normal, fibrillation)):
+    named = replace(normal, record_name="simulated_normal"), replace(fibrillation, record_name="simulated_af")
+    for record in map(simulate_record, named):
         files[f"{record.record_name}.hea"] = record.header_text.encode()
         files[f"{record.record_name}.mat"] = record.mat_bytes
     return files

@@ -4,6 +4,7 @@ import numpy as np
 import wfdb
 
 from docs.write_sample import FOLDER, TABLE_FS, sample_files
+from ecg12.ecg.datasets import DATASETS
 from ecg12.ecg.labels.snomed import abbreviation_of
 from ecg12.ecg.signals.leads import LEADS
 from ecg12.ecg.synthetic import plan_corpus
@@ -28,11 +29,17 @@ def test_the_sample_shows_one_normal_heart_and_two_findings() -> None:
     assert len({one.patient_id for one in planned}) == 3
 
 
+def test_no_record_of_the_sample_can_be_taken_for_a_published_one() -> None:
+    for header in FOLDER.glob("*.hea"):
+        assert not any(dataset.matches(header.stem) for dataset in DATASETS)
+        assert header.read_text().startswith(f"{header.stem} 12 500 5000 ")
+
+
 def test_other_programs_read_the_sample_as_this_one_does() -> None:
     told = InputConfig()
     found = {name: one for name, one in name_inputs(find_inputs([FOLDER], told))}
-    assert sorted(found) == ["HR00001", "HR00003", "my-ecg"]
-    for name in ("HR00001", "HR00003"):
+    assert sorted(found) == ["my-ecg", "simulated_af", "simulated_normal"]
+    for name in ("simulated_normal", "simulated_af"):
         theirs = wfdb.rdrecord(str(FOLDER / name))
         ours = read_complete(found[name], LEADS, told, name)
         assert (theirs.fs, theirs.sig_name, theirs.p_signal.shape) == (500, list(LEADS), (5000, 12))
