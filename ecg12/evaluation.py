@@ -3,17 +3,15 @@
 import io
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecg12.cache.storage.location import Location
-from ecg12.ecg.errors import ConfigError, InputError
+from ecg12.ecg.errors import ConfigError
 from ecg12.pipeline.evaluation.evaluate import EvaluateConfig
 from ecg12.pipeline.evaluation.evaluate import evaluate as evaluate_folder
 from ecg12.pipeline.evaluation.in_memory import evaluate_arrays
 from ecg12.pipeline.evaluation.result import OFFICIAL_COLUMNS, EvaluateSummary
 from ecg12.pipeline.evaluation.score_tables import format_class_scores, format_part_scores
-from ecg12.places import PathLike, Paths, to_place, to_places
+from ecg12.places import PathLike, Paths, to_folder, to_places
 from ecg12.predictions import Predictions
 from ecg12.stores import Store
 
@@ -111,11 +109,5 @@ def evaluate(
     else:
         if records is not None:
             raise ConfigError("records are named, but predictions are a folder; expected Predictions with them")
-        summary = evaluate_folder(places, _local(to_place(predictions)), config=config)
+        summary = evaluate_folder(places, to_folder(predictions), config=config)
     return Evaluation(summary)
-
-
-def _local(place: Location) -> Path:
-    if not isinstance(place, Path):
-        raise InputError(f"{place}: expected a folder of this machine")
-    return place

@@ -33,7 +33,7 @@ from ecg12.pipeline.runtime.device import choose_device
 from ecg12.pipeline.runtime.progress import silent
 from ecg12.pipeline.runtime.record_fence import name_reason
 from ecg12.pipeline.runtime.workers import workers_for
-from ecg12.places import PathLike, Paths, to_places
+from ecg12.places import PathLike, Paths, to_folder, to_places
 from ecg12.predictions import Predictions, join_predictions
 from ecg12.recordings import Recording
 from ecg12.stores import Store
@@ -259,10 +259,8 @@ def load_model(
     ConfigError
         If they cannot be averaged as asked, or there is no such precision or GPU.
     """
-    paths = to_places(folders)
-    local = [path for path in paths if isinstance(path, Path)]
-    if len(local) < len(paths):
-        raise InputError(f"{next(path for path in paths if path not in local)}: expected a folder of this machine")
+    named = [folders] if isinstance(folders, str | os.PathLike) else list(folders)
+    local = [to_folder(folder) for folder in named]
     device = choose_device(cuda=cuda)
     predictor = make_predictor(local, average=average, plugins=plugins)
     predictor.network.to(device)

@@ -5,9 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from ecg12.ecg.errors import InputError
 from ecg12.ecg.models.config.model import ModelConfig
-from ecg12.places import PathLike, Paths, to_place, to_places
+from ecg12.places import PathLike, Paths, to_folder, to_places
 from ecg12.stores import Store
 from ecg12.train_options import TrainOptions
 
@@ -90,11 +89,11 @@ def train(
 
     summary = training.train(
         to_places(store.paths if isinstance(store, Store) else store),
-        folder=_local(folder),
+        folder=to_folder(folder),
         preset=preset,
         options={name: value for name, value in options.items() if name not in _MODEL_OPTIONS},
         model_options={name: value for name, value in options.items() if name in _MODEL_OPTIONS},
-        pretrained=None if pretrained is None else _local(pretrained),
+        pretrained=None if pretrained is None else to_folder(pretrained),
         plugins=plugins,
         cuda=cuda,
         report=report or _say_nothing,
@@ -104,10 +103,3 @@ def train(
 
 def _say_nothing(row: Mapping[str, float]) -> None:
     """Forget it."""
-
-
-def _local(path: PathLike) -> Path:
-    place = to_place(path)
-    if not isinstance(place, Path):
-        raise InputError(f"{place}: expected a folder of this machine")
-    return place
