@@ -88,10 +88,7 @@ class PluginReaders:
             try:
                 if reader.sniff(head, name):
                     found.append(one)
-            except (
-                Exception,
-                SystemExit,
-            ) as error:  # other people's code: told of with the others
+            except (Exception, SystemExit) as error:  # other people's code: told of with the others
                 reason = " ".join(str(error).split())
                 self.failed.setdefault(one, []).append(f"{name} ({type(error).__name__}: {reason})")
         return found
