@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ecg12.ecg.decisions.reference_rules import AprilRule, AugustRule, Decided
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import ConfigError
-from ecg12.ecg.labels.snomed import SCORED_CODES, TEXT_LABELS, representative
+from ecg12.ecg.labels.snomed import SCORED_CODES, TEXT_LABELS
 
 AnyRule = ThresholdRule | AugustRule | AprilRule
 
@@ -39,6 +39,8 @@ def _kind_of(rule: AnyRule) -> tuple[object, ...]:
     if isinstance(rule, AprilRule):
         return (AprilRule,)
     common = (type(rule), rule.mapping, rule.classes, rule.combination_strategy)
+    if isinstance(rule, ThresholdRule):
+        return (*common, rule.by_class)
     if isinstance(rule, AugustRule):
         return (*common, rule.scale_by_n_predictions, rule.predict_before_collapse)
     return common
@@ -89,8 +91,8 @@ def known_to(rule: AnyRule) -> NDArray[np.bool_]:
         return np.ones(len(rule.classes), bool)
     known = set(rule.mapping.codes)
     if isinstance(rule, ThresholdRule):  # equivalent codes are one there
-        known = {representative(code) for code in known}
-        return np.array([representative(code) in known for code in rule.classes])
+        known = set(map(rule.by_class.class_of, known))
+        return np.array([rule.by_class.class_of(code) in known for code in rule.classes])
     return np.array([code in known for code in rule.classes])
 
 

@@ -1,17 +1,19 @@
-"""Names of output layers: `sigmoid`, `softmax`, `standard_softmax`, `cvx_softmax_N`, and their concatenation.
+"""Names of output layers: `sigmoid`, `softmax`, `standard_softmax`, `cvx_softmax_N`, `number_CENTRE_SCALE`, and their
+concatenation.
 
 `concat:name:length-name:length` puts several side by side, each over so many outputs. A plugin's name (see
 `ecg.plugin_names`) is a layer whose outputs each decide for themselves. What the parts compute
 stands in `ecg.models.output_layers`, how they decide in `ecg.decisions.reference_rules`.
 """
 
+import math
 import re
 from dataclasses import dataclass
 
 from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.plugin_names import is_plugin_name
 
-KINDS = ("sigmoid", "softmax", "standard_softmax", "cvx_softmax")
+KINDS = ("sigmoid", "softmax", "standard_softmax", "cvx_softmax", "number")
 
 SMALLEST_PROBABILITY = 1e-4
 """Of `cvx_softmax`."""
@@ -24,16 +26,22 @@ class LayerPart:
     Attributes
     ----------
     kind : "sigmoid" (each output for itself), "softmax" (one of them or none), "standard_softmax" (one of them)
-        or "cvx_softmax" (one of them, each with a probability of at least `SMALLEST_PROBABILITY`); or a plugin's name
+        or "cvx_softmax" (one of them, each with a probability of at least `SMALLEST_PROBABILITY`); or "number", each
+        output a number; or a plugin's name
     n_outputs : how many
+    centre, scale : of a number, which is centre + scale · output
     """
 
     kind: str
     n_outputs: int
+    centre: float = 0.0
+    scale: float = 1.0
 
     @property
     def name(self) -> str:
         """As it is written in a file."""
+        if self.kind == "number":
+            return f"number_{self.centre!r}_{self.scale!r}"
         return f"{self.kind}_{self.n_outputs}" if self.kind == "cvx_softmax" else self.kind
 
     @property
@@ -44,7 +52,7 @@ class LayerPart:
     @property
     def decides_each(self) -> bool:
         """Whether each output decides for itself, instead of one of them being chosen."""
-        return self.kind == "sigmoid" or self.is_plugin
+        return self.kind in ("sigmoid", "number") or self.is_plugin
 
 
 def parse_layer(text: str, n_outputs: int) -> tuple[LayerPart, ...]:
@@ -70,6 +78,8 @@ def parse_layer(text: str, n_outputs: int) -> tuple[LayerPart, ...]:
 
 
 def _parse_part(name: str, n_outputs: int) -> LayerPart:
+    if name.startswith("number_"):
+        return _parse_number(name, n_outputs)
     match = re.fullmatch(r"cvx_softmax_(\d{1,9})", name)
     if match is None:
         if name not in KINDS[:3]:
@@ -90,6 +100,19 @@ def _parse_part(name: str, n_outputs: int) -> LayerPart:
     if n_outputs < 1:
         raise ConfigError(f"output layer {name!r} over {n_outputs} outputs; expected at least 1")
     return LayerPart(kind, n_outputs)
+
+
+def _parse_number(name: str, n_outputs: int) -> LayerPart:
+    try:
+        centre, scale = (float(text) for text in name.removeprefix("number_").split("_"))
+        sensible = math.isfinite(centre) and 0 < scale < math.inf and n_outputs > 0
+    except ValueError:
+        sensible = False
+    if not sensible:
+        raise ConfigError(
+            f"output layer {name!r} over {n_outputs} outputs; expected number_CENTRE_SCALE, scale above 0"
+        )
+    return LayerPart("number", n_outputs, centre, scale)
 
 
 def format_layer(parts: tuple[LayerPart, ...]) -> str:

@@ -14,7 +14,7 @@ from ecg12.ecg.decisions.joint_rules import AnyRule
 from ecg12.ecg.decisions.output_mapping import OutputMapping, Pair
 from ecg12.ecg.decisions.reference_rules import APRIL_OUTPUTS, AprilRule
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
-from ecg12.ecg.labels.snomed import TEXT_LABELS, representative
+from ecg12.ecg.labels.snomed import TEXT_LABELS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +39,7 @@ def terms_of(rule: AnyRule, name: str) -> ScoreTerms | None:
         return _april_terms(name)
     codes = [code for code in rule.mapping.codes if code == name]
     if isinstance(rule, ThresholdRule):  # equivalent codes are one there
-        codes = [code for code in rule.mapping.codes if representative(code) == representative(name)]
+        codes = [code for code in rule.mapping.codes if rule.by_class.class_of(code) == rule.by_class.class_of(name)]
     if not codes:
         return None
     products = [_factors(rule.mapping, [pair for pair in rule.mapping.pairs if pair.code == code]) for code in codes]

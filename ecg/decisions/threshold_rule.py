@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from ecg12.ecg.decisions.output_mapping import OutputMapping
 from ecg12.ecg.decisions.reference_rules import STRATEGIES, Decided, pool_windows
 from ecg12.ecg.errors import ConfigError
-from ecg12.ecg.labels.class_columns import merge_scores, merged_classes
-from ecg12.ecg.labels.snomed import SCORED_CODES, representative
+from ecg12.ecg.labels.class_columns import ClassColumns
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -26,13 +25,15 @@ class ThresholdRule:
     thresholds : float64, one for each of `merged`; a label is 1 where score > threshold
     combination_strategy : "mean", "max" or "last"
     classes : columns of the outcome, codes
+    by_class : the task's classes, and what codes stand for them
     """
 
     mapping: OutputMapping
     correction: NDArray[np.float64]
     thresholds: NDArray[np.float64]
+    classes: tuple[str, ...]
+    by_class: ClassColumns
     combination_strategy: str = "mean"
-    classes: tuple[str, ...] = SCORED_CODES
 
     def __post_init__(self) -> None:
         if self.correction.shape != (self.mapping.n_outputs,):
@@ -49,20 +50,27 @@ class ThresholdRule:
     @property
     def merged(self) -> tuple[str, ...]:
         """What `classes` stand for, each once."""
-        return merged_classes(self.classes)
+        return self.by_class.merged(self.classes)
+
+    @property
+    def stated_thresholds(self) -> tuple[float | None, ...]:
+        """That of each of `classes`; None where a number is told, which is not decided."""
+        stated = dict(zip(self.merged, map(float, self.thresholds), strict=True))
+        of_classes = (stated[self.by_class.class_of(code)] for code in self.classes)
+        return tuple(at if np.isfinite(at) else None for at in of_classes)
 
     def score(
         self, window_scores: NDArray[np.floating], record: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Records (int64, in order of appearance) and their scores, float64 (record, class), columns as `merged`."""
         rows, pooled = pool_windows(window_scores * self.correction, record, self.combination_strategy)
-        return rows, merge_scores(self.mapping.codes, self.mapping.scores_of(pooled), self.merged)
+        return rows, self.by_class.merge_scores(self.mapping.codes, self.mapping.scores_of(pooled), self.merged)
 
     def decide(self, window_scores: NDArray[np.floating], record: NDArray[np.int64]) -> Decided:
         """Labels and scores of the records whose windows these are, the windows of a record together and in order."""
         rows, scores = self.score(window_scores, record)
-        known = {representative(code) for code in self.mapping.codes}
+        known = {self.by_class.class_of(code) for code in self.mapping.codes}
         labels = ((scores > self.thresholds) & [code in known for code in self.merged]).astype(np.uint8)
         place = {code: number for number, code in enumerate(self.merged)}
-        columns = [place[representative(code)] for code in self.classes]
+        columns = [place[self.by_class.class_of(code)] for code in self.classes]
         return Decided(rows, labels[:, columns], scores[:, columns])

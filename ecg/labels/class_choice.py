@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg12.ecg.errors import ConfigError, UnknownCodeError
-from ecg12.ecg.labels.class_columns import merge_labels
-from ecg12.ecg.labels.snomed import SCORED_CLASSES, lookup, representative
+from ecg12.ecg.labels.snomed import CHALLENGE_COLUMNS, SCORED_CLASSES, lookup, representative
 
 CLASS_SETS = ("scored", "all")
 
@@ -45,7 +44,7 @@ def choose_columns(
     chosen = SCORED_CLASSES if classes == "scored" else tuple(representative(_code_of(one, codes)) for one in classes)
     if not chosen or len(set(chosen)) < len(chosen):
         raise ConfigError(f"classes are {', '.join(chosen) or 'none'}; expected at least one, and each once")
-    return chosen, merge_labels(codes, labels, chosen)
+    return chosen, CHALLENGE_COLUMNS.merge_labels(codes, labels, chosen)
 
 
 def _code_of(text: str, codes: Sequence[str]) -> str:

@@ -18,13 +18,14 @@ import importlib.resources
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from ecg12.ecg.errors import UnknownCodeError
+from ecg12.ecg.labels.class_columns import ClassColumns
 
 NORMAL_CODE = "426783006"
 """Sinus rhythm, the answer of the inactive classifier that the challenge metric subtracts."""
@@ -111,6 +112,9 @@ NORMAL_INDEX = SCORED_CLASSES.index(NORMAL_CODE)
 WEIGHTS = _read_weights()
 """float64, shape (24, 24): reward of the output (column) where the label (row) is true."""
 
+CHALLENGE_COLUMNS = ClassColumns(SCORED_CLASSES, EQUIVALENTS)
+"""The scored classes, and the codes that count as one of them."""
+
 _CONCEPT_ID = re.compile(r"[1-9][0-9]{2,14}[01]0[0-9]")
 _PERMUTATION = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
 
@@ -185,13 +189,20 @@ def _remedy(key: str) -> str:
 
 
 def name_of(code: str) -> str:
-    """The diagnosis in words, or the code itself where the table lacks it."""
-    return CLASSES[code].name if code in CLASSES else code
+    """The diagnosis in words, or the code itself where no table has it."""
+    return CLASSES[code].name if code in CLASSES else _further_names().get(code, (code, code))[0]
 
 
 def abbreviation_of(code: str) -> str:
-    """The abbreviation, or the code itself where the table lacks it."""
-    return CLASSES[code].abbreviation if code in CLASSES else code
+    """The abbreviation, or the code itself where no table has one."""
+    return CLASSES[code].abbreviation if code in CLASSES else _further_names().get(code, (code, code))[1]
+
+
+@cache
+def _further_names() -> Mapping[str, tuple[str, str]]:
+    """Name and abbreviation of codes beyond the class table: the Challenge's of 2021, and SCP-ECG's statements."""
+    names = {row["code"]: (row["name"], row["abbreviation"]) for row in _read_rows("classes_2021.csv")}
+    return names | {row["code"]: (row["name"], row["code"]) for row in _read_rows("scp_statements.csv")}
 
 
 def scored_matrix(dx_codes_per_record: Sequence[Sequence[str]]) -> npt.NDArray[np.uint8]:

@@ -88,6 +88,25 @@ class ConvexSoftmaxLayer:
         return floored_softmax(logits).float()
 
 
+class NumberLayer:
+    """Each output a number, which is centre + scale · logit; its score is the number itself.
+
+    The loss is Huber's, of squares up to an error of one scale, so that a few numbers that are far off do not outweigh
+    all others.
+    """
+
+    def __init__(self, part: LayerPart) -> None:
+        self.name, self.centre, self.scale = part.name, part.centre, part.scale
+
+    def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean over (window, output) of Huber's loss of the scaled error; labels are numbers."""
+        return functional.smooth_l1_loss(logits, (labels - self.centre) / self.scale)
+
+    def compute_scores(self, logits: Tensor) -> Tensor:
+        """(window, output) numbers, float32."""
+        return logits.float() * self.scale + self.centre
+
+
 class ConcatLayer:
     """Several layers side by side, each over so many outputs."""
 
@@ -130,6 +149,8 @@ def build_output_layer(parts: Sequence[LayerPart], given: OutputLayer | None = N
 def _build_part(part: LayerPart) -> OutputLayer:
     if part.kind == "cvx_softmax":
         return ConvexSoftmaxLayer(part.n_outputs)
+    if part.kind == "number":
+        return NumberLayer(part)
     kinds: dict[str, type[SigmoidLayer] | type[SoftmaxLayer] | type[StandardSoftmaxLayer]] = {
         "sigmoid": SigmoidLayer,
         "softmax": SoftmaxLayer,

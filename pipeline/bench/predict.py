@@ -26,6 +26,7 @@ from ecg12.ecg.labels.snomed import SCORED_CLASSES, SCORED_CODES
 from ecg12.ecg.models.build import build_model
 from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.scores.challenge_csv import Prediction, parse_prediction
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.pipeline.bench.row import Rounds
 from ecg12.pipeline.compute.float_precision import Arithmetic
 from ecg12.pipeline.compute.window_feeds import Windows
@@ -156,7 +157,7 @@ def write_untrained(folder: Path, model: ModelConfig | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     values = {key: value for key, value in config.to_dict().items() if key != "model"}
     files.write_json(folder / files.CONFIG, {"train": values, "model": config.model.to_dict()})
-    files.write_targets(folder, mapping, np.ones(mapping.n_outputs), SCORED_CODES)
+    files.write_targets(folder, mapping, np.ones(mapping.n_outputs), SCORED_CODES, named_task(CHALLENGE_2020))
     files.write_thresholds(folder, SCORED_CLASSES, np.full(len(SCORED_CLASSES), 0.5))
     torch.manual_seed(1)
     network = build_model(config.model, mapping.n_outputs)

@@ -26,6 +26,7 @@ from ecg12.pipeline.runtime.progress import Progress, silent
 from ecg12.pipeline.training.begin_run import begin_or_resume, prepare_run
 from ecg12.pipeline.training.configure import configure, spell
 from ecg12.pipeline.training.epoch import TrainStep
+from ecg12.pipeline.training.run_task import choose_task
 from ecg12.pipeline.training.train import train
 from ecg12.pipeline.training.train_rows import choose_rows
 
@@ -156,9 +157,11 @@ class _Side:
 
     def __init__(self, store: Store, folder: Path, kind: Mapping[str, Any], device: torch.device) -> None:
         folder.mkdir()
-        config = configure(folder, store, kind["options"], kind["model_options"], preset=kind["preset"])
+        task = choose_task(folder, kind["options"].get("task"))
+        config = configure(folder, store, kind["options"], kind["model_options"], task=task, preset=kind["preset"])
         consent = consent_to(asked=names_in(*spell(kind["options"], kind["model_options"])))
-        run = prepare_run(folder, store, config, choose_rows(store, folder, config), device, consent=consent)
+        rows = choose_rows(store, folder, config, task)
+        run = prepare_run(folder, store, task, config, rows, device, consent=consent)
         self.config: TrainConfig = run.config
         self.step: TrainStep = begin_or_resume(run)[1]
         self.step.begin_epoch()

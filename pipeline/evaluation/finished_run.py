@@ -19,6 +19,7 @@ from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import ConfigError, RunFolderError
 from ecg12.ecg.models.output_layers import OutputLayer
 from ecg12.ecg.signals.window import plan_windows
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.pipeline.compute.window_logits import WindowLogits
 from ecg12.pipeline.loading.batch import Batch
 from ecg12.pipeline.prediction.own_model import OwnPredictor
@@ -36,7 +37,7 @@ from ecg12.pipeline.training.configure import DECIDING, configure
 from ecg12.pipeline.training.logits_file import read_logits, write_logits
 from ecg12.pipeline.training.targets import Targets, make_targets
 from ecg12.pipeline.training.train_rows import choose_rows
-from ecg12.pipeline.training.validation import judge, no_judgement
+from ecg12.pipeline.training.validation import judge, rule_of
 
 MAY_BE_ASKED = DECIDING | {"valid_split", "seed", "n_total", "valid_batch_size", "save_logits", "check"}
 """Options that mean something without training."""
@@ -138,11 +139,12 @@ def answer(
     predictor = ReferencePredictor(model) if isinstance(model, ReferenceModel) else OwnPredictor(model)
     predictor.check_store(store)
     own_rule = _rule_of(folder, model)
+    task = model.task if isinstance(model, TrainedModel) else named_task(CHALLENGE_2020)
     config = _configure(folder, store, model, rule_of_preset | asked)
-    targets = make_targets(store, config, own_rule.mapping)
+    targets = make_targets(store, task, config, own_rule.mapping)
     if not _other_correction(model, config, asked):
         targets = replace(targets, correction=own_rule.correction)
-    rows = choose_rows(store, folder, config).valid
+    rows = choose_rows(store, folder, config, task).valid
     if not len(rows):
         raise ConfigError(
             f"{folder}: no record to judge on; expected some: name them in {files.VALID_IDS}, or without id files take "
@@ -151,21 +153,20 @@ def answer(
     path = folder / files.LOGITS
     from_logits = path.exists()
     if from_logits:
-        found = _check_records(path, read_logits(path, store, targets.mapping.n_outputs), rows, store)
+        found = _check_records(path, read_logits(path, store, targets.mapping.n_outputs), rows, targets, store)
     else:
         predictor.network.to(device)
         n_windows = len(plan_windows(store.lengths[rows], predictor.windows))
-        with progress("judge", n_windows, "windows") as task:
-            batches = _shown(predictor.cut_windows(store, rows, config.valid_batch_size), task)
+        with progress("judge", n_windows, "windows") as shown:
+            batches = _shown(predictor.cut_windows(store, rows, config.valid_batch_size), shown)
             found = predictor.compute_logits(batches, device)
         if config.save_logits:
             write_logits(path, found, store.ids)
-    middle = no_judgement(targets).thresholds
     return Answered(
         store=store,
         rows=rows,
         targets=targets,
-        rule=files.make_rule(folder, config, targets.mapping, targets.correction, targets.columns, middle),
+        rule=rule_of(folder, config, targets),
         output_layer=model.output_layer,
         logits=found,
         from_logits=from_logits,
@@ -189,7 +190,7 @@ def _rule_of(folder: Path, model: TrainedModel | ReferenceModel) -> ThresholdRul
 
 def _configure(folder: Path, store: Store, model: TrainedModel | ReferenceModel, asked: dict[str, Any]) -> TrainConfig:
     if isinstance(model, TrainedModel):
-        return configure(folder, store, asked, {}, only_test=True)
+        return configure(folder, store, asked, {}, task=model.task, only_test=True)
     train, _ = translate_training(folder, read_json(folder / CONFIG))
     return TrainConfig.from_dict(preset_values("reference")[0] | train | asked | {"model": model.config})
 
@@ -202,9 +203,11 @@ def _other_correction(model: TrainedModel | ReferenceModel, config: TrainConfig,
     return any(name in asked for name in names)
 
 
-def _check_records(path: Path, found: WindowLogits, rows: NDArray[np.int64], store: Store) -> WindowLogits:
+def _check_records(
+    path: Path, found: WindowLogits, rows: NDArray[np.int64], targets: Targets, store: Store
+) -> WindowLogits:
     """The logits of labelled records, if these are `rows`."""
-    labelled = torch.from_numpy(store.column("label/annotated"))[found.record]
+    labelled = torch.from_numpy(targets.labelled)[found.record]
     found = WindowLogits(found.logits[labelled], found.record[labelled], found.number[labelled])
     here = set(torch.unique(found.record).tolist())
     wrong = here.symmetric_difference(rows.tolist())

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from ecg12.cache.reader import Store
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import RunFolderError
-from ecg12.ecg.labels.class_columns import merged_classes
-from ecg12.ecg.labels.snomed import SCORED_CLASSES, representative
+from ecg12.ecg.labels.snomed import CHALLENGE_COLUMNS, SCORED_CLASSES, representative
 from ecg12.ecg.scores.challenge_csv import Prediction, format_prediction, to_scored_matrices
 from ecg12.ecg.scores.challenge_metric import fit_thresholds
 from ecg12.ecg.scores.fit_thresholds import DEFAULT_THRESHOLD
@@ -181,7 +180,7 @@ def _decide(prediction: Prediction, thresholds: Mapping[str, float]) -> Predicti
 def _write_thresholds(parts: Sequence[HeldOut], truth: Mapping[str, NDArray[np.uint8]], folder: Path) -> None:
     """For all models together: fitted to all held-out records; of classes that are not scored the runs' mean."""
     stated = dict(zip(SCORED_CLASSES, _fit(parts, truth), strict=True))
-    classes = merged_classes(parts[0].predictions[0].codes)
+    classes = CHALLENGE_COLUMNS.merged(parts[0].predictions[0].codes)
     of_runs = {
         code: float(np.mean([part.thresholds[code] for part in parts if part.thresholds is not None]))
         for code in classes

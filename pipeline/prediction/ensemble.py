@@ -30,8 +30,6 @@ from ecg12.ecg.decisions.output_parts import LayerPart, parse_layer
 from ecg12.ecg.decisions.reference_rules import APRIL_OUTPUTS, AprilRule, Decided, pool_windows
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import ConfigError, RunFolderError
-from ecg12.ecg.labels.class_columns import merged_classes
-from ecg12.ecg.labels.snomed import representative
 from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.models.output_layers import OutputLayer
 from ecg12.ecg.signals.leads import LEADS
@@ -279,7 +277,7 @@ def _of_feed(held: Sequence[Windows], number: int) -> Iterable[Batch]:
 def _with_thresholds(rule: AnyRule | None, stated: dict[str, float] | None) -> AnyRule | None:
     if stated is None or not isinstance(rule, ThresholdRule):
         return rule
-    missing = [code for code in merged_classes(rule.classes) if code not in stated]
+    missing = [code for code in rule.merged if code not in stated]
     if missing:
         raise ConfigError(f"{THRESHOLDS} of the ensemble lacks {', '.join(missing)}; expected each of its classes")
     return replace(rule, thresholds=np.array([stated[code] for code in rule.merged]))
@@ -288,5 +286,4 @@ def _with_thresholds(rule: AnyRule | None, stated: dict[str, float] | None) -> A
 def _thresholds_of(rule: AnyRule | None, classes: Sequence[str]) -> tuple[float | None, ...]:
     if not isinstance(rule, ThresholdRule):
         return (None,) * len(classes)
-    stated = dict(zip(rule.merged, map(float, rule.thresholds), strict=True))
-    return tuple(stated[representative(code)] for code in classes)
+    return rule.stated_thresholds

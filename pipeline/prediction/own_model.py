@@ -9,7 +9,6 @@ from ecg12.cache.reader import Store
 from ecg12.cache.schema import SEX_CODES
 from ecg12.ecg.decisions.reference_rules import AugustRule
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
-from ecg12.ecg.labels.snomed import representative
 from ecg12.ecg.patient_features import make_patient_features
 from ecg12.ecg.signals.cleaning import lead_offsets
 from ecg12.ecg.signals.filters import filter_zero_phase
@@ -59,5 +58,4 @@ class OwnPredictor(NetworkPredictor):
 def _thresholds_of(rule: ThresholdRule | AugustRule) -> tuple[float | None, ...]:
     if not isinstance(rule, ThresholdRule):
         return (None,) * len(rule.classes)
-    stated = dict(zip(rule.merged, map(float, rule.thresholds), strict=True))
-    return tuple(stated[representative(code)] for code in rule.classes)
+    return rule.stated_thresholds

@@ -42,6 +42,10 @@ REFERENCE_TRAIN: Mapping[str, Any] = {
     "layer_decay": 1.0,
     "random_stage": False,
     "save_last": False,
+    "task": "challenge2020",
+    "select_by": "auto",
+    "split": "random",
+    "torn_patients": False,
 }
 """Every default of the reference system's training, and its rule. An option of ours that it lacks stands here with
 the value that switches it off, so that later changes of our own defaults leave the preset as it is."""

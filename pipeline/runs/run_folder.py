@@ -24,11 +24,12 @@ from ecg12.ecg.decisions.output_mapping import OutputMapping, format_mapping
 from ecg12.ecg.decisions.reference_rules import AugustRule
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import ConfigError, RunFolderError
-from ecg12.ecg.labels.class_columns import merged_classes
-from ecg12.ecg.labels.snomed import abbreviation_of, name_of
 from ecg12.ecg.models.build import build_for_weights
 from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.models.output_layers import OutputLayer, build_output_layer
+from ecg12.ecg.tasks.named import CHALLENGE_2020
+from ecg12.ecg.tasks.task import Task
+from ecg12.ecg.tasks.writing import format_task
 from ecg12.pipeline.plugins.consent import consent_to
 from ecg12.pipeline.runs.checkpoint import CONFIG, fit_weights, read_json
 from ecg12.pipeline.runs.checkpoint import load_checkpoint as load_checkpoint
@@ -47,13 +48,16 @@ from ecg12.pipeline.runs.reference_folder import (
 )
 from ecg12.pipeline.runs.run_plugins import ENVIRONMENT as ENVIRONMENT
 from ecg12.pipeline.runs.run_plugins import plugins_of
+from ecg12.pipeline.runs.run_rule import THRESHOLDS as THRESHOLDS
+from ecg12.pipeline.runs.run_rule import decides_by_thresholds, make_rule
 from ecg12.pipeline.runs.safe_writing import to_json
 from ecg12.pipeline.runs.train_config import TrainConfig
+from ecg12.pipeline.tasks.task_files import TASK, task_of_folder
 
 FINAL_MODEL, LAST_STATE, HISTORY, LOGITS = "final_model.pth", "last_state.pth", "history.csv", "logits.csv"
 TRAIN_IDS, VALID_IDS = "train_ids.txt", "valid_ids.txt"
 PRETRAIN_TRAIN_IDS, PRETRAIN_VALID_IDS = "pretrain_train_ids.txt", "pretrain_valid_ids.txt"
-CLASSES, THRESHOLDS = "classes.json", "thresholds.json"
+CLASSES = "classes.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -64,6 +68,7 @@ class TrainedModel:
     ----------
     config : what the network is built from
     training : all of its configuration
+    task : what it was trained for
     network : in eval mode, on the CPU: (window, lead, sample) → (window, output) logits
     output_layer : from logits to scores
     rule : from the scores of windows to the labels and scores of records
@@ -73,6 +78,7 @@ class TrainedModel:
     folder: Path
     config: ModelConfig
     training: TrainConfig
+    task: Task
     network: nn.Sequential
     output_layer: OutputLayer
     rule: ThresholdRule | AugustRule
@@ -169,10 +175,15 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         raise RunFolderError(f"{path}: cannot be read ({error}); expected a row of numbers for each epoch") from error
 
 
-def format_targets(mapping: OutputMapping, correction: NDArray[np.float64], columns: Sequence[str]) -> dict[str, str]:
-    """Files of what the outputs stand for, in the reference system's own form, and of the codes of the predictions."""
-    classes = [{"code": code, "abbreviation": abbreviation_of(code), "name": name_of(code)} for code in columns]
-    return {
+def format_targets(
+    mapping: OutputMapping, correction: NDArray[np.float64], columns: Sequence[str], task: Task
+) -> dict[str, str]:
+    """Files of what the outputs stand for, in the reference system's form, of the predictions' codes, and the task."""
+    classes = [
+        {"code": code, "abbreviation": task.abbreviation_of(code), "name": task.name_of(code)} for code in columns
+    ]
+    own = {} if task.name == CHALLENGE_2020 else {TASK: format_task(task)}
+    return own | {
         CLASSES: to_json(classes),
         OUT_LAYER: format_mapping(mapping),
         CORRECTION: "".join(f"{factor!r}\n" for factor in correction.tolist()),
@@ -180,10 +191,10 @@ def format_targets(mapping: OutputMapping, correction: NDArray[np.float64], colu
 
 
 def write_targets(
-    folder: Path, mapping: OutputMapping, correction: NDArray[np.float64], columns: Sequence[str]
+    folder: Path, mapping: OutputMapping, correction: NDArray[np.float64], columns: Sequence[str], task: Task
 ) -> None:
     """Write what `format_targets` gives."""
-    for name, text in format_targets(mapping, correction, columns).items():
+    for name, text in format_targets(mapping, correction, columns, task).items():
         write_text_atomically(folder / name, text)
 
 
@@ -230,6 +241,7 @@ def load_model(folder: Path, plugins: Sequence[str] = ()) -> TrainedModel | Refe
     try:
         config = ModelConfig.from_dict(values["model"])
         training = TrainConfig.from_dict(dict(values.get("train", {})) | {"model": config})
+        task = task_of_folder(folder)
     except (ConfigError, TypeError, ValueError) as error:
         raise RunFolderError(f"{folder / CONFIG}: {error}") from error
     mapping = read_mapping(folder)
@@ -241,8 +253,8 @@ def load_model(folder: Path, plugins: Sequence[str] = ()) -> TrainedModel | Refe
         raise RunFolderError(
             f"{folder / CLASSES}: {type(error).__name__} {error}; expected a list of classes"
         ) from error
-    state, thresholds = _load_model_file(folder, columns, training)
-    rule = make_rule(folder, training, mapping, read_correction(folder), columns, thresholds)
+    state, thresholds = _load_model_file(folder, columns, training, task)
+    rule = make_rule(folder, training, task, mapping, read_correction(folder), columns, thresholds)
     try:
         network = build_for_weights(config, mapping.n_outputs, state["model"], make)
     except ConfigError as error:
@@ -252,6 +264,7 @@ def load_model(folder: Path, plugins: Sequence[str] = ()) -> TrainedModel | Refe
         folder=folder,
         config=config,
         training=training,
+        task=task,
         network=network.eval(),
         output_layer=build_output_layer(mapping.parts, layer),
         rule=rule,
@@ -260,7 +273,7 @@ def load_model(folder: Path, plugins: Sequence[str] = ()) -> TrainedModel | Refe
 
 
 def _load_model_file(
-    folder: Path, columns: tuple[str, ...], training: TrainConfig
+    folder: Path, columns: tuple[str, ...], training: TrainConfig, task: Task
 ) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
     """The checkpoint of the model and its thresholds, where they decide; read again if a training replaces it."""
     path = folder / MODEL
@@ -270,8 +283,8 @@ def _load_model_file(
         before = _version_of(path)
         state = load_checkpoint(path)
         thresholds = None
-        if training.decision != "rank":
-            thresholds = _read_thresholds(folder, columns, state.get("thresholds"))
+        if decides_by_thresholds(training, task):
+            thresholds = _read_thresholds(folder, task.by_class.merged(columns), state.get("thresholds"))
         if _version_of(path) == before:
             return state, thresholds
 
@@ -284,47 +297,9 @@ def _version_of(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def make_rule(
-    folder: Path,
-    training: TrainConfig,
-    mapping: OutputMapping,
-    correction: NDArray[np.float64],
-    columns: tuple[str, ...],
-    thresholds: NDArray[np.float64] | None,
-) -> ThresholdRule | AugustRule:
-    """The rule that `training` asks for, with the thresholds, where it needs them.
-
-    Raises
-    ------
-    RunFolderError
-        If the parts do not fit each other.
-    """
-    try:
-        if training.decision == "rank":
-            return AugustRule(
-                mapping=mapping,
-                correction=correction,
-                combination_strategy=training.combination_strategy,
-                scale_by_n_predictions=training.scale_by_rank,
-                predict_before_collapse=training.predict_before_collapse,
-                classes=columns,
-            )
-        if thresholds is None:
-            raise RunFolderError(f"{folder / THRESHOLDS}: missing; expected a run folder made by train")
-        return ThresholdRule(
-            mapping=mapping,
-            correction=correction,
-            thresholds=thresholds,
-            combination_strategy=training.combination_strategy,
-            classes=columns,
-        )
-    except ConfigError as error:
-        raise RunFolderError(f"{folder}: {error}") from error
-
-
 def _read_thresholds(
     folder: Path,
-    columns: tuple[str, ...],
+    classes: tuple[str, ...],
     own: Any,  # noqa: ANN401 - whatever the checkpoint has there
 ) -> NDArray[np.float64]:
     """Those of the folder's file, or the model's `own` where that is missing: train was stopped as it wrote it."""
@@ -335,7 +310,7 @@ def _read_thresholds(
         if own is None or path.exists():
             raise
     try:
-        return np.array([float(stated[code]) for code in merged_classes(columns)])
+        return np.array([float(stated[code]) for code in classes])
     except (KeyError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"{folder}: {CLASSES} and {THRESHOLDS} do not fit each other ({type(error).__name__} {error}); train again"

@@ -9,6 +9,7 @@ from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.models.config.option_names import CLASS_WEIGHTS, OWN_LOSS, check_names
 from ecg12.ecg.plugin_names import EXPECTED, is_plugin_name
+from ecg12.ecg.tasks.named import CHALLENGE_2020
 from ecg12.pipeline.runs.hold_out import HoldOut
 from ecg12.pipeline.runtime.option_names import KERNELS, OPTIMIZERS, PRECISIONS, SCHEDULES, check_residency
 
@@ -58,9 +59,14 @@ class TrainConfig(Config):
     train_share : share of the training records' groups to learn from, chosen by a hash; validation stays as it is
     save_last : the last weights are the model, instead of those of the best epoch
     save_logits : write logits.csv with the model
+    task : name of the task, see `ecg.tasks`; the run folder carries it as a file
+    select_by : the figure by which the best epoch is chosen: the task's with "auto"
+    split : "auto", the task's official sides where it has any and the store knows them; "official"; "random"; or where
+        sides stand, see `pipeline.training.given_sides`
+    torn_patients : take a split that has a patient on two sides
     """
 
-    unsaid = frozenset({"loss"})
+    unsaid = frozenset({"loss", "task", "select_by", "split", "torn_patients"})
 
     seed: int = 2
     epochs: int = 30
@@ -104,6 +110,10 @@ class TrainConfig(Config):
     train_share: float = 1.0
     save_last: bool = False
     save_logits: bool = False
+    task: str = CHALLENGE_2020
+    select_by: str = "auto"
+    split: str = "auto"
+    torn_patients: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:

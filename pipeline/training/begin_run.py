@@ -10,8 +10,10 @@ from torch import nn
 
 from ecg12.cache.reader import Store
 from ecg12.ecg.models.build import build_model
+from ecg12.ecg.models.loss import WeightedSigmoid
 from ecg12.ecg.models.output_layers import OutputLayer
 from ecg12.ecg.signals.window import WindowConfig
+from ecg12.ecg.tasks.task import Task
 from ecg12.pipeline.compute.float_precision import Arithmetic, compile_network
 from ecg12.pipeline.compute.ranks import ALONE, Ranks
 from ecg12.pipeline.compute.window_logits import FORWARD_WINDOWS, WindowLogits
@@ -35,7 +37,8 @@ from ecg12.pipeline.training.parameter_groups import group_parameters
 from ecg12.pipeline.training.precision_timing import settle_arithmetic
 from ecg12.pipeline.training.pretrained import give_stage
 from ecg12.pipeline.training.resume import resume, settle_in
-from ecg12.pipeline.training.targets import Targets, code_of_outputs, make_targets, warn_of_missing_classes
+from ecg12.pipeline.training.run_task import settle_number
+from ecg12.pipeline.training.targets import Targets, make_targets, warn_of_missing_classes
 from ecg12.pipeline.training.train_plugins import TrainPlugins, load_plugins
 from ecg12.pipeline.training.train_rows import Rows
 
@@ -71,6 +74,7 @@ class Run:
 def prepare_run(
     folder: Path,
     store: Store,
+    task: Task,
     config: TrainConfig,
     rows: Rows,
     device: torch.device,
@@ -82,7 +86,8 @@ def prepare_run(
     `consent` is what the user has named of code from outside, see `pipeline.plugins.consent`.
     """
     begun = (folder / files.LAST_STATE).exists()
-    targets = make_targets(store, config, read_mapping(folder) if begun else None, rows.test)
+    task = settle_number(task, store, rows.train)
+    targets = make_targets(store, task, config, read_mapping(folder) if begun else None, rows.test)
     warn_of_missing_classes(targets, rows.train, store)
     of_run = plugins_of(folder, consent) if (folder / files.CONFIG).exists() else RunPlugins(consent)
     plugins = load_plugins(of_run, config, targets)
@@ -94,7 +99,7 @@ def prepare_run(
         config=config,
         rows=rows,
         targets=targets,
-        output_layer=plugins.layer,
+        output_layer=plugins.layer if targets.known is None else WeightedSigmoid(None, 0.0, some_unknown=True),
         plugins=plugins,
         recorded=of_run.describe(config, targets.mapping),
         batches=batches,
@@ -153,7 +158,7 @@ def begin_or_resume(run: Run) -> tuple[TrainState, TrainStep]:
     )
     average = WeightAverage(network, config.ema) if config.ema else None
     layer = run.plugins.training_layer
-    layer = layer or make_training_layer(run.output_layer, config, code_of_outputs(run.targets.mapping))
+    layer = layer or make_training_layer(run.output_layer, config, run.targets, run.rows.train)
     augment = run.plugins.augment
     step = TrainStep(network, layer, optimizer, config, run.device, average=average, augment=augment, ranks=run.ranks)
     state = TrainState(
@@ -204,7 +209,7 @@ def write_beginning(run: Run) -> None:
         files.TRAIN_IDS: files.format_ids(ids[run.rows.train]),
         files.VALID_IDS: files.format_ids(ids[run.rows.valid]),
         files.ENVIRONMENT: to_json(environment),
-    } | files.format_targets(run.targets.mapping, run.targets.correction, run.targets.columns)
+    } | files.format_targets(run.targets.mapping, run.targets.correction, run.targets.columns, run.targets.task)
     if len(run.rows.test):
         texts[TEST_IDS] = files.format_ids(ids[run.rows.test])
     write_together(run.folder, texts)

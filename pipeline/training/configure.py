@@ -13,6 +13,7 @@ from ecg12.ecg.errors import ConfigError, RunFolderError
 from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.models.config.option_names import AUGMENTATIONS, MODELS, OWN_LOSS
 from ecg12.ecg.plugin_names import pack_options
+from ecg12.ecg.tasks.task import Task
 from ecg12.pipeline.plugins.choosing import spell_plugin
 from ecg12.pipeline.plugins.kinds import AUGMENTATION, LOSS, MODEL, OUTPUT_LAYER
 from ecg12.pipeline.runs import run_folder as files
@@ -21,6 +22,7 @@ from ecg12.pipeline.runs.presets import preset_values
 from ecg12.pipeline.runs.reference_folder import is_reference_config, translate_training
 from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.training.pretrained import of_pretraining
+from ecg12.pipeline.training.run_task import check_options, options_of
 
 MAY_CHANGE = frozenset({"epochs", "check", "save_logits"})
 """Options that a run may be gone on with otherwise."""
@@ -44,6 +46,7 @@ def configure(
     options: Mapping[str, Any],
     model_options: Mapping[str, Any],
     *,
+    task: Task,
     preset: str | None = None,
     only_test: bool = False,
     pretrained: Path | None = None,
@@ -53,6 +56,7 @@ def configure(
     Parameters
     ----------
     options, model_options : fields of `TrainConfig` and `ModelConfig` that were asked for
+    task : what the run is for; its name stands in the configuration
     preset : see `pipeline.runs.presets`
     only_test : the run is not gone on with, but tested
     pretrained : the folder that a new run takes its stage from; None for its own, if that holds one
@@ -65,6 +69,7 @@ def configure(
         If the folder's run was begun otherwise, or its files do not fit each other.
     """
     options, model_options = spell(options, model_options)
+    options.pop("task", None)
     begun = (folder / files.LAST_STATE).exists() or (only_test and (folder / CONFIG).exists())
     if begun:
         preset_options, preset_model = preset_values(preset)
@@ -73,7 +78,8 @@ def configure(
     else:
         if (folder / files.MODEL).exists() and not only_test:
             raise RunFolderError(f"{folder}: holds a model but no {files.LAST_STATE}; choose another --folder")
-        config = _new(folder, store, options, model_options, preset, pretrained)
+        config = _new(folder, store, options, model_options, task, preset, pretrained)
+    check_options(task, config)
     _check_fit(store, config)
     return config
 
@@ -101,6 +107,7 @@ def _new(
     store: Store,
     options: dict[str, Any],
     model_options: dict[str, Any],
+    task: Task,
     preset: str | None,
     pretrained: Path | None,
 ) -> TrainConfig:
@@ -108,7 +115,7 @@ def _new(
     stored_train, stored_model = _stored_defaults(folder)
     of_stage = of_pretraining(pretrained or folder, store, asked_for=pretrained is not None)
     model = ModelConfig.from_dict(store.signal_form | of_stage | stored_model | model_values | model_options)
-    values = stored_train | train_values | options
+    values = options_of(task) | stored_train | train_values | options | {"task": task.name}
     probes = model.probe and not values.get("finetuning", False)
     return TrainConfig.from_dict((dict(PROBE_DEFAULTS) if probes else {}) | values | {"model": model})
 

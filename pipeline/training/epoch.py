@@ -4,17 +4,19 @@ Each of these is a method, so that whoever adds to one of them touches that one 
 `pipeline.training.loop`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.models.augment import Augmentation
-from ecg12.ecg.models.loss import WeightedSigmoid, metric_weights
+from ecg12.ecg.models.loss import WeightedSigmoid, balancing_weights, metric_weights
 from ecg12.ecg.models.networks.carried_state import Carried, carries, step_rows
 from ecg12.ecg.models.output_layers import OutputLayer
 from ecg12.ecg.models.plugin_parts import ChangeWindows
@@ -24,6 +26,7 @@ from ecg12.pipeline.compute.window_logits import append_patient, to_input
 from ecg12.pipeline.loading.batch import Batch
 from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.training.averaging import WeightAverage
+from ecg12.pipeline.training.targets import Targets, code_of_outputs
 
 
 class TrainStep:
@@ -164,12 +167,14 @@ class TrainStep:
         share_statistics(self.network, self.ranks)
 
 
-def make_training_layer(layer: OutputLayer, config: TrainConfig, codes: Sequence[str | None]) -> OutputLayer:
+def make_training_layer(
+    layer: OutputLayer, config: TrainConfig, targets: Targets, rows: NDArray[np.int64]
+) -> OutputLayer:
     """The output layer with the loss that `config` wants to train with.
 
     Parameters
     ----------
-    codes : of each output
+    rows : of the store, those that train
 
     Raises
     ------
@@ -182,7 +187,15 @@ def make_training_layer(layer: OutputLayer, config: TrainConfig, codes: Sequence
         raise ConfigError(
             f"class_weights and label_smoothing are for output layer sigmoid; this one is {layer.name}: leave them out"
         )
-    return WeightedSigmoid(metric_weights(codes) if config.class_weights == "metric" else None, config.label_smoothing)
+    weights = of_positives = None
+    if config.class_weights == "metric":
+        if targets.task.metric is None:
+            raise ConfigError(f"class_weights by the metric, which task {targets.task.name} has not; expected balanced")
+        weights = metric_weights(code_of_outputs(targets.mapping), targets.task)
+    elif config.class_weights == "balanced":
+        of_positives = balancing_weights(targets.labels[rows])
+    some_unknown = targets.known is not None
+    return WeightedSigmoid(weights, config.label_smoothing, of_positives=of_positives, some_unknown=some_unknown)
 
 
 def freeze_stage(network: nn.Sequential, config: TrainConfig) -> None:

@@ -15,6 +15,7 @@ from ecg12.pipeline.loading.batch import Batch
 from ecg12.pipeline.plugins.consent import consent_to
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.run_plugins import names_in
+from ecg12.pipeline.runs.run_rule import decides_by_thresholds
 from ecg12.pipeline.runtime.allocator import keep_features
 from ecg12.pipeline.runtime.progress import Progress, silent
 from ecg12.pipeline.training.begin_run import Run, begin_or_resume, prepare_run, write_epoch
@@ -26,21 +27,25 @@ from ecg12.pipeline.training.loop import TrainState, run_epochs, train_pass
 from ecg12.pipeline.training.open_run import opened
 from ecg12.pipeline.training.optimise import schedule_of
 from ecg12.pipeline.training.resume import keep_epoch
+from ecg12.pipeline.training.run_task import choose_task, score_of, select_figure
 from ecg12.pipeline.training.train_rows import Rows, choose_rows
-from ecg12.pipeline.training.validation import Judged, no_judgement, validate
+from ecg12.pipeline.training.validation import Judged, no_judgement, rule_of, validate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainSummary:
     """What a training did; `history` has a row for each epoch, `best_epoch` counts from 0.
 
-    `residency` is where its windows were, never "auto".
+    `residency` is where its windows were, never "auto"; `figure` is what the best epoch was chosen by.
     """
 
     folder: Path
     n_train: int
     n_valid: int
+    n_test: int
     residency: str
+    task: str
+    figure: str
     history: tuple[Mapping[str, float], ...]
     best_epoch: int
     interrupted: bool
@@ -105,9 +110,11 @@ def train(
     consent = consent_to(plugins, names_in(options or {}, model_options or {}))
     with opened(stores, folder, "train", dated=dated, cuda=cuda) as place:
         folder, store, ranks = place.folder, place.store, place.ranks
-        config = configure(folder, store, options or {}, model_options or {}, preset=preset, pretrained=pretrained)
-        rows = rows or choose_rows(store, folder, config, pretrained)
-        run = prepare_run(folder, store, config, rows, place.device, ranks, consent)
+        task = choose_task(folder, (options or {}).get("task"))
+        how: dict[str, Any] = {"preset": preset, "pretrained": pretrained}
+        config = configure(folder, store, options or {}, model_options or {}, task=task, **how)
+        rows = rows or choose_rows(store, folder, config, task, pretrained)
+        run = prepare_run(folder, store, task, config, rows, place.device, ranks, consent)
         run = replace(run, pretrained=pretrained or folder)
         state, step = begin_or_resume(run)
         epochs = Epochs(run, state, step, progress if ranks.writes else silent)
@@ -119,6 +126,9 @@ def train(
         folder=folder,
         n_train=len(run.rows.train),
         n_valid=len(run.rows.valid),
+        n_test=len(run.rows.test),
+        task=task.name,
+        figure=epochs.figure,
         residency=run.config.residency,
         history=tuple(state.history),
         best_epoch=state.best_epoch,
@@ -152,6 +162,7 @@ class Epochs:
         config = run.config
         self.schedule = schedule_of(config)
         self.judged = no_judgement(run.targets)
+        self.figure = select_figure(config, run.targets, run.rows.valid)
         rows = np.concatenate([run.rows.train, run.rows.valid])
         windows = KeptWindows(store=run.store, rows=rows, config=config, device=run.device, ranks=run.ranks)
         self.step.known = windows.compute(step.network, progress)
@@ -179,7 +190,7 @@ class Epochs:
             run.folder / files.LAST_STATE,
             self.state,
             row,
-            row["challenge_metric"],
+            score_of(self.figure, row),
             run.ranks,
             outcome=lambda is_best: self._outcome() if is_best or run.config.save_last else None,
             write_epoch=lambda: write_epoch(run, self.state),
@@ -190,7 +201,7 @@ class Epochs:
         thresholds = dict(zip(self.run.targets.classes, map(float, judged.thresholds), strict=True))
         logits = judged.logits if config.save_logits else None
         return {
-            "thresholds": thresholds if config.decision == "thresholds" else None,
+            "thresholds": thresholds if decides_by_thresholds(config, self.run.targets.task) else None,
             "logits": None if logits is None else [logits.logits, logits.record, logits.number],
         }
 
@@ -200,13 +211,12 @@ def validate_run(run: Run, network: nn.Module, known: Callable[[Batch], Tensor] 
     if not len(run.valid_batches):
         return no_judgement(run.targets)
     targets = run.targets
-    middle = no_judgement(targets).thresholds
     return validate(
         network,
         run.valid_batches,
         run.store,
         targets,
-        files.make_rule(run.folder, run.config, targets.mapping, targets.correction, targets.columns, middle),
+        rule_of(run.folder, run.config, targets),
         run.output_layer,
         normalisation=run.config.model.normalisation,
         device=run.device,

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from ecg12.cache.reader import Store
 from ecg12.ecg.errors import ConfigError, RunFolderError, StoreError
+from ecg12.ecg.tasks.task import Task
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.prediction_folders import TEST_IDS
 from ecg12.pipeline.runs.train_config import TrainConfig
+from ecg12.pipeline.tasks.stored_labels import column_of, labels_of
+from ecg12.pipeline.training.given_sides import AUTO, RANDOM, given_sides, has_given_sides
 from ecg12.pipeline.training.split import hold_out, split_by_group
 
 logger = logging.getLogger(__name__)
@@ -35,7 +38,7 @@ class Rows:
     test: NDArray[np.int64] = field(default_factory=_none)
 
 
-def choose_rows(store: Store, folder: Path, config: TrainConfig, pretrained: Path | None = None) -> Rows:
+def choose_rows(store: Store, folder: Path, config: TrainConfig, task: Task, pretrained: Path | None = None) -> Rows:
     """Those that the folder's id files name, or a new split of the labelled records; to train on, a share of them.
 
     Parameters
@@ -51,14 +54,17 @@ def choose_rows(store: Store, folder: Path, config: TrainConfig, pretrained: Pat
     RunFolderError
         If one of two id files is missing.
     """
-    rows = _choose_all(store, folder, config, pretrained or folder)
+    rows = _choose_all(store, folder, config, task, pretrained or folder)
     return replace(rows, train=take_share(store, rows.train, config.train_share, seed=config.seed))
 
 
-def _choose_all(store: Store, folder: Path, config: TrainConfig, pretrained: Path) -> Rows:
-    annotated = np.flatnonzero(store.column("label/annotated"))
+def _choose_all(store: Store, folder: Path, config: TrainConfig, task: Task, pretrained: Path) -> Rows:
+    annotated = np.flatnonzero(labels_of(store, task).labelled)
     if not len(annotated):
-        raise ConfigError(f"{store.path}: none of its {store.n_records} records has a label; expected labelled records")
+        raise ConfigError(
+            f"{store.path}: none of its {store.n_records} records has a label of task {task.name}; expected labelled "
+            "records: name another --task, or build the store with --labels"
+        )
     named = [(folder, (files.TRAIN_IDS, files.VALID_IDS))]
     if (
         not config.hold_out.tests
@@ -81,14 +87,20 @@ def _choose_all(store: Store, folder: Path, config: TrainConfig, pretrained: Pat
             # a pretraining may have had records without labels
             train, valid = np.intersect1d(train, annotated), np.intersect1d(valid, annotated)
             return Rows(train=train, valid=valid, test=test)
-    return split_rows(store, annotated, config)
+    return split_rows(store, annotated, config, task)
 
 
-def split_rows(store: Store, rows: NDArray[np.int64], config: TrainConfig) -> Rows:
+def split_rows(store: Store, rows: NDArray[np.int64], config: TrainConfig, task: Task) -> Rows:
     """A new split of `rows`, of which `n_total` are taken."""
     rows = take_some(store, rows, config.n_total, seed=config.seed)
     if config.hold_out.tests:
-        return hold_out_rows(store, rows, config)
+        if config.split not in (AUTO, RANDOM):
+            raise ConfigError(
+                f"split {config.split} and records held out by folds or leave_out; expected one of the two"
+            )
+        return hold_out_rows(store, rows, config, task)
+    if has_given_sides(store, task, config.split):
+        return _given_rows(store, rows, config, task)
     if config.valid_split == 1:
         logger.warning("valid_split is 1: nothing trains, all %d records are validated on", len(rows))
         return Rows(train=_none(), valid=rows)
@@ -96,17 +108,57 @@ def split_rows(store: Store, rows: NDArray[np.int64], config: TrainConfig) -> Ro
     return Rows(train=rows[~valid], valid=rows[valid])
 
 
-def hold_out_rows(store: Store, rows: NDArray[np.int64], config: TrainConfig) -> Rows:
-    """A split of `rows` with a fold, or a dataset, to test on."""
+def _given_rows(store: Store, rows: NDArray[np.int64], config: TrainConfig, task: Task) -> Rows:
+    """Sides that are given; where none validates, a share of those to train on does."""
+    sides = given_sides(store, task, config.split, rows, torn_patients=config.torn_patients)
+    train, valid = rows[sides.train], rows[sides.valid]
+    if not len(valid) and config.valid_split:
+        chosen = split_by_group(store.column("record/group")[train], seed=config.seed, valid_split=config.valid_split)
+        train, valid = train[~chosen], train[chosen]
+    return Rows(train=train, valid=valid, test=rows[sides.test])
+
+
+def hold_out_rows(store: Store, rows: NDArray[np.int64], config: TrainConfig, task: Task) -> Rows:
+    """A split of `rows` with a fold, or a dataset or another value of a column, to test on."""
+    column, value = left_out(store, config.leave_out)
     sides = hold_out(
         store.column("record/group")[rows],
-        store.datasets[rows],
-        store.column("label/scored")[rows],
-        config.hold_out,
+        column[rows],
+        _categories(store, task)[rows],
+        replace(config.hold_out, leave_out=value),
         seed=config.seed,
         valid_split=config.valid_split,
     )
     return Rows(train=rows[sides.train], valid=rows[sides.valid], test=rows[sides.test])
+
+
+def left_out(store: Store, leave_out: str | None) -> tuple[NDArray, str | None]:
+    """The column that is looked at, each record's value, and the value that is left out: site:3 is 3 of column site.
+
+    Raises
+    ------
+    ConfigError
+        If the store has no such column.
+    """
+    column, colon, value = (leave_out or "").partition(":")
+    if not colon or leave_out in store.datasets:
+        return store.datasets, leave_out
+    values = column_of(store, column)
+    if values is None:
+        raise ConfigError(
+            f"leave_out is {leave_out!r}: {store.path} has no column {column!r}; expected dataset, site, …"
+        )
+    return np.array([str(one) for one in values], object), value
+
+
+def _categories(store: Store, task: Task) -> NDArray[np.integer]:
+    """What folds are to have evenly, 0 or 1, shape (row of the store, category): classes, or fifths of a number."""
+    found = labels_of(store, task)
+    if found.number is None:
+        return found.matrix
+    known = found.number[np.isfinite(found.number)]
+    bounds = np.quantile(known, [0.2, 0.4, 0.6, 0.8]) if len(known) else np.zeros(4)
+    return (np.searchsorted(bounds, np.nan_to_num(found.number))[:, None] == np.arange(5)).astype(np.uint8)
 
 
 def take_some(store: Store, rows: NDArray[np.int64], n_total: int | None, *, seed: int) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,28 +16,17 @@ from ecg12.cache.reader import Store
 from ecg12.ecg.decisions.reference_rules import AugustRule
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import TrainingError
-from ecg12.ecg.labels.class_columns import merge_labels, merge_scores
-from ecg12.ecg.labels.snomed import SCORED_CLASSES
 from ecg12.ecg.models.output_layers import OutputLayer
-from ecg12.ecg.scores.challenge_metric import (
-    compute_accuracy,
-    compute_areas,
-    compute_beta_measures,
-    compute_challenge_metric,
-    compute_f_measure,
-    macro_mean,
-)
-from ecg12.ecg.scores.fit_thresholds import DEFAULT_THRESHOLD, fit_thresholds
+from ecg12.ecg.scores.figures import compute_figures, compute_number_figures
+from ecg12.ecg.scores.fit_thresholds import DEFAULT_THRESHOLD
+from ecg12.ecg.scores.task_thresholds import fit_task_thresholds
+from ecg12.ecg.tasks.task import LOSS, Task
 from ecg12.pipeline.compute.ranks import ALONE, Ranks
 from ecg12.pipeline.compute.window_logits import WindowLogits, compute_window_logits
 from ecg12.pipeline.loading.batch import Batch
+from ecg12.pipeline.runs.run_rule import make_rule
+from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.training.targets import Targets
-
-OFFICIAL_FIGURES = ("challenge_metric", "auroc", "auprc", "accuracy", "f_measure", "f_beta", "g_beta")
-FIGURES = (*OFFICIAL_FIGURES, "geom_mean")
-"""The official ones, and √(f_beta · g_beta), which the reference system's histories have."""
-
-N_SCORED = len(SCORED_CLASSES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +35,7 @@ class Judged:
 
     Attributes
     ----------
-    figures : valid_loss and `FIGURES`; NaN where there is nothing to judge by
+    figures : valid_loss and the task's; NaN where there is nothing to judge by
     thresholds : float64, one for each of the targets' classes
     logits : of every window, each record's together and in order; None without validation records
     """
@@ -75,8 +65,20 @@ class Decisions:
 
 def no_judgement(targets: Targets) -> Judged:
     """Without validation records: nothing is known, and the thresholds are in the middle."""
-    figures = dict.fromkeys(("valid_loss", *FIGURES), math.nan)
-    return Judged(figures, np.full(len(targets.classes), DEFAULT_THRESHOLD), None)
+    figures = dict.fromkeys((LOSS, *targets.task.figures), math.nan)
+    return Judged(figures, middle_thresholds(targets), None)
+
+
+def rule_of(folder: Path, config: TrainConfig, targets: Targets) -> ThresholdRule | AugustRule:
+    """The rule that a run decides by, with thresholds in the middle."""
+    return make_rule(
+        folder, config, targets.task, targets.mapping, targets.correction, targets.columns, middle_thresholds(targets)
+    )
+
+
+def middle_thresholds(targets: Targets) -> NDArray[np.float64]:
+    """Those of classes that nothing was fitted to; a number has none, which nothing exceeds."""
+    return np.full(len(targets.classes), DEFAULT_THRESHOLD if targets.number is None else math.inf)
 
 
 def validate(
@@ -112,8 +114,12 @@ def judge(
     labels = torch.from_numpy(targets.labels[found.record.cpu().numpy()]).to(found.logits.device)
     loss = float(output_layer.compute_loss(found.logits, labels))
     decided = decide(found, store, targets, rule, output_layer)
-    figures = compute_figures(targets.truth[decided.rows], decided.binary, decided.scores)
-    return Judged({"valid_loss": loss} | figures, decided.thresholds, found)
+    if targets.number is not None:
+        figures = compute_number_figures(targets.number[decided.rows], decided.scores[:, 0])
+    else:
+        known = None if targets.known is None else targets.known[decided.rows]
+        figures = compute_figures(targets.task, targets.truth[decided.rows], decided.binary, decided.scores, known)
+    return Judged({LOSS: loss} | figures, decided.thresholds, found)
 
 
 def decide(
@@ -124,12 +130,16 @@ def decide(
     scores = output_layer.compute_scores(found.logits).double().cpu().numpy()
     if isinstance(rule, AugustRule):
         decided = rule.decide(scores, record)
-        pooled = merge_scores(targets.columns, decided.scores, targets.classes)
-        binary: NDArray[Any] = merge_labels(targets.columns, decided.labels, targets.classes)
+        by_class = targets.task.by_class
+        pooled = by_class.merge_scores(targets.columns, decided.scores, targets.classes)
+        binary: NDArray[Any] = by_class.merge_labels(targets.columns, decided.labels, targets.classes)
         return Decisions(decided.record, pooled, binary, np.full(len(targets.classes), DEFAULT_THRESHOLD))
     rows, pooled = rule.score(scores, record)
-    binary = decide_across_halves(targets.truth[rows], pooled, store.column("record/group")[rows])
-    return Decisions(rows, pooled, binary, fit_all_thresholds(targets.truth[rows], pooled))
+    if targets.number is not None:
+        return Decisions(rows, pooled, np.zeros(pooled.shape, bool), middle_thresholds(targets))
+    truth, known = targets.truth[rows], None if targets.known is None else targets.known[rows]
+    binary = decide_across_halves(targets.task, truth, pooled, store.column("record/group")[rows], known)
+    return Decisions(rows, pooled, binary, fit_task_thresholds(targets.task, truth, pooled, known))
 
 
 def _check_finite(found: WindowLogits, store: Store) -> None:
@@ -143,48 +153,23 @@ def _check_finite(found: WindowLogits, store: Store) -> None:
         )
 
 
-def compute_figures(
-    truth: NDArray[np.uint8], binary: NDArray[np.integer], scores: NDArray[np.float64]
-) -> dict[str, float]:
-    """`FIGURES`, macro over all classes; the challenge metric is that of the first 24, the scored ones.
-
-    Parameters
-    ----------
-    truth, binary, scores : shape (record, class), columns as `ecg.labels.class_columns.merged_classes` orders them
-    """
-    auroc, auprc = compute_areas(truth, scores)
-    f_beta, g_beta = map(macro_mean, compute_beta_measures(truth, binary))
-    return {
-        "challenge_metric": compute_challenge_metric(truth[:, :N_SCORED], binary[:, :N_SCORED]),
-        "auroc": macro_mean(auroc),
-        "auprc": macro_mean(auprc),
-        "accuracy": compute_accuracy(truth, binary),
-        "f_measure": macro_mean(compute_f_measure(truth, binary)),
-        "f_beta": f_beta,
-        "g_beta": g_beta,
-        "geom_mean": math.sqrt(f_beta * g_beta),
-    }
-
-
-def fit_all_thresholds(truth: NDArray[np.uint8], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Thresholds of all classes: fitted where the challenge metric counts them, in the middle elsewhere."""
-    thresholds = np.full(scores.shape[1], DEFAULT_THRESHOLD)
-    thresholds[:N_SCORED] = fit_thresholds(truth[:, :N_SCORED], scores[:, :N_SCORED])
-    return thresholds
-
-
 def decide_across_halves(
-    truth: NDArray[np.uint8], scores: NDArray[np.float64], groups: NDArray[np.object_]
+    task: Task,
+    truth: NDArray[np.uint8],
+    scores: NDArray[np.float64],
+    groups: NDArray[np.object_],
+    known: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Labels by thresholds that were fitted on other patients.
 
-    The groups are halved by a hash of their names; each half is decided with the thresholds that maximise the
-    challenge metric on the other, so that what is reported was never fitted on itself.
+    The groups are halved by a hash of their names; each half is decided with the thresholds that are best on the
+    other, so that what is reported was never fitted on itself.
 
     Parameters
     ----------
-    truth, scores : shape (record, class), the scored classes first
+    truth, scores : shape (record, class), the task's classes first
     groups : shape (record,)
+    known : bool (record, class): what counts; None for all of it
 
     Returns
     -------
@@ -195,7 +180,7 @@ def decide_across_halves(
     for here in (half, ~half):
         there = ~here
         thresholds = (
-            fit_all_thresholds(truth[there], scores[there])
+            fit_task_thresholds(task, truth[there], scores[there], None if known is None else known[there])
             if there.any()
             else np.full(scores.shape[1], DEFAULT_THRESHOLD)
         )

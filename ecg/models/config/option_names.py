@@ -20,7 +20,7 @@ CONTEXTS = ("lstm", "s4d")
 
 MASKS = ("attention", "input", "both")
 
-CLASS_WEIGHTS = ("none", "metric")
+CLASS_WEIGHTS = ("none", "metric", "balanced")
 
 AUGMENTATIONS = ("gain", "wander", "noise", "shift", "leads")
 """What there is to choose from; a shift in time is first, then the others in this order, then plugins in theirs."""

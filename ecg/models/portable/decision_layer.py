@@ -16,7 +16,6 @@ from ecg12.ecg.decisions.output_parts import LayerPart
 from ecg12.ecg.decisions.reference_rules import APRIL_OUTPUTS, AprilRule, AugustRule, Rule
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import ConfigError
-from ecg12.ecg.labels.snomed import representative
 
 
 def pool(scores: Tensor, present: Tensor, strategy: str) -> Tensor:
@@ -98,7 +97,7 @@ class ByThreshold(nn.Module):
     def __init__(self, rule: ThresholdRule) -> None:
         super().__init__()
         self.strategy, self.values = rule.combination_strategy, ClassValues(rule.mapping)
-        kept = [representative(code) for code in rule.mapping.codes]
+        kept = [rule.by_class.class_of(code) for code in rule.mapping.codes]
         shares = np.array([[float(own == code) for code in rule.merged] for own in kept])
         merge = shares / shares.sum(axis=0).clip(min=1)
         # a class that the model lacks is never there
@@ -107,7 +106,8 @@ class ByThreshold(nn.Module):
         self.register_buffer("correction", torch.from_numpy(rule.correction))
         self.register_buffer("merge", torch.from_numpy(merge))
         self.register_buffer("thresholds", torch.from_numpy(thresholds))
-        self.register_buffer("columns", torch.tensor([place[representative(code)] for code in rule.classes]))
+        columns = [place[rule.by_class.class_of(code)] for code in rule.classes]
+        self.register_buffer("columns", torch.tensor(columns))
 
     def forward(self, scores: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """See the module's docstring."""

@@ -36,7 +36,7 @@ from ecg12.pipeline.runs.run_folder import THRESHOLDS, VALID_IDS, load_model
 from ecg12.pipeline.runtime.device import choose_device
 from ecg12.pipeline.runtime.progress import Progress
 from ecg12.pipeline.training.train_rows import rows_of
-from ecg12.pipeline.training.validation import N_SCORED, decide
+from ecg12.pipeline.training.validation import decide
 
 BATCH_WINDOWS = 256
 
@@ -95,6 +95,7 @@ def _of_validation(folder: Path, store: Store, plugins: Sequence[str], *, cuda: 
     answered = answer(store, folder=folder, plugins=plugins, cuda=cuda, progress=progress)
     decided = decide(answered.logits, store, answered.targets, answered.rule, answered.output_layer)
     by_rank = isinstance(answered.rule, AugustRule)
+    n_own = len(answered.targets.task.classes)
     remarks = (
         ()
         if isinstance(model, ReferenceModel)
@@ -104,10 +105,10 @@ def _of_validation(folder: Path, store: Store, plugins: Sequence[str], *, cuda: 
         population="validation records",
         decided_by="the model's rule" if by_rank else "thresholds fitted on the other half of the patients",
         rows=decided.rows,
-        truth=answered.targets.truth[decided.rows][:, :N_SCORED],
-        binary=np.asarray(decided.binary[:, :N_SCORED], np.uint8),
-        scores=decided.scores[:, :N_SCORED],
-        thresholds=None if by_rank else tuple(map(float, decided.thresholds[:N_SCORED])),
+        truth=answered.targets.truth[decided.rows][:, :n_own],
+        binary=np.asarray(decided.binary[:, :n_own], np.uint8),
+        scores=decided.scores[:, :n_own],
+        thresholds=None if by_rank else tuple(map(float, decided.thresholds[:n_own])),
         remarks=remarks,
     )
 

@@ -17,7 +17,9 @@ from ecg12.ecg.decisions.output_mapping import parse_mapping
 from ecg12.ecg.decisions.reference_rules import APRIL_CLASSES, AprilRule, AugustRule, Decided
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import ConfigError
-from ecg12.ecg.labels.snomed import SCORED_CODES
+from ecg12.ecg.labels.snomed import CHALLENGE_COLUMNS, SCORED_CODES
+
+COLUMNS = {"classes": SCORED_CODES, "by_class": CHALLENGE_COLUMNS}
 
 TWO = parse_mapping("sigmoid\n0->1/0->1\n164889003,0,1\n713427006,1,1\n")
 OTHER = parse_mapping("sigmoid\n0->1/0->1\n164889003,0,1\n900000000001,1,1\n")
@@ -26,7 +28,14 @@ OTHER = parse_mapping("sigmoid\n0->1/0->1\n164889003,0,1\n900000000001,1,1\n")
 def threshold_rule(level: float, correction: float = 1.0, **options) -> ThresholdRule:
     classes = options.pop("classes", ("164889003", "713427006"))
     ones = np.ones(2)
-    return ThresholdRule(mapping=TWO, correction=ones * correction, thresholds=ones * level, classes=classes, **options)
+    return ThresholdRule(
+        mapping=TWO,
+        correction=ones * correction,
+        thresholds=ones * level,
+        classes=classes,
+        by_class=CHALLENGE_COLUMNS,
+        **options,
+    )
 
 
 def test_thresholds_and_corrections_have_a_mean() -> None:
@@ -48,7 +57,13 @@ def test_thresholds_and_corrections_have_a_mean() -> None:
         AugustRule(mapping=TWO, correction=np.ones(2)),
         AprilRule(thresholds=np.ones(8)),
         threshold_rule(0.2, combination_strategy="max"),
-        ThresholdRule(mapping=OTHER, correction=np.ones(2), thresholds=np.ones(2), classes=("164889003", "713427006")),
+        ThresholdRule(
+            mapping=OTHER,
+            correction=np.ones(2),
+            thresholds=np.ones(2),
+            classes=("164889003", "713427006"),
+            by_class=CHALLENGE_COLUMNS,
+        ),
     ],
 )
 def test_other_kinds_have_no_common_rule(other) -> None:
@@ -64,7 +79,7 @@ def test_august_rules_must_scale_alike() -> None:
 def test_what_models_know() -> None:
     assert pooling_of(threshold_rule(0.1, combination_strategy="max")) == "max"
     assert pooling_of(AprilRule(thresholds=np.ones(8))) == "mean"
-    whole = ThresholdRule(mapping=TWO, correction=np.ones(2), thresholds=np.ones(24), classes=SCORED_CODES)
+    whole = ThresholdRule(mapping=TWO, correction=np.ones(2), thresholds=np.ones(24), **COLUMNS)
     known = {code for code, known in zip(SCORED_CODES, known_to(whole), strict=True) if known}
     assert known == {"164889003", "713427006", "59118001"}  # the last is the other's equivalent
     august = AugustRule(mapping=TWO, correction=np.ones(2))
@@ -78,7 +93,11 @@ def test_a_vote_joins_by_code() -> None:
     """AF is known to both, right bundle branch block to one, another code to the other."""
     first = threshold_rule(0.5)
     second = ThresholdRule(
-        mapping=OTHER, correction=np.ones(2), thresholds=np.ones(2), classes=("900000000001", "164889003")
+        mapping=OTHER,
+        correction=np.ones(2),
+        thresholds=np.ones(2),
+        classes=("900000000001", "164889003"),
+        by_class=CHALLENGE_COLUMNS,
     )
     vote = Vote([first, second])
     assert vote.classes == (*SCORED_CODES, "900000000001")

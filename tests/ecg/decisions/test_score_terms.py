@@ -8,6 +8,7 @@ from ecg12.ecg.decisions.output_mapping import parse_mapping
 from ecg12.ecg.decisions.reference_rules import APRIL_CLASSES, APRIL_OUTPUTS, AprilRule, AugustRule
 from ecg12.ecg.decisions.score_terms import ScoreTerms, terms_of
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
+from ecg12.ecg.labels.snomed import CHALLENGE_COLUMNS, SCORED_CODES
 
 PAC, SVPB, AF, AFL = "284470004", "63593006", "164889003", "164890007"
 SEVERAL = f"concat:softmax:3-sigmoid:2\n0->3/0->1/0->1\n{AF},0,1\n{AF},1,1\n{AFL},0,0\n{PAC},0,2\n{SVPB},2,1\n"
@@ -21,7 +22,13 @@ def evaluate(terms: ScoreTerms, outputs: np.ndarray) -> float:
 def rules() -> list[AnyRule]:
     mapping = parse_mapping(SEVERAL)
     correction = np.linspace(0.5, 2, mapping.n_outputs)
-    merged = ThresholdRule(mapping=mapping, correction=correction, thresholds=np.full(24, 0.5))
+    merged = ThresholdRule(
+        mapping=mapping,
+        correction=correction,
+        thresholds=np.full(24, 0.5),
+        classes=SCORED_CODES,
+        by_class=CHALLENGE_COLUMNS,
+    )
     return [merged, AugustRule(mapping=mapping, correction=correction), AprilRule(thresholds=np.full(8, 0.5))]
 
 

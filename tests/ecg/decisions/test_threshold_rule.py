@@ -7,7 +7,9 @@ from ecg12.ecg.decisions.named_mappings import named_mapping
 from ecg12.ecg.decisions.output_mapping import parse_mapping
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import ConfigError
-from ecg12.ecg.labels.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
+from ecg12.ecg.labels.snomed import CHALLENGE_COLUMNS, EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
+
+COLUMNS = {"classes": SCORED_CODES, "by_class": CHALLENGE_COLUMNS}
 
 SIGMOID = named_mapping("sigmoid")
 RECORD = np.array([3, 3, 5])
@@ -15,7 +17,7 @@ RECORD = np.array([3, 3, 5])
 
 def rule(mapping=SIGMOID, **options):
     values = {"correction": np.ones(mapping.n_outputs), "thresholds": np.full(24, 0.5)} | options
-    return ThresholdRule(mapping=mapping, **values)
+    return ThresholdRule(mapping=mapping, **COLUMNS, **values)
 
 
 def window_scores(seed=1, n_outputs=24):

@@ -7,6 +7,9 @@ import torch
 from ecg12.ecg.labels.snomed import NORMAL_CODE, SCORED_CLASSES, WEIGHTS
 from ecg12.ecg.models.loss import WeightedSigmoid, metric_weights
 from ecg12.ecg.models.output_layers import SigmoidLayer
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
+
+CHALLENGE = named_task(CHALLENGE_2020)
 
 
 def test_without_weights_or_smoothing_it_is_the_sigmoids() -> None:
@@ -32,7 +35,7 @@ def test_scores_are_the_sigmoids() -> None:
 
 
 def test_what_a_miss_costs() -> None:
-    weights = metric_weights(SCORED_CLASSES)
+    weights = metric_weights(SCORED_CLASSES, CHALLENGE)
     assert weights.shape == (24,)
     assert weights.mean() == pytest.approx(1)
     normal = SCORED_CLASSES.index(NORMAL_CODE)
@@ -45,6 +48,6 @@ def test_what_a_miss_costs() -> None:
 
 
 def test_equivalent_and_unscored_codes() -> None:
-    rbbb, same, unscored, none = metric_weights(["713427006", "59118001", "55930002", None])
+    rbbb, same, unscored, none = metric_weights(["713427006", "59118001", "55930002", None], CHALLENGE)
     assert rbbb == same
     assert unscored == none

@@ -8,12 +8,15 @@ import pytest
 
 from ecg12.cache.reader import Store
 from ecg12.ecg.errors import ConfigError, PluginError
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.pipeline.plugins.consent import consent_to
 from ecg12.pipeline.runs.run_plugins import RunPlugins
 from ecg12.pipeline.training.configure import configure
 from ecg12.pipeline.training.targets import make_targets
 from ecg12.pipeline.training.train_plugins import load_plugins
 from tests.pipeline.plugins.examples import forget
+
+CHALLENGE = named_task(CHALLENGE_2020)
 
 SOURCE = """
 import torch
@@ -171,8 +174,8 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def try_it(store: Path, tmp_path: Path, **options: Any) -> None:
     model = {"window_length": 64} | {key: options.pop(key) for key in ("model", "model_options") if key in options}
-    config = configure(tmp_path, Store(store), options, model)
-    load_plugins(RunPlugins(consent_to(["odd_forms"])), config, make_targets(Store(store), config))
+    config = configure(tmp_path, Store(store), options, model, task=CHALLENGE)
+    load_plugins(RunPlugins(consent_to(["odd_forms"])), config, make_targets(Store(store), CHALLENGE, config))
 
 
 @pytest.mark.parametrize(
@@ -276,4 +279,4 @@ def test_options_that_make_no_sense(
 ) -> None:
     store = Store(simulated_store)
     with pytest.raises(ConfigError, match=message):
-        make_targets(store, configure(tmp_path, store, options, model_options))
+        make_targets(store, CHALLENGE, configure(tmp_path, store, options, model_options, task=CHALLENGE))

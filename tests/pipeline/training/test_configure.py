@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ecg12.cache.reader import Store
 from ecg12.ecg.errors import ConfigError, RunFolderError
 from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.pipeline.pretraining.configure import _of_folder
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.presets import PRESETS, REFERENCE_MODEL, REFERENCE_TRAIN, preset_values
@@ -17,6 +19,8 @@ from ecg12.pipeline.training.configure import _of_run, configure
 from tests.conftest import TINY
 from tests.pipeline.reference_folders import NETWORK, TRAINING, write_april, write_august
 
+configured = partial(configure, task=named_task(CHALLENGE_2020))
+
 
 @pytest.fixture(scope="module")
 def store(simulated_store: Path) -> Store:
@@ -24,7 +28,7 @@ def store(simulated_store: Path) -> Store:
 
 
 def test_without_anything_it_is_the_default(store: Store, tmp_path: Path) -> None:
-    assert configure(tmp_path, store, {}, {}) == TrainConfig()
+    assert configured(tmp_path, store, {}, {}) == TrainConfig()
 
 
 def test_a_preset_names_every_option_that_bears_on_numbers() -> None:
@@ -45,8 +49,8 @@ def test_options_go_before_the_preset_and_the_preset_before_the_folder(store: St
     values = stored.to_dict()
     model = values.pop("model")
     files.write_json(tmp_path / "config.json", {"train": values, "model": model})
-    assert configure(tmp_path, store, {}, {}) == stored
-    config = configure(tmp_path, store, {"epochs": 3}, {"kernel_size": 5}, preset="reference")
+    assert configured(tmp_path, store, {}, {}) == stored
+    config = configured(tmp_path, store, {"epochs": 3}, {"kernel_size": 5}, preset="reference")
     assert (config.lr, config.epochs, config.batch_size) == (1e-3, 3, 32)
     assert (config.model.kernel_size, config.model.normalisation) == (5, "none")
 
@@ -54,7 +58,7 @@ def test_options_go_before_the_preset_and_the_preset_before_the_folder(store: St
 def test_a_configuration_of_the_reference_gives_defaults(store: Store, tmp_path: Path) -> None:
     values = TRAINING | NETWORK | {"dont_shuffle": True, "n_total": -1, "pred_stage_type": "LSTM"}
     (tmp_path / "config.json").write_text(json.dumps(values | {"scale_by_n_predictions": [3, 0]}))
-    config = configure(tmp_path, store, {"epochs": 2}, {})
+    config = configured(tmp_path, store, {"epochs": 2}, {})
     assert (config.epochs, config.milestones, config.shuffle, config.n_total) == (2, (75,), False, None)
     assert (config.decision, config.scale_by_rank, config.optimizer) == ("rank", (3.0, 0.0), "adam")
     assert config.model.net_filter_size == (4, 6)
@@ -65,7 +69,7 @@ def test_one_of_april_gives_none(store: Store, tmp_path: Path) -> None:
     folder = write_april(tmp_path / "run")
     (folder / "model.pth").unlink()
     with pytest.raises(RunFolderError, match=r"of the April generation .* can be predicted with but not trained"):
-        configure(folder, store, {}, {})
+        configured(folder, store, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -81,23 +85,23 @@ def test_one_of_april_gives_none(store: Store, tmp_path: Path) -> None:
 def test_a_bad_configuration_is_named(text: str, message: str, store: Store, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(RunFolderError, match=message):
-        configure(tmp_path, store, {}, {})
+        configured(tmp_path, store, {}, {})
 
 
 def test_unknown_options_are_named(run: Path, store: Store, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="TrainConfig: unknown epoch"):
-        configure(tmp_path, store, {"epoch": 3}, {})
+        configured(tmp_path, store, {"epoch": 3}, {})
     with pytest.raises(ConfigError, match="unknown option epoch; expected seed"):
-        configure(run, store, {"epoch": 3}, {})
+        configured(run, store, {"epoch": 3}, {})
 
 
 def test_the_rule_of_a_run_may_change_for_a_test_alone(run: Path, store: Store) -> None:
     with pytest.raises(RunFolderError, match="combination_strategy mean there, max asked for"):
-        configure(run, store, {"combination_strategy": "max"}, {})
-    config = configure(run, store, {"combination_strategy": "max"}, {}, only_test=True)
+        configured(run, store, {"combination_strategy": "max"}, {})
+    config = configured(run, store, {"combination_strategy": "max"}, {}, only_test=True)
     assert config.combination_strategy == "max"
     with pytest.raises(RunFolderError, match="seed 5 there, 6 asked for"):
-        configure(run, store, {"seed": 6}, {}, only_test=True)
+        configured(run, store, {"seed": 6}, {}, only_test=True)
 
 
 def test_a_damaged_last_state_is_named(run: Path, simulated_store: Path, tmp_path: Path) -> None:
@@ -117,11 +121,11 @@ def test_a_stages_folder_brings_its_configuration(store: Store, tmp_path: Path) 
     folder = write_august(tmp_path / "run", stage="GRU")
     (folder / "model.pth").unlink()
     (folder / "config.json").unlink()
-    config = configure(folder, store, {}, dict(TINY))
+    config = configured(folder, store, {}, dict(TINY))
     assert config.model.stage is not None
     assert config.model.stage.pretrain_model == "gru"
     assert config.model.normalisation == "none"
-    assert configure(folder, store, {}, {"normalisation": "record"}).model.normalisation == "record"
+    assert configured(folder, store, {}, {"normalisation": "record"}).model.normalisation == "record"
 
 
 @pytest.mark.parametrize(

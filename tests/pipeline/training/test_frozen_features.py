@@ -11,6 +11,7 @@ from ecg12.cache.reader import Store
 from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.models.config.stage import StageConfig
 from ecg12.ecg.signals.window import WindowConfig
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.pipeline.compute.window_logits import WindowLogits
 from ecg12.pipeline.loading.window_batches import WindowBatches
 from ecg12.pipeline.pretraining.pretrain import pretrain
@@ -20,6 +21,8 @@ from ecg12.pipeline.training import frozen_features as kept_features
 from ecg12.pipeline.training.configure import configure
 from ecg12.pipeline.training.frozen_features import KeptFeatures, may_keep
 from ecg12.pipeline.training.train import train
+
+CHALLENGE = named_task(CHALLENGE_2020)
 
 NET = {"pretrain_model": "cpc", "dim_encoder": 4, "dim_context": 6, "context_layers": 1, "cpc_steps": 3}
 NET |= {"negatives": 8, "window_length": 512, "n_total": 30, "epochs": 1, "max_windows_per_record": 2}
@@ -115,7 +118,7 @@ def test_nothing_is_kept_that_changes() -> None:
 def test_a_probe_of_a_frozen_stage_has_defaults_of_its_own(pretrained, simulated_store: Path, tmp_path: Path) -> None:
     def configured(options, model_options=PROBE) -> TrainConfig:
         store = Store(simulated_store)
-        return configure(tmp_path / "new", store, options, model_options, pretrained=pretrained)
+        return configure(tmp_path / "new", store, options, model_options, task=CHALLENGE, pretrained=pretrained)
 
     config = configured({})
     assert (config.epochs, config.lr, config.weight_decay) == (60, 0.01, 0.1)

@@ -15,6 +15,7 @@ from ecg12.cache.reader import Store
 from ecg12.cache.schema import StoreConfig
 from ecg12.ecg.errors import ChecksumError, ConfigError, RunFolderError, StoreError, TrainingError
 from ecg12.ecg.scores.challenge_metric import compute_challenge_metric
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.pipeline.ingest.build_cache import build_cache
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.train_config import TrainConfig
@@ -25,6 +26,8 @@ from ecg12.pipeline.training.validation import decide_across_halves
 from tests.conftest import TINY
 from tests.pipeline.interrupted import Interrupted
 from tests.records import write_record
+
+CHALLENGE = named_task(CHALLENGE_2020)
 
 OPTIONS = {"epochs": 3, "seed": 5}
 
@@ -247,12 +250,12 @@ def test_thresholds_of_a_half_never_see_it() -> None:
     truth = rng.random((60, 24)) < 0.2
     scores = np.where(truth, 0.3, 0.1) + rng.random((60, 24)) * 0.15
     groups = np.array([f"g{i}" for i in range(60)], object)
-    binary = decide_across_halves(truth, scores, groups)
+    binary = decide_across_halves(CHALLENGE, truth, scores, groups)
     assert compute_challenge_metric(truth, binary) > compute_challenge_metric(truth, scores > 0.5)
     # turning one half's labels round changes nothing in that half's decisions
     first = np.array([hashlib.sha256(group.encode()).digest()[0] % 2 for group in groups], bool)
     turned = np.where(first[:, None], ~truth, truth)
-    np.testing.assert_array_equal(decide_across_halves(turned, scores, groups)[first], binary[first])
+    np.testing.assert_array_equal(decide_across_halves(CHALLENGE, turned, scores, groups)[first], binary[first])
 
 
 def test_the_learning_rate_rises_for_a_tenth_and_falls_to_zero() -> None:

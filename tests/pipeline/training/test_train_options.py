@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ecg12.cache.reader import Store
+from ecg12.ecg.decisions.named_mappings import named_mapping
 from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.models.build import build_model
 from ecg12.ecg.models.config.model import ModelConfig
@@ -16,6 +17,7 @@ from ecg12.ecg.models.config.option_names import AUGMENTATIONS
 from ecg12.ecg.models.output_layers import SigmoidLayer, SoftmaxLayer
 from ecg12.ecg.patient_features import make_patient_features
 from ecg12.ecg.signals.window import WindowConfig
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.pipeline.compute.window_logits import append_patient, compute_window_logits, takes_patient
 from ecg12.pipeline.formats.wfdb.reading import read_wfdb
 from ecg12.pipeline.loading.window_batches import WindowBatches
@@ -24,6 +26,7 @@ from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.training.epoch import TrainStep, make_training_layer
 from ecg12.pipeline.training.optimise import make_optimizer
+from ecg12.pipeline.training.targets import Targets
 from ecg12.pipeline.training.train import train
 from tests.conftest import TINY
 from tests.records import write_record
@@ -38,13 +41,29 @@ def batch(simulated_store: Path):
     return next(iter(WindowBatches(store, np.arange(16), WindowConfig(), batch_size=16, labels=labels)))
 
 
+def some_targets() -> Targets:
+    """Of two records, one of which has every class."""
+    task, mapping = named_task(CHALLENGE_2020), named_mapping("sigmoid")
+    truth = np.stack([np.zeros(24, np.uint8), np.ones(24, np.uint8)])
+    return Targets(
+        task=task,
+        mapping=mapping,
+        labels=truth.astype(np.float32),
+        correction=np.ones(24),
+        columns=task.columns,
+        classes=task.codes,
+        truth=truth,
+        labelled=np.ones(2, bool),
+    )
+
+
 def step_of(**options: Any) -> TrainStep:
     model = ModelConfig(**TINY, patient=options.pop("patient", False))
     config = TrainConfig(precision="fp32", kernels="flat", model=model, **options)
     torch.manual_seed(1)
     network = build_model(model, 24)
     optimizer = make_optimizer(network.parameters(), name="adamw", lr=0.01, weight_decay=0.0)
-    layer = make_training_layer(SigmoidLayer(), config, [None] * 24)
+    layer = make_training_layer(SigmoidLayer(), config, some_targets(), np.arange(2))
     step = TrainStep(network, layer, optimizer, config, CPU)
     step.begin_epoch()
     return step
@@ -79,9 +98,9 @@ class TestStep:
         plain, smooth = step_of()(batch), step_of(label_smoothing=0.2)(batch)
         assert float(plain) != float(smooth)
         config = TrainConfig(class_weights="metric")
-        assert make_training_layer(SigmoidLayer(), config, ["164889003", "427393009"]).name == "sigmoid"
+        assert make_training_layer(SigmoidLayer(), config, some_targets(), np.arange(2)).name == "sigmoid"
         with pytest.raises(ConfigError, match="are for output layer sigmoid; this one is softmax: leave them out"):
-            make_training_layer(SoftmaxLayer(), config, ["164889003"])
+            make_training_layer(SoftmaxLayer(), config, some_targets(), np.arange(2))
 
     def test_fused_and_plain_optimisers_agree(self, batch) -> None:
         weights = []

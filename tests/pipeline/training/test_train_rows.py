@@ -7,9 +7,12 @@ import pytest
 
 from ecg12.cache.reader import Store
 from ecg12.ecg.errors import RunFolderError, StoreError
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.training.train_rows import choose_rows, rows_of, take_some
+
+CHALLENGE = named_task(CHALLENGE_2020)
 
 
 @pytest.fixture(scope="module")
@@ -19,19 +22,19 @@ def store(simulated_store: Path) -> Store:
 
 def test_shares_of_nothing_and_of_all(store: Store, tmp_path: Path) -> None:
     labelled = np.flatnonzero(store.column("label/annotated")).tolist()
-    none = choose_rows(store, tmp_path, TrainConfig(valid_split=0.0))
+    none = choose_rows(store, tmp_path, TrainConfig(valid_split=0.0), CHALLENGE)
     assert (none.train.tolist(), none.valid.tolist(), none.test.tolist()) == (labelled, [], [])
-    everything = choose_rows(store, tmp_path, TrainConfig(valid_split=1.0))
+    everything = choose_rows(store, tmp_path, TrainConfig(valid_split=1.0), CHALLENGE)
     assert (everything.train.tolist(), everything.valid.tolist()) == ([], labelled)
 
 
 def test_some_records_are_the_same_ones_every_time(store: Store, tmp_path: Path) -> None:
-    rows = choose_rows(store, tmp_path, TrainConfig(n_total=20))
+    rows = choose_rows(store, tmp_path, TrainConfig(n_total=20), CHALLENGE)
     assert len(rows.train) + len(rows.valid) == 20
-    more = choose_rows(store, tmp_path, TrainConfig(n_total=30))
+    more = choose_rows(store, tmp_path, TrainConfig(n_total=30), CHALLENGE)
     few = set(rows.train) | set(rows.valid)
     assert few < set(more.train) | set(more.valid)
-    other = choose_rows(store, tmp_path, TrainConfig(n_total=20, seed=9))
+    other = choose_rows(store, tmp_path, TrainConfig(n_total=20, seed=9), CHALLENGE)
     assert few != set(other.train) | set(other.valid)
     assert take_some(store, np.arange(5), 7, seed=1).tolist() == [0, 1, 2, 3, 4]
 
@@ -41,13 +44,13 @@ def test_ids_of_the_folder_go_before_those_of_its_pretraining(store: Store, tmp_
     names = store.ids[annotated]
     files.write_ids(tmp_path / "pretrain_train_ids.txt", list(store.ids[:40]))
     files.write_ids(tmp_path / "pretrain_valid_ids.txt", list(store.ids[40:]))
-    rows = choose_rows(store, tmp_path, TrainConfig())
+    rows = choose_rows(store, tmp_path, TrainConfig(), CHALLENGE)
     assert rows.train.tolist() == [row for row in range(40) if row in annotated]
     files.write_ids(tmp_path / "train_ids.txt", list(names[:3]))
     with pytest.raises(RunFolderError, match=r"valid_ids\.txt: missing beside train_ids\.txt; expected both or none"):
-        choose_rows(store, tmp_path, TrainConfig())
+        choose_rows(store, tmp_path, TrainConfig(), CHALLENGE)
     files.write_ids(tmp_path / "valid_ids.txt", list(names[3:5]))
-    rows = choose_rows(store, tmp_path, TrainConfig())
+    rows = choose_rows(store, tmp_path, TrainConfig(), CHALLENGE)
     assert (rows.train.tolist(), rows.valid.tolist()) == (annotated[:3].tolist(), annotated[3:5].tolist())
 
 

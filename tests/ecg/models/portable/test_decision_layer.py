@@ -10,7 +10,7 @@ from ecg12.ecg.decisions.output_mapping import parse_mapping
 from ecg12.ecg.decisions.reference_rules import STRATEGIES, AprilRule, AugustRule, Rule
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import ConfigError
-from ecg12.ecg.labels.snomed import SCORED_CODES
+from ecg12.ecg.labels.snomed import CHALLENGE_COLUMNS, SCORED_CODES
 from ecg12.ecg.models.portable.decision_layer import build_decision, scale_by_rank
 from tests.pipeline.reference_folders import LAYERS_OF_CHOICE, SIGMOID
 
@@ -53,6 +53,8 @@ def test_thresholds_decide_alike(layer: str, strategy: str) -> None:
         mapping=mapping,
         correction=np.linspace(0.5, 2, mapping.n_outputs),
         thresholds=np.linspace(0.1, 0.9, 24),
+        classes=SCORED_CODES,
+        by_class=CHALLENGE_COLUMNS,
         combination_strategy=strategy,
     )
     compare(rule, mapping.n_outputs, (1, 3, 2))
@@ -84,7 +86,13 @@ def test_equal_scores_are_scaled_together() -> None:
 
 def test_a_class_that_the_model_lacks_has_no_label() -> None:
     mapping = parse_mapping(SIGMOID)
-    rule = ThresholdRule(mapping=mapping, correction=np.ones(3), thresholds=np.full(24, -1.0))
+    rule = ThresholdRule(
+        mapping=mapping,
+        correction=np.ones(3),
+        thresholds=np.full(24, -1.0),
+        classes=SCORED_CODES,
+        by_class=CHALLENGE_COLUMNS,
+    )
     _, labels = build_decision(rule)(torch.zeros(1, 1, 3, dtype=torch.float64), torch.ones(1, 1, dtype=torch.bool))
     assert int(labels.sum()) == 3
     compare(replace(rule, correction=np.zeros(3)), 3, (1,))

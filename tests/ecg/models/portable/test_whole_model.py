@@ -6,6 +6,7 @@ import torch
 
 from ecg12.ecg.decisions.output_mapping import parse_mapping
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
+from ecg12.ecg.labels.snomed import CHALLENGE_COLUMNS, SCORED_CODES
 from ecg12.ecg.models.build import build_model
 from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.models.config.stage import StageConfig
@@ -30,7 +31,13 @@ def make_portable(*, recordings: bool, **options) -> PortableModel:
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean.normal_(0, 0.1)
-    rule = ThresholdRule(mapping=mapping, correction=np.ones(3), thresholds=np.full(24, 0.5))
+    rule = ThresholdRule(
+        mapping=mapping,
+        correction=np.ones(3),
+        thresholds=np.full(24, 0.5),
+        classes=SCORED_CODES,
+        by_class=CHALLENGE_COLUMNS,
+    )
     return PortableModel(config, network, build_output_layer(mapping.parts), rule, recordings=recordings).eval()
 
 
@@ -43,7 +50,13 @@ def score_of(portable: PortableModel, windows: torch.Tensor) -> np.ndarray:
 
 
 def portable_rule() -> ThresholdRule:
-    return ThresholdRule(mapping=parse_mapping(SIGMOID), correction=np.ones(3), thresholds=np.full(24, 0.5))
+    return ThresholdRule(
+        mapping=parse_mapping(SIGMOID),
+        correction=np.ones(3),
+        thresholds=np.full(24, 0.5),
+        classes=SCORED_CODES,
+        by_class=CHALLENGE_COLUMNS,
+    )
 
 
 def signal_mv(*shape: int) -> torch.Tensor:

@@ -1,0 +1,112 @@
+"""What a task's figures are worth on records: one dictionary, whatever the task is.
+
+The classes' figures are those of `ecg.scores.challenge_metric`, over the classes of the task and, where predictions
+have columns of further codes, over those as well; the challenge metric is that of the task's own classes, which stand
+first.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg12.ecg.scores.challenge_metric import (
+    compute_accuracy,
+    compute_areas,
+    compute_beta_measures,
+    compute_challenge_metric,
+    compute_f_measure,
+    macro_mean,
+)
+from ecg12.ecg.scores.metric_inputs import FloatArray
+from ecg12.ecg.tasks.task import METRIC, NUMBER_FIGURES, Task
+
+BoolMatrix = npt.NDArray[np.bool_]
+
+
+def compute_figures(
+    task: Task,
+    truth: npt.NDArray[np.integer],
+    binary: npt.NDArray[np.integer],
+    scores: FloatArray,
+    known: BoolMatrix | None = None,
+) -> dict[str, float]:
+    """All figures of a task of classes, in its order; macro over all classes.
+
+    Parameters
+    ----------
+    truth, binary, scores : shape (record, class), the task's classes first
+    known : bool, same shape: what counts; None for all of it
+
+    Returns
+    -------
+    figure → value, NaN where it is not defined
+    """
+    n_own = len(task.classes)
+    figures: dict[str, float] = {}
+    if task.metric is not None:
+        rows = slice(None) if known is None else known[:, :n_own].all(axis=1)
+        figures[METRIC] = compute_challenge_metric(
+            truth[rows, :n_own], binary[rows, :n_own], task.metric.weights, task.metric.normal_index
+        )
+    auroc, auprc, f_measure, f_beta, g_beta = map(macro_mean, compute_class_figures(truth, binary, scores, known))
+    whole = slice(None) if known is None else known.all(axis=1)
+    return figures | {
+        "auroc": auroc,
+        "auprc": auprc,
+        "accuracy": compute_accuracy(truth[whole], binary[whole]),
+        "f_measure": f_measure,
+        "f_beta": f_beta,
+        "g_beta": g_beta,
+        "geom_mean": math.sqrt(f_beta * g_beta),
+    }
+
+
+def compute_class_figures(
+    truth: npt.NDArray[np.integer],
+    binary: npt.NDArray[np.integer],
+    scores: FloatArray,
+    known: BoolMatrix | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    """AUROC, AUPRC, F1, F2 and G2 of each class, shape (class,); arguments as of `compute_figures`.
+
+    A record whose label of a class is not known counts for that class in nothing.
+    """
+    if known is None:
+        return (*compute_areas(truth, scores), compute_f_measure(truth, binary), *compute_beta_measures(truth, binary))
+    figures = np.full((5, truth.shape[1]), math.nan)
+    for number in range(truth.shape[1]):
+        rows = known[:, number]
+        if rows.any():
+            own, answer = truth[rows, number : number + 1], binary[rows, number : number + 1]
+            areas = compute_areas(own, scores[rows, number : number + 1])
+            measures = (*areas, compute_f_measure(own, answer), *compute_beta_measures(own, answer))
+            figures[:, number] = [float(one[0]) for one in measures]
+    auroc, auprc, f_measure, f_beta, g_beta = figures
+    return auroc, auprc, f_measure, f_beta, g_beta
+
+
+def compute_number_figures(truth: FloatArray, found: FloatArray) -> dict[str, float]:
+    """`NUMBER_FIGURES`: mean absolute error, root mean square error, R² and Pearson's correlation.
+
+    Parameters
+    ----------
+    truth, found : shape (record,); where the truth is not known a record does not count
+
+    Returns
+    -------
+    figure → value; R² and the correlation are NaN where nothing varies
+    """
+    counted = np.isfinite(truth)
+    truth, found = np.asarray(truth, np.float64)[counted], np.asarray(found, np.float64)[counted]
+    if not len(truth):
+        return dict.fromkeys(NUMBER_FIGURES, math.nan)
+    errors = found - truth
+    about_mean = float(((truth - truth.mean()) ** 2).sum())
+    varies = len(truth) > 1 and truth.std() > 0 and found.std() > 0
+    return {
+        "mae": float(np.abs(errors).mean()),
+        "rmse": float(np.sqrt((errors**2).mean())),
+        "r2": 1.0 - float((errors**2).sum()) / about_mean if about_mean else math.nan,
+        "pearson": float(np.corrcoef(truth, found)[0, 1]) if varies else math.nan,
+    }

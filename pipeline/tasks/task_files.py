@@ -1,0 +1,50 @@
+"""A task by its name, from a file, or from the folder of a run that carries one."""
+
+from pathlib import Path
+
+from ecg12.cache.storage.small_file import read_small_text
+from ecg12.ecg.errors import ConfigError, EcgError
+from ecg12.ecg.tasks.named import CHALLENGE_2020, NAMED_TASKS, named_task
+from ecg12.ecg.tasks.reading import parse_task
+from ecg12.ecg.tasks.task import Task
+
+TASK = "task.toml"
+"""The task that a run folder carries; without it, it is the Challenge's of 2020."""
+
+
+def read_task(name: str) -> Task:
+    """The task that has this name, or the one in the file at this path.
+
+    Raises
+    ------
+    ConfigError
+        If there is neither, or the file is no task, naming what is not understood.
+    """
+    if name in NAMED_TASKS:
+        return named_task(name)
+    path = Path(name)
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no such file"
+        raise ConfigError(f"task {name!r}: {what}; expected {', '.join(NAMED_TASKS)}, or a TOML file")
+    return parse_task(_text_of(path), where=str(path), read_beside=lambda beside: _text_of(path.parent / beside))
+
+
+def task_of_folder(folder: Path) -> Task:
+    """The task that the run in a folder was trained for.
+
+    Raises
+    ------
+    ConfigError
+        If its file is damaged.
+    """
+    path = folder / TASK
+    return parse_task(_text_of(path), where=str(path)) if path.exists() else named_task(CHALLENGE_2020)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return read_small_text(path)
+    except (OSError, ValueError) as error:
+        if isinstance(error, EcgError):
+            raise
+        raise ConfigError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error

@@ -1,0 +1,145 @@
+"""The task of a run: asked for, or carried by the run that its folder holds; and what options it brings along."""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg12.cache.reader import Store
+from ecg12.ecg.errors import ConfigError, RunFolderError
+from ecg12.ecg.tasks.named import CHALLENGE_2020
+from ecg12.ecg.tasks.task import LESS_IS_BETTER, LOSS, METRIC, NUMBER, ONE, NumberRange, Task
+from ecg12.ecg.tasks.writing import format_task
+from ecg12.pipeline.runs import run_folder as files
+from ecg12.pipeline.runs.train_config import TrainConfig
+from ecg12.pipeline.tasks.stored_labels import labels_of
+from ecg12.pipeline.tasks.task_files import TASK, read_task, task_of_folder
+from ecg12.pipeline.training.targets import Targets
+
+logger = logging.getLogger(__name__)
+
+AUTO = "auto"
+
+
+def choose_task(folder: Path, asked: str | None, *, finished: bool = False) -> Task:
+    """The task of the run that a folder holds, or the one that is asked for.
+
+    Parameters
+    ----------
+    asked : name or file of a task; None for the folder's, or the default
+    finished : the folder holds a model that is only tested
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be had.
+    RunFolderError
+        If another is asked for than that of the folder's run.
+    """
+    begun = finished or (folder / files.LAST_STATE).exists()
+    if not begun:
+        stated = folder / TASK
+        return read_task(asked or (str(stated) if stated.is_file() else CHALLENGE_2020))
+    own = task_of_folder(folder)
+    if asked is not None:
+        other = read_task(asked)
+        if other.name != own.name or _fixed(other) != _fixed(own):
+            raise RunFolderError(
+                f"{folder}: the run was begun with task {own.name}, as its {TASK} says it; {asked} is another: leave "
+                "--task out to continue it, or choose another --folder"
+            )
+    return own
+
+
+def _fixed(task: Task) -> str:
+    """A task but for what the training records tell of its numbers."""
+    number = task.number and replace(task.number, centre=0.0, scale=1.0)
+    return format_task(replace(task, number=number))
+
+
+def options_of(task: Task) -> dict[str, Any]:
+    """Options of `TrainConfig` that a task brings along, where nobody asks for others."""
+    values: dict[str, Any] = {}
+    if task.name != CHALLENGE_2020:
+        values["task"] = task.name
+    if task.class_weights != "none":
+        values["class_weights"] = task.class_weights
+    if task.kind == ONE:
+        values |= {"output_layer": "standard_softmax", "decision": "rank", "scale_by_rank": (1.0,)}
+    return values
+
+
+def check_options(task: Task, config: TrainConfig) -> None:
+    """Raise ConfigError where options make no sense for a task."""
+    if config.select_by not in (AUTO, LOSS, *task.figures):
+        raise ConfigError(
+            f"select_by is {config.select_by!r}; expected {AUTO}, {LOSS} or a figure of task {task.name}: "
+            f"{', '.join(task.figures)}"
+        )
+    if not task.is_by_code and (config.train_classes != "scored" or config.valid_classes != "scored"):
+        raise ConfigError(
+            f"train_classes {config.train_classes}, valid_classes {config.valid_classes}; expected scored: the classes "
+            f"of task {task.name} are more than codes of the store"
+        )
+    if task.kind == NUMBER and (config.class_weights != "none" or config.label_smoothing):
+        raise ConfigError(f"class_weights and label_smoothing are for classes; task {task.name} tells a number")
+
+
+def settle_number(task: Task, store: Store, rows: NDArray[np.int64]) -> Task:
+    """The task with the centre and scale of its numbers, from the training records where the task states none.
+
+    Raises
+    ------
+    ConfigError
+        If none of these has a number.
+    """
+    number = task.number
+    if number is None or not (math.isnan(number.centre) or math.isnan(number.scale)):
+        return task
+    values = labels_of(store, task).number
+    assert values is not None
+    known = values[rows][np.isfinite(values[rows])]
+    if not len(known):
+        raise ConfigError(
+            f"{store.path}: none of the {len(rows)} records to train on has a number for task {task.name}"
+        )
+    spread = float(known.std()) or 1.0
+    return replace(task, number=_filled(number, float(known.mean()), spread))
+
+
+def _filled(number: NumberRange, centre: float, scale: float) -> NumberRange:
+    return replace(
+        number,
+        centre=centre if math.isnan(number.centre) else number.centre,
+        scale=scale if math.isnan(number.scale) else number.scale,
+    )
+
+
+def select_figure(config: TrainConfig, targets: Targets, valid: NDArray[np.int64]) -> str:
+    """The figure by which the best epoch is chosen.
+
+    The challenge metric is 0 whatever a network says where no validation record has one of its classes; then the epoch
+    would be the first, and the area under the curve of what classes there are is taken, which is said.
+    """
+    task = targets.task
+    figure = task.select if config.select_by == AUTO else config.select_by
+    if figure == METRIC and len(valid) and not targets.truth[valid, : len(task.classes)].any():
+        logger.warning(
+            "none of the %d validation records has a class of task %s, so its metric says nothing: the best epoch is "
+            "chosen by the macro AUROC",
+            len(valid),
+            task.name,
+        )
+        return "auroc"
+    return figure
+
+
+def score_of(figure: str, row: Mapping[str, Any]) -> float:
+    """What an epoch is worth by a figure; the more, the better."""
+    value = float(row[figure])
+    return -value if figure in LESS_IS_BETTER else value
