@@ -18,13 +18,14 @@ from ecg12.commands.predict import predict
 from ecg12.commands.pretrain import pretrain
 from ecg12.commands.report import report
 from ecg12.commands.shared.whole_process import begin_process, called_as, show_what_can_be_shown
+from ecg12.commands.tasks import tasks
 from ecg12.commands.train import train
 from ecg12.commands.verify import verify
 from ecg12.ecg.errors import EcgError
 from ecg12.ecg.version import __version__
 
 IN_PIPELINE_ORDER = [
-    *(download, simulate, build_cache, inspect_store, verify),
+    *(download, simulate, build_cache, inspect_store, verify, tasks),
     *(pretrain, train, predict, evaluate, plot, report, export, bench, demo),
 ]
 

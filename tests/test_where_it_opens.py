@@ -37,13 +37,15 @@ class Member:
 MEMBERS = {
     "file format": Member(r"^dicom$|read_dicom|formats\.dicom"),
     "dataset": Member(r"(?i)^incart$"),
-    "task (classes, output mapping)": Member(r"challenge_sigmoid"),
+    "task": Member(r"^cpsc2018$"),
+    "output mapping": Member(r"challenge_sigmoid"),
     # `s4d` alone is a context of cpc as well; what a name of a plugin is not, configure asks
     "network": Member(r"S4dNet|S4dConfig|s4d_|^MODELS$", but_in=("pipeline/training/configure.py",)),
-    "network to pretrain": Member(r"^mae$|MaeNet"),
+    # as a figure, mae is the mean absolute error
+    "network to pretrain": Member(r"^mae$|MaeNet", but_in=("ecg/tasks/", "ecg/scores/")),
     "loss": Member(r"label_smoothing|WeightedSigmoid"),
     "augmentation": Member(r"(?i)wander", but_in=("ecg/synthetic/",)),
-    "output layer": Member(r"StandardSoftmax|^standard_softmax$"),
+    "output layer": Member(r"ConvexSoftmax|^cvx_softmax$"),
     # what the command asks for has its own words
     "command": Member(r"^plot$|commands\.plot", text="plot", but_in=("ecg/drawing/", "pipeline/pictures/")),
     "codec": Member(r"(?i)pcodec", text="pcodec"),

@@ -194,6 +194,10 @@ def _classes(
         if not isinstance(values, dict) or not isinstance(label, str):
             raise ConfigError(f"class {label!r} is {values!r}; expected a code in quotes, a list of codes, or a table")
         classes.append(_class(values, label, vocabulary, hierarchy, by_value=by_value))
+    codes = [one.code for one in classes]
+    twice = next((code for code in codes if codes.count(code) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"class {twice} twice; expected each once")
     return classes
 
 

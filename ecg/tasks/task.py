@@ -205,9 +205,8 @@ def check_task(task: Task) -> None:
         if getattr(task, name) not in allowed:
             raise ConfigError(f"task {task.name}: {name} is {getattr(task, name)!r}; expected {', '.join(allowed)}")
     codes = [one.code for one in task.classes]
-    twice = next((code for code in codes if codes.count(code) > 1), None)
-    if not codes or twice:
-        raise ConfigError(f"task {task.name}: {f'class {twice} twice' if twice else 'no class'}; expected each once")
+    if not codes or len(set(codes)) < len(codes):
+        raise ConfigError(f"task {task.name}: {len(codes)} classes; expected at least one, and each once")
     unwritable = next((code for code in (*codes, *task.columns) if set(code) & set("#,\n\r") or not code.strip()), None)
     if unwritable is not None:
         raise ConfigError(f"task {task.name}: class {unwritable!r}; expected a code without comma, # or line break")

@@ -10,7 +10,6 @@ from torch import nn
 
 from ecg12.cache.reader import Store
 from ecg12.ecg.models.build import build_model
-from ecg12.ecg.models.loss import WeightedSigmoid
 from ecg12.ecg.models.output_layers import OutputLayer
 from ecg12.ecg.signals.window import WindowConfig
 from ecg12.ecg.tasks.task import Task
@@ -27,7 +26,7 @@ from ecg12.pipeline.runs.run_plugins import PLUGINS, RunPlugins, plugins_of
 from ecg12.pipeline.runs.safe_writing import to_json, write_together
 from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.training.averaging import WeightAverage
-from ecg12.pipeline.training.epoch import TrainStep, freeze_stage, make_training_layer
+from ecg12.pipeline.training.epoch import TrainStep, freeze_stage, make_judging_layer, make_training_layer
 from ecg12.pipeline.training.loader_options import settle_residency, shared_options
 from ecg12.pipeline.training.logits_file import write_logits
 from ecg12.pipeline.training.loop import TrainState
@@ -99,7 +98,7 @@ def prepare_run(
         config=config,
         rows=rows,
         targets=targets,
-        output_layer=plugins.layer if targets.known is None else WeightedSigmoid(None, 0.0, some_unknown=True),
+        output_layer=make_judging_layer(plugins.layer, targets),
         plugins=plugins,
         recorded=of_run.describe(config, targets.mapping),
         batches=batches,

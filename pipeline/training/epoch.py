@@ -167,6 +167,11 @@ class TrainStep:
         share_statistics(self.network, self.ranks)
 
 
+def make_judging_layer(layer: OutputLayer, targets: Targets) -> OutputLayer:
+    """The output layer with its own loss, to which labels that are not known count for nothing."""
+    return layer if targets.known is None else WeightedSigmoid(None, 0.0, some_unknown=True)
+
+
 def make_training_layer(
     layer: OutputLayer, config: TrainConfig, targets: Targets, rows: NDArray[np.int64]
 ) -> OutputLayer:

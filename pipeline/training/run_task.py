@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ecg12.cache.reader import Store
 from ecg12.ecg.errors import ConfigError, RunFolderError
 from ecg12.ecg.tasks.named import CHALLENGE_2020
-from ecg12.ecg.tasks.task import LESS_IS_BETTER, LOSS, METRIC, NUMBER, ONE, NumberRange, Task
+from ecg12.ecg.tasks.task import LESS_IS_BETTER, LOSS, METRIC, ONE, NumberRange, Task
 from ecg12.ecg.tasks.writing import format_task
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.train_config import TrainConfig
@@ -86,8 +86,6 @@ def check_options(task: Task, config: TrainConfig) -> None:
             f"train_classes {config.train_classes}, valid_classes {config.valid_classes}; expected scored: the classes "
             f"of task {task.name} are more than codes of the store"
         )
-    if task.kind == NUMBER and (config.class_weights != "none" or config.label_smoothing):
-        raise ConfigError(f"class_weights and label_smoothing are for classes; task {task.name} tells a number")
 
 
 def settle_number(task: Task, store: Store, rows: NDArray[np.int64]) -> Task:
@@ -105,9 +103,7 @@ def settle_number(task: Task, store: Store, rows: NDArray[np.int64]) -> Task:
     assert values is not None
     known = values[rows][np.isfinite(values[rows])]
     if not len(known):
-        raise ConfigError(
-            f"{store.path}: none of the {len(rows)} records to train on has a number for task {task.name}"
-        )
+        raise ConfigError(f"{store.path}: none of the {len(rows)} records to train on has a number of task {task.name}")
     spread = float(known.std()) or 1.0
     return replace(task, number=_filled(number, float(known.mean()), spread))
 
