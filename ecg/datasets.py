@@ -1,8 +1,13 @@
-"""The six datasets of the PhysioNet/CinC Challenge 2020, recognised by record name and header.
+"""The datasets of the PhysioNet/CinC Challenges 2020 and 2021, recognised by record name and header.
 
-Every sample in them is one microvolt (1000 adu/mV, baseline 0), whatever an early header states: headers
+The six of 2020 are `DATASETS`; 2021 had the same six and two more, whose records share a prefix and are told apart by
+their numbers. Those two were published alone as well (PhysioNet's ecg-arrhythmia 1.0.0), with the same names.
+
+Every sample of the six is one microvolt (1000 adu/mV, baseline 0), whatever an early header states: headers
 from before August 2020 say 4880/mV (Georgia), 200/mV (PTB-XL), 2000000/mV (PTB) or 240000…1041000/mV
 (INCART) above the same bytes. Source: the Challenge's data page and a byte-wise comparison of both issues.
+The two of 2021 are in microvolts as well and say so in their headers (`JS00001.mat 16+24 1000/mV 16 0 -254 21756 0 I`);
+no others were published, so a header of theirs is believed.
 """
 
 from dataclasses import dataclass
@@ -14,7 +19,11 @@ PTBXL_TABLE_NAME = "ptbxl_database.csv"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
-    """One of the six: `name` is ours, `folder` the one its tarball unpacks, `fs` in Hz, `n_records` as published."""
+    """One dataset: `name` is ours, `folder` the one its tarball unpacks, `fs` in Hz, `n_records` as published.
+
+    `numbers` are those of its records where another dataset has the same prefix; None = whatever has the form.
+    `has_misstated_gains` says whether headers were published whose gains are wrong, so that none of them is believed.
+    """
 
     name: str
     title: str
@@ -23,6 +32,8 @@ class Dataset:
     digits: int
     fs: float
     n_records: int
+    numbers: range | None = None
+    has_misstated_gains: bool = True
 
     def matches(self, record_name: str) -> bool:
         """Whether `record_name` has this dataset's form, e.g. HR00001."""
@@ -32,6 +43,7 @@ class Dataset:
             and len(record_name) == len(self.prefix) + self.digits
             and number.isascii()
             and number.isdigit()
+            and (self.numbers is None or int(number) in self.numbers)
         )
 
 
@@ -76,6 +88,39 @@ DATASETS: tuple[Dataset, ...] = (
     ),
 )
 
+DATASETS_ADDED_2021: tuple[Dataset, ...] = (
+    Dataset(
+        name="chapman-shaoxing",
+        title="Chapman-Shaoxing",
+        folder="WFDB_ChapmanShaoxing",
+        prefix="JS",
+        digits=5,
+        fs=500.0,
+        n_records=10247,
+        numbers=range(1, 10647),
+        has_misstated_gains=False,
+    ),
+    Dataset(
+        name="ningbo",
+        title="Ningbo",
+        folder="WFDB_Ningbo",
+        prefix="JS",
+        digits=5,
+        fs=500.0,
+        n_records=34905,
+        numbers=range(10647, 45552),
+        has_misstated_gains=False,
+    ),
+)
+"""JS00001 to JS10646, of which 399 were left out as they were published, and JS10647 to JS45551, all there.
+
+Source: the tables of the Challenge 2021 (`dx_mapping_scored.csv`) and of its release 1.0.3, whose list names 69,810
+headers and signals of Ningbo; the number ranges after torch_ecg's reader of it and others who split them so.
+"""
+
+KNOWN_DATASETS = DATASETS + DATASETS_ADDED_2021
+"""Every dataset whose records are recognised."""
+
 TRUE_GAIN_ADU_PER_MV = 1000.0
 
 
@@ -85,7 +130,7 @@ def dataset_of(record_name: str, fs: float | None) -> Dataset | None:
     The frequency must agree, so that a hospital's own record which happens to be called A0001 but was
     sampled differently is not taken for one of CPSC's.
     """
-    for dataset in DATASETS:
+    for dataset in KNOWN_DATASETS:
         if fs == dataset.fs and dataset.matches(record_name):
             return dataset
     return None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecg12.ecg.datasets import DATASETS
+from ecg12.ecg.datasets import DATASETS, DATASETS_ADDED_2021, KNOWN_DATASETS
 from ecg12.pipeline.export.agreement_check import TOLERANCE, Agreement
 from ecg12.pipeline.export.card_usage import format_table, show_inputs, show_longer, show_use
 from ecg12.pipeline.export.provenance import FIGURES, Provenance
@@ -24,8 +24,14 @@ CITATIONS: Mapping[str, str] = {
     "PTB": "Bousseljot et al., Biomedizinische Technik 40 (1995) S317; ODC-By 1.0",
     "PTB-XL": "Wagner et al., Scientific Data 7 (2020) 154",
     "Georgia": "Emory University, in Perez Alday et al. 2020",
+    "Chapman-Shaoxing": "Zheng et al., Scientific Data 7 (2020) 48; CC BY 4.0",
+    "Ningbo": "Zheng et al., Scientific Reports 10 (2020) 2898; CC BY 4.0",
 }
 """By the datasets' titles."""
+
+_CITE_2021 = """
+What the Challenge 2021 added to it is under CC BY 4.0, too: cite Reyna et al., Computing in Cardiology 48 (2021),
+doi 10.23919/CinC53138.2021.9662687, and Zheng et al., PhysioNet 2022, doi 10.13026/wgex-er52."""
 
 
 def format_card(
@@ -199,14 +205,17 @@ not tested in clinical use, and it has no approval as a medical device anywhere.
 
 def _licence(provenance: Provenance) -> str:
     used = {share.dataset for share in provenance.shares}
-    rows = [(one.title, CITATIONS[one.title]) for one in DATASETS if one.title in used or not used or used == {"other"}]
-    own = sorted(used - {one.title for one in DATASETS})
+    named = DATASETS if not used or used == {"other"} else [one for one in KNOWN_DATASETS if one.title in used]
+    rows = [(one.title, CITATIONS[one.title]) for one in named]
+    own = sorted(used - {one.title for one in KNOWN_DATASETS})
+    later = _CITE_2021 if used & {one.title for one in DATASETS_ADDED_2021} else ""
     other = f"\n\nOther records ({', '.join(own)}) are under the terms of whoever holds them." if own else ""
     return f"""
 ## Licence of the data
 
 The training data of the PhysioNet/Computing in Cardiology Challenge 2020 is under CC BY 4.0: cite Perez Alday et al.,
-Physiological Measurement 41 (2020) 124003, and PhysioNet, Goldberger et al., Circulation 101 (2000) e215. Its sources:
+Physiological Measurement 41 (2020) 124003, and PhysioNet, Goldberger et al., Circulation 101 (2000) e215.{later}
+Its sources:
 
 {format_table(["dataset", "source"], rows)}{other}
 

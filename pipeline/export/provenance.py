@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ecg12.cache.reader import Store
-from ecg12.ecg.datasets import DATASETS
+from ecg12.ecg.datasets import KNOWN_DATASETS
 from ecg12.ecg.errors import EcgError
 from ecg12.pipeline.evaluation.crossvalidate import SCORES_JSON, TEST_SCORES_JSON
 from ecg12.pipeline.runs.checkpoint import CONFIG, read_json
@@ -116,11 +116,11 @@ def _in_order(counts: Mapping[str, int]) -> Iterable[tuple[str, int]]:
 
 
 def _title_of(dataset: str) -> str:
-    return next((one.title for one in DATASETS if one.name == dataset), dataset)
+    return next((one.title for one in KNOWN_DATASETS if one.name == dataset), dataset)
 
 
 def _by_name(record: str) -> str:
-    return next((one.title for one in DATASETS if one.matches(record.rpartition("/")[2])), "other")
+    return next((one.title for one in KNOWN_DATASETS if one.matches(record.rpartition("/")[2])), "other")
 
 
 def read_validation(folder: Path, epoch: int) -> dict[str, float]:

@@ -1,12 +1,13 @@
-"""The six datasets: their facts, and which record belongs to which."""
+"""The datasets: their facts, and which record belongs to which."""
 
+import csv
 from collections import Counter
 
 import pytest
 
-from ecg12.ecg.datasets import DATASETS, dataset_of
+from ecg12.ecg.datasets import DATASETS, DATASETS_ADDED_2021, KNOWN_DATASETS, dataset_of
 
-BY_NAME = {dataset.name: dataset for dataset in DATASETS}
+BY_NAME = {dataset.name: dataset for dataset in KNOWN_DATASETS}
 
 
 def test_the_six_as_published():
@@ -22,6 +23,30 @@ def test_the_six_as_published():
     assert sum(dataset.n_records for dataset in DATASETS) == 43_101
 
 
+def test_the_two_of_2021_as_published():
+    assert [(one.name, one.fs, one.n_records) for one in DATASETS_ADDED_2021] == [
+        ("chapman-shaoxing", 500.0, 10_247),
+        ("ningbo", 500.0, 34_905),
+    ]
+    assert sum(dataset.n_records for dataset in KNOWN_DATASETS) == 88_253
+    chapman, ningbo = (one.numbers for one in DATASETS_ADDED_2021)
+    assert chapman.stop == ningbo.start
+    assert len(ningbo) == 34_905  # none of them was left out
+
+
+@pytest.mark.shared
+def test_the_two_have_as_many_records_as_the_challenges_own_table_counts(shared):
+    """No diagnosis of the published tables of 2021 occurs more often than there are records, and one comes near."""
+    rows = [
+        row
+        for part in ("scored", "unscored")
+        for row in csv.DictReader((shared / "data" / "dx2021" / f"dx_mapping_{part}.csv").read_text().splitlines())
+    ]
+    for dataset, column in zip(DATASETS_ADDED_2021, ("Chapman_Shaoxing", "Ningbo"), strict=True):
+        most = max(int(row[column]) for row in rows)
+        assert dataset.n_records / 4 < most < dataset.n_records
+
+
 @pytest.mark.parametrize(
     ("first", "last", "fs", "name"),
     [
@@ -31,6 +56,8 @@ def test_the_six_as_published():
         ("I0001", "I0075", 257.0, "incart"),
         ("S0001", "S0549", 1000.0, "ptb"),
         ("HR00001", "HR21837", 500.0, "ptb-xl"),
+        ("JS00001", "JS10646", 500.0, "chapman-shaoxing"),
+        ("JS10647", "JS45551", 500.0, "ningbo"),
     ],
 )
 def test_dataset_of_knows_every_form(first, last, fs, name):
@@ -57,6 +84,10 @@ def test_dataset_of_knows_every_form(first, last, fs, name):
         "R00001",
         "s0010_re",
         "00001_hr",
+        "JS00000",
+        "JS45552",
+        "JS0001",
+        "S23074",  # Ningbo's JS23074, as one header of it is called
     ],
 )
 def test_dataset_of_knows_no_other_name(record_name):
@@ -65,7 +96,15 @@ def test_dataset_of_knows_no_other_name(record_name):
 
 @pytest.mark.parametrize(
     ("record_name", "fs"),
-    [("A0001", 250.0), ("A0001", 257.0), ("I0001", 500.0), ("S0001", 500.0), ("HR00001", 100.0), ("A0001", None)],
+    [
+        ("A0001", 250.0),
+        ("A0001", 257.0),
+        ("I0001", 500.0),
+        ("S0001", 500.0),
+        ("HR00001", 100.0),
+        ("JS00001", 1000.0),
+        ("A0001", None),
+    ],
 )
 def test_another_frequency_is_another_hospitals_record(record_name, fs):
     assert dataset_of(record_name, fs) is None

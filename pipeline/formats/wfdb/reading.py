@@ -16,7 +16,7 @@ from ecg12.pipeline.formats.lead_names import name_leads
 from ecg12.pipeline.formats.told_by_user import InputConfig, require_fs
 from ecg12.pipeline.formats.wfdb.files import read_header_text
 from ecg12.pipeline.formats.wfdb.records import read_record
-from ecg12.pipeline.formats.wfdb.sampling import challenge_dataset
+from ecg12.pipeline.formats.wfdb.sampling import misstated_dataset
 from ecg12.pipeline.formats.wfdb.segments import read_segments
 
 TOLD_NOTHING = InputConfig()
@@ -62,7 +62,7 @@ def _complete(header: Header, told: InputConfig) -> tuple[Header, list[str]]:
         names = name_leads(told.lead_names)
         if any(stated):
             notes.append(f"leads taken as told; the header calls them {', '.join(stated)[:_LONGEST_NOTE]}")
-    if told.units is not None and challenge_dataset(header) is None:  # whose true gains are known
+    if told.units is not None and misstated_dataset(header) is None:  # whose true gains are known
         signals, said = zip(*(_tell_units(spec, told.units) for spec in header.signals), strict=True)
         notes += dict.fromkeys(filter(None, said))
         header = replace(header, signals=signals)

@@ -17,7 +17,7 @@ from ecg12.ecg.signals.leads import LEADS, canonical_lead, select_leads
 from ecg12.ecg.signals.quality import checksum_mismatches
 from ecg12.pipeline.formats.wfdb.files import read_header
 from ecg12.pipeline.formats.wfdb.remote_records import at_hand
-from ecg12.pipeline.formats.wfdb.sampling import challenge_dataset, sampling_of
+from ecg12.pipeline.formats.wfdb.sampling import misstated_dataset, sampling_of
 from ecg12.pipeline.formats.wfdb.signals import Signals, read_signals, samples_per_frame
 
 
@@ -99,7 +99,7 @@ def _to_record(
     specs, signal = header.signals, signals.signal
     if rows != tuple(range(len(specs))):
         specs = tuple(specs[row] for row in rows)
-    dataset = challenge_dataset(header)
+    dataset = misstated_dataset(header)
     stated = _stated_gains(name, specs, trusted=dataset is None)
     gain, corrected = true_gain(dataset, stated)
     annotations = parse_annotations(header.comments)

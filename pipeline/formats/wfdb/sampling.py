@@ -82,3 +82,9 @@ def challenge_dataset(header: Header) -> Dataset | None:
     if any(spec.byte_offset != CHALLENGE_OFFSET for spec in header.signals):
         return None
     return dataset_of(header.name, header.fs)
+
+
+def misstated_dataset(header: Header) -> Dataset | None:
+    """The dataset this is a record of, if its gain is known and what the header states of it is not believed."""
+    dataset = challenge_dataset(header)
+    return dataset if dataset is not None and dataset.has_misstated_gains else None

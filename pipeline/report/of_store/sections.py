@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg12.ecg.datasets import DATASETS
+from ecg12.ecg.datasets import KNOWN_DATASETS
 from ecg12.pipeline.report.drawing.charts import Bars, bar_chart, heat_map, histogram, in_columns
 from ecg12.pipeline.report.drawing.markup import Content, Markup, each, element, join
 from ecg12.pipeline.report.drawing.page import Section
@@ -22,7 +22,7 @@ MOST_CHARTS = 12
 FEWEST_AGES = 10
 """A dataset with fewer has no chart of them."""
 
-_PUBLISHED = {dataset.name: dataset.n_records for dataset in DATASETS}
+_PUBLISHED = {dataset.name: dataset.n_records for dataset in KNOWN_DATASETS}
 
 
 def datasets_section(figures: RecordFigures) -> Section:

@@ -128,6 +128,19 @@ def test_the_card_names_sources_of_the_data_that_was_used() -> None:
     assert "Other records (ward 7) are under the terms" in card
 
 
+def test_the_card_cites_the_challenge_of_2021_where_its_datasets_were_used() -> None:
+    found = count_records("training", ["JS00001", "JS10647", "JS45551", "A0001"], None)
+    assert [(one.dataset, one.records) for one in found] == [("Chapman-Shaoxing", 1), ("CPSC2018", 1), ("Ningbo", 2)]
+    card = card_of(Provenance(shares=tuple(found)))
+    assert "| Chapman-Shaoxing | Zheng et al., Scientific Data 7 (2020) 48; CC BY 4.0 |" in card
+    assert "| Ningbo | Zheng et al., Scientific Reports 10 (2020) 2898; CC BY 4.0 |" in card
+    assert "cite Reyna et al." in card
+    assert "Other records" not in card
+    for old in (card_of(), card_of(Provenance(shares=found[1:2]))):
+        assert "Reyna" not in old
+        assert "Ningbo" not in old
+
+
 def test_the_card_tells_of_longer_recordings_what_holds_for_the_model() -> None:
     assert "is the mean of its windows' scores, and its label is 1 where that is above the threshold" in card_of()
     assert "not the same as pooling these scores" in card_of(pools_scores="false")

@@ -193,6 +193,8 @@ def test_a_length_the_file_cannot_hold_is_refused_before_room_is_made(tmp_path, 
         ("A0001", 500, "16+24", "cpsc"),
         ("E00001", 500, "16x1+24", "georgia"),
         ("I0001", 257, "16+24", "incart"),
+        ("JS00001", 500, "16+24", "chapman-shaoxing"),
+        ("JS45551", 500, "16+24", "ningbo"),
         ("A0001", 250, "16+24", None),
         ("A0001", 500, "16", None),
         ("W0001", 500, "16+24", None),
@@ -201,6 +203,14 @@ def test_a_length_the_file_cannot_hold_is_refused_before_room_is_made(tmp_path, 
 def test_a_challenge_record_has_its_name_frequency_and_file_form(tmp_path, name, fs, fmt, dataset):
     found = challenge_dataset(read_header(write_record(tmp_path, name, fs=fs, fmt=fmt)))
     assert (found.name if found else None) == dataset
+
+
+@pytest.mark.parametrize(("gain", "used"), [("1000/mV", 1000), ("200/mV", 200)])
+def test_a_header_of_the_two_of_2021_is_believed(tmp_path, gain, used):
+    """None of theirs was published with a wrong gain; another one than 1000 is of whoever scaled the samples."""
+    record = read_record(write_record(tmp_path, "JS00001", gain=gain))
+    assert record.adc_gain.tolist() == [used] * 12
+    assert record.stated_gain is None
 
 
 def test_georgias_name_may_end_in_mat(tmp_path):
