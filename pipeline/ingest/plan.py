@@ -14,6 +14,7 @@ from ecg12.ecg.errors import ChecksumError, EcgError, HeaderError, RemoteError
 from ecg12.ecg.headers.header import parse_header
 from ecg12.ecg.signals.resample import resampled_length
 from ecg12.pipeline.files.foreign_readers import reading
+from ecg12.pipeline.formats.wfdb.faulty_files import refuse_faulty
 from ecg12.pipeline.formats.wfdb.files import read_header_text
 from ecg12.pipeline.formats.wfdb.find_headers import FoundRecord, find_records
 from ecg12.pipeline.formats.wfdb.sampling import challenge_dataset, sampling_of
@@ -100,7 +101,7 @@ def plan_records(
 ) -> Plan:
     """Read every header and decide what each record is called and how long it will be.
 
-    Records outside the six datasets belong to a dataset named after their input folder; where two of them
+    Records outside the Challenges' datasets belong to a dataset named after their input folder; where two of them
     share a name, both are called by their path below that folder instead.
 
     Raises
@@ -172,6 +173,7 @@ def _candidate_or_error(record: FoundRecord, config: StoreConfig) -> _Candidate 
 
 def _read_candidate(record: FoundRecord, config: StoreConfig) -> _Candidate:
     text = read_header_text(record.path)
+    refuse_faulty(record.path, text)
     header = parse_header(text)
     challenge = challenge_dataset(header)
     fs, n_samples = sampling_of(record.path, header, config.leads)

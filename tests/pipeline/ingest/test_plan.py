@@ -7,6 +7,7 @@ from ecg12.cache.schema import Reject, StoreConfig
 from ecg12.ecg.errors import ChecksumError, HeaderError, LeadError, SignalError
 from ecg12.pipeline.ingest.plan import plan_records, reject_for
 from ecg12.pipeline.recordings.patient_groups import patient_group, record_group
+from tests.ecg.test_faulty_records import FAULTY, MENDED
 from tests.records import pulses_uv, write_record
 
 CONFIG = StoreConfig()
@@ -208,3 +209,53 @@ def test_a_fifo_is_a_reject_and_not_waited_for(tmp_path):
     plan = planned(tmp_path)
     assert names(plan) == ["cpsc/A0001"]
     assert [reject.reason for reject in plan.rejects] == ["A0002.hea: a FIFO; expected a regular file"]
+
+
+def test_faulty_public_records_are_rejected_by_name_and_mended_copies_are_taken(tmp_path):
+    folder = tmp_path / "WFDBRecords"
+    for name in FAULTY:
+        write_record(folder, name)
+        (folder / f"{name}.hea").write_text(FAULTY[name])
+    write_record(folder, "JS23075")
+    plan = planned(tmp_path)
+    assert names(plan) == ["ningbo/JS23075"]
+    assert [(reject.record, reject.stage) for reject in plan.rejects] == [
+        (f"WFDBRecords/{name}", "header") for name in ("JS01052", "JS23074", "S23074")
+    ]
+    assert all("known to be faulty in" in reject.reason for reject in plan.rejects)
+    for name in ("JS01052", "JS23074"):
+        (folder / f"{name}.hea").write_text(MENDED[name])
+    assert names(planned(tmp_path)) == ["chapman-shaoxing/JS01052", "ningbo/JS23074", "ningbo/JS23075"]
+    with pytest.raises(HeaderError, match=r"^S23074: known to be faulty in challenge-2021 1\.0\.3: it is Ningbo's"):
+        planned(tmp_path, strict=True)
+
+
+def test_the_eight_datasets_are_told_apart_wherever_their_records_lie(tmp_path):
+    """As in the release of 2021, and as in ecg-arrhythmia 1.0.0, which has the last two in folders by number."""
+    of_2021 = {
+        "training/cpsc_2018/g1": "A0001",
+        "training/cpsc_2018_extra/g1": "Q0001",
+        "training/georgia/g1": "E00001",
+        "training/ptb-xl/g1": "HR00001",
+        "training/chapman_shaoxing/g1": "JS00001",
+        "training/chapman_shaoxing/g11": "JS10646",
+        "training/ningbo/g1": "JS10647",
+        "WFDBRecords/46/460": "JS45551",
+    }
+    for folder, name in of_2021.items():
+        write_record(tmp_path / folder, name)
+    write_record(tmp_path / "training/ptb/g1", "S0001", fs=1000)
+    write_record(tmp_path / "training/st_petersburg_incart/g1", "I0001", fs=257)
+    found = {(record.dataset, record.name) for record in planned(tmp_path).records}
+    assert found == {
+        ("cpsc", "A0001"),
+        ("cpsc-extra", "Q0001"),
+        ("georgia", "E00001"),
+        ("ptb-xl", "HR00001"),
+        ("ptb", "S0001"),
+        ("incart", "I0001"),
+        ("chapman-shaoxing", "JS00001"),
+        ("chapman-shaoxing", "JS10646"),
+        ("ningbo", "JS10647"),
+        ("ningbo", "JS45551"),
+    }
