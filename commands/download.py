@@ -1,4 +1,4 @@
-"""download: the six datasets, or the published run folders."""
+"""download: the datasets of a release, or the published run folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +33,18 @@ _COLUMNS: tuple[tuple[str, Any], ...] = (
     show_default=True,
     help="Folder for the data.",
 )
-@click.option("--datasets", type=NameList(), help="Some of them, such as cpsc,georgia.  [default: all six]")
+@click.option(
+    "--release",
+    type=click.Choice(["challenge-2020", "challenge-2021", "ptb-xl"]),
+    help="The six datasets of 2020 (8.4 GB), the eight of 2021 (14 GB), or PTB-XL as its authors publish it (2.8 GB).  "
+    "[default: the one that is in the folder, else challenge-2020]",
+)
+@click.option(
+    "--datasets",
+    type=NameList(),
+    help="Some of them, such as cpsc,georgia; of ptb-xl records500, records100 or both.  [default: all, but for ptb-xl "
+    "records500]",
+)
 @click.option(
     "--source",
     type=click.Choice(["release", "tarballs"]),
@@ -78,9 +89,10 @@ def download(
     workers: int,
     **options: Any,
 ) -> None:
-    """Bring the six datasets into data/, every file proven by its published digest.
+    """Bring the datasets of a release into data/, every file proven by its published digest.
 
-    With PTB-XL comes ptbxl_database.csv, its published table of patients, which build-cache finds by itself.
+    With PTB-XL comes ptbxl_database.csv, its published table of patients, which build-cache finds by itself. A folder
+    holds one release: give another one an --output of its own.
 
     What is there and right is not fetched again, and an interrupted download goes on where it was: give the same
     command again. With --verify, a finished folder is proven anew. Exit code 1 if anything is missing or wrong.

@@ -6,17 +6,25 @@ own checksums if asked to, count. Only one process at a time works on a folder.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ecg12.ecg.datasets import DATASETS
 from ecg12.ecg.errors import ConfigError, EcgError, InputError
 from ecg12.pipeline.download.from_disk import FolderFetcher, bring_folder, find_tarballs, is_release
 from ecg12.pipeline.download.job import DatasetReport, Job, locked
 from ecg12.pipeline.download.manifest import WAYS, Archive, read_manifest
 from ecg12.pipeline.download.patient_table import bring_table, places_of_mirrors, places_on_disk, published_places
 from ecg12.pipeline.download.release import OTHER, bring_release
-from ecg12.pipeline.download.sources import PTBXL_TABLE, RELEASE_HOSTS, SOURCES, TARBALL_HOSTS, PatientTable, Source
+from ecg12.pipeline.download.sources import (
+    DEFAULT_RELEASE,
+    PTBXL_TABLE,
+    RELEASE_LIST,
+    RELEASES,
+    TARBALL_HOSTS,
+    PatientTable,
+    Release,
+    Source,
+)
 from ecg12.pipeline.download.tarballs import bring_tarballs, find_archives
 from ecg12.pipeline.files.folders import files_below
 from ecg12.pipeline.formats.wfdb.find_headers import is_header
@@ -25,7 +33,8 @@ from ecg12.pipeline.http.transfer import HttpFetcher
 from ecg12.pipeline.http.wanted_files import TransferConfig
 from ecg12.pipeline.runtime.progress import Progress, silent
 
-DATASET_NAMES = tuple(dataset.name for dataset in DATASETS)
+RELEASE_NAMES = tuple(RELEASES)
+DATASET_NAMES = tuple(dict.fromkeys(name for release in RELEASES.values() for name in release.names))
 HOST_WAYS = ("release", "tarballs")
 SIZE_TOLERANCE = 0.1
 """Published sizes have two or three digits."""
@@ -37,7 +46,8 @@ class DownloadConfig:
 
     Attributes
     ----------
-    datasets : names, as in `ecg.datasets`
+    release : one of `RELEASE_NAMES`; None = the one that is in the folder, else that of 2020
+    datasets : names, as in `ecg.datasets`, or folders of ptb-xl; None = what the release brings by default
     source : "release" or "tarballs"; None = each dataset the way it came before, else the release
     mirrors : addresses that take the place of the published hosts, in the order they are tried
     given : a folder or tarball on disk that takes the place of all hosts
@@ -45,7 +55,8 @@ class DownloadConfig:
     keep_archives : leave tarballs after they were unpacked
     """
 
-    datasets: tuple[str, ...] = DATASET_NAMES
+    release: str | None = None
+    datasets: tuple[str, ...] | None = None
     source: str | None = None
     mirrors: tuple[str, ...] = ()
     given: Path | None = None
@@ -53,13 +64,20 @@ class DownloadConfig:
     keep_archives: bool = False
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.datasets if name not in DATASET_NAMES]
-        if unknown or not self.datasets:
-            raise ConfigError(f"datasets {', '.join(unknown) or 'none'}; expected some of {', '.join(DATASET_NAMES)}")
+        if self.release is not None and self.release not in RELEASES:
+            raise ConfigError(f"release {self.release!r}; expected {' or '.join(RELEASE_NAMES)}")
+        names = DATASET_NAMES if self.release is None else RELEASES[self.release].names
+        unknown = [name for name in self.datasets or () if name not in names]
+        if unknown or self.datasets == ():
+            elsewhere = [one.name for one in RELEASES.values() if unknown and set(unknown) <= set(one.names)]
+            hint = f", or --release {elsewhere[0]}" if elsewhere else ""
+            raise ConfigError(f"datasets {', '.join(unknown) or 'none'}; expected some of {', '.join(names)}{hint}")
         if self.source not in (None, *HOST_WAYS):
             raise ConfigError(f"source {self.source!r}; expected {' or '.join(HOST_WAYS)}")
         if self.given is not None and (self.mirrors or self.source):
             raise ConfigError("--from takes files on disk; expected it without --source and --mirror")
+        if self.source == "tarballs" and self.release is not None and not RELEASES[self.release].has_tarballs:
+            raise ConfigError(f"{self.release} has no published tarballs; expected --source release")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,23 +112,23 @@ def download(
     transfer: TransferConfig,
     workers: int = 1,
     progress: Progress = silent,
-    sources: Sequence[Source] = SOURCES,
+    sources: Sequence[Source] | None = None,
     table: PatientTable | None = PTBXL_TABLE,
 ) -> DownloadSummary:
-    """Bring datasets into the folder `output`, and with PTB-XL the table of its patients.
+    """Bring datasets into the folder `output`, and with the Challenge's PTB-XL the table of its patients.
 
     Parameters
     ----------
     workers : processes that prove files
-    sources : where each dataset is
+    sources : where each dataset of the release is; None = as published
     table : the table of patients that belongs beside its dataset; None leaves it out
 
     Raises
     ------
     ConfigError
-        If a mirror is no address.
+        If a mirror is no address, or the folder's release has no such dataset or no tarballs.
     InputError
-        If `output` is a file, or `config.given` holds nothing to take.
+        If `output` is a file or holds another release, or `config.given` holds nothing to take.
     DownloadError
         If another process works on `output`, there is no room for what is to come, the list of the release cannot be
         had, or something that came is refused. Files that only could not be had are in the summary's problems.
@@ -127,15 +145,19 @@ def download(
             workers=workers,
             progress=progress,
         )
+        release = _release_of(job, config)
+        config = replace(config, release=release.name, datasets=config.datasets or release.default)
+        release = release if sources is None else replace(release, sources=tuple(sources))
+        job.manifest.release = release.name
         interrupted, patients = False, None
         try:
-            _bring(job, config, transfer, sources)
-            if table is not None and table.dataset in config.datasets:
-                patients = _bring_table(job, config, transfer, table)
+            _bring(job, config, transfer, release)
+            if release.table is not None and table is not None and table.dataset in (config.datasets or ()):
+                patients = _bring_table(job, config, transfer, table, release)
         except KeyboardInterrupt:
             interrupted = True
         finally:
-            _close(job, sources)
+            _close(job, release.sources)
     problems = [] if interrupted else [*job.problems, *_problems_of(job)]
     return DownloadSummary(
         output=output,
@@ -150,18 +172,30 @@ def download(
     )
 
 
-def _bring(job: Job, config: DownloadConfig, transfer: TransferConfig, everything: Sequence[Source]) -> None:
-    wanted = [source for source in everything if source.dataset.name in config.datasets]
+def _release_of(job: Job, config: DownloadConfig) -> Release:
+    """The one that is asked for, or that the folder has: releases share names of files, each has its own list."""
+    held = job.manifest.release if job.manifest.ways else None
+    if held is not None and config.release not in (None, held):
+        raise InputError(
+            f"{job.output}: holds the release {held}; expected a folder of its own for {config.release}: name another "
+            "--output"
+        )
+    return RELEASES[config.release or held or DEFAULT_RELEASE]
+
+
+def _bring(job: Job, config: DownloadConfig, transfer: TransferConfig, release: Release) -> None:
+    everything = release.sources
+    wanted = [source for source in everything if source.dataset.name in (config.datasets or ())]
     if config.given is not None:
         fetcher = FolderFetcher(config.given, transfer.max_file_bytes)
-        _bring_given(job, config.given, wanted, everything, fetcher, keep_archives=config.keep_archives)
+        _bring_given(job, config.given, wanted, release, fetcher, keep_archives=config.keep_archives)
         return
     ways = {source.dataset.name: config.source or _way_of(job, source) for source in wanted}
     by_way = {way: [source for source in wanted if ways[source.dataset.name] == way] for way in WAYS}
     # an explicit mirror takes the hosts' place: who names one may not reach, or not want, the others
     if by_way["release"]:
-        hosts = HttpFetcher(make_hosts(config.mirrors or RELEASE_HOSTS), transfer)
-        bring_release(job, by_way["release"], everything, hosts)
+        hosts = HttpFetcher(make_hosts(config.mirrors or release.hosts), transfer)
+        bring_release(job, by_way["release"], release, hosts)
         job.notes += hosts.notes
     if by_way["tarballs"]:
         hosts = HttpFetcher(make_hosts(config.mirrors or TARBALL_HOSTS), transfer)
@@ -175,7 +209,7 @@ def _bring(job: Job, config: DownloadConfig, transfer: TransferConfig, everythin
         )
         job.notes += hosts.notes
     if by_way["folder"]:
-        bring_folder(job, by_way["folder"], None)
+        bring_folder(job, by_way["folder"], None, everything)
 
 
 def _way_of(job: Job, source: Source) -> str:
@@ -186,21 +220,25 @@ def _bring_given(
     job: Job,
     given: Path,
     wanted: Sequence[Source],
-    everything: Sequence[Source],
+    release: Release,
     fetcher: FolderFetcher,
     *,
     keep_archives: bool,
 ) -> None:
     if is_release(given):
-        bring_release(job, wanted, everything, fetcher)
+        bring_release(job, wanted, release, fetcher)
         return
     tarballs = find_tarballs(given)
+    if release.table is None or (tarballs and not release.has_tarballs):
+        raise InputError(
+            f"{given}: has no {RELEASE_LIST}; expected the release {release.name} as it was unpacked, with its list"
+        )
     at_hand = find_archives(tarballs, wanted, job)
     unpacked = [source for source in wanted if source.dataset.name in at_hand]
     if unpacked:
         bring_tarballs(job, unpacked, None, at_hand=at_hand, keep_archives=keep_archives)
     if not tarballs or (given.is_dir() and len(unpacked) < len(wanted) and any(files_below(given, is_header))):
-        bring_folder(job, [source for source in wanted if source not in unpacked], given)
+        bring_folder(job, [source for source in wanted if source not in unpacked], given, release.sources)
     absent = [source.dataset.name for source in wanted if source.dataset.name not in job.reports]
     if absent:
         job.problems.append(
@@ -208,7 +246,9 @@ def _bring_given(
         )
 
 
-def _bring_table(job: Job, config: DownloadConfig, transfer: TransferConfig, table: PatientTable) -> str | None:
+def _bring_table(
+    job: Job, config: DownloadConfig, transfer: TransferConfig, table: PatientTable, release: Release
+) -> str | None:
     """How the table of patients came, or None: a note says why, where another place than the published was named.
 
     Such a place may well have the data and no table; the published hosts have both.
@@ -216,7 +256,7 @@ def _bring_table(job: Job, config: DownloadConfig, transfer: TransferConfig, tab
     if config.given is not None:
         places = places_on_disk(table, config.given, transfer)
     elif config.mirrors:
-        places = places_of_mirrors(table, config.mirrors, transfer)
+        places = places_of_mirrors(table, config.mirrors, transfer, release.place)
     else:
         places = published_places(table, transfer)
     try:

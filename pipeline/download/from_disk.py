@@ -6,7 +6,7 @@ there is to prove them by.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from ecg12.ecg.errors import DownloadError, EcgError, InputError
@@ -16,7 +16,7 @@ from ecg12.pipeline.download.compare_folder import Survey, check_headers, count_
 from ecg12.pipeline.download.job import DatasetReport, Job, check_space
 from ecg12.pipeline.download.paths import check_inside
 from ecg12.pipeline.download.prove_files import hash_file
-from ecg12.pipeline.download.sources import RELEASE_LIST, Source
+from ecg12.pipeline.download.sources import RELEASE_LIST, SOURCES, Source
 from ecg12.pipeline.files.folders import files_below
 from ecg12.pipeline.formats.wfdb.files import read_header
 from ecg12.pipeline.formats.wfdb.find_headers import FoundRecord, find_records
@@ -129,8 +129,14 @@ def find_tarballs(given: Path) -> list[Path]:
     return sorted(path for path in files_below(given, lambda name: name.endswith(TARBALL_SUFFIXES)) if path.is_file())
 
 
-def bring_folder(job: Job, sources: Sequence[Source], given: Path | None) -> None:
+def bring_folder(
+    job: Job, sources: Sequence[Source], given: Path | None, everything: Sequence[Source] = SOURCES
+) -> None:
     """Make each dataset's folder hold the records of `given`; None proves what an earlier run took.
+
+    Parameters
+    ----------
+    everything : datasets of the release, of which those that are not wanted are left where they are
 
     Raises
     ------
@@ -143,7 +149,7 @@ def bring_folder(job: Job, sources: Sequence[Source], given: Path | None) -> Non
         _add_report(job, source)
     taken = {source.dataset.name: _survey(job, source) for source in sources}
     if given is not None:
-        _take_records(job, sources, given, taken)
+        _take_records(job, sources, given, taken, everything)
     for source in sources:
         name = source.dataset.name
         for wrong, digest in taken[name].wrong.items():
@@ -176,12 +182,14 @@ def _survey(job: Job, source: Source) -> Survey:
     return survey_files(job, expected)
 
 
-def _take_records(job: Job, sources: Sequence[Source], given: Path, taken: dict[str, Survey]) -> None:
+def _take_records(
+    job: Job, sources: Sequence[Source], given: Path, taken: dict[str, Survey], everything: Sequence[Source]
+) -> None:
     found = find_records([given])
     folders = {source.dataset.name: source.dataset.folder for source in sources}
     files = [
         (name, [record.local_path, *signals], f"{folders[name]}/")
-        for record, name, signals in _of_datasets(job, found)
+        for record, name, signals in _of_datasets(job, found, {source.dataset.name for source in everything})
         if name in folders
     ]
     check_space(job.output, [path.stat().st_size for _, paths, _ in files for path in paths if path.exists()])
@@ -207,8 +215,10 @@ def _take_records(job: Job, sources: Sequence[Source], given: Path, taken: dict[
             check_headers(job, names, taken[name])
 
 
-def _of_datasets(job: Job, found: Sequence[FoundRecord]) -> Iterator[tuple[FoundRecord, str, list[Path]]]:
-    """Record, dataset and signal files of those that are of one of the six; others are noted."""
+def _of_datasets(
+    job: Job, found: Sequence[FoundRecord], known: Collection[str]
+) -> Iterator[tuple[FoundRecord, str, list[Path]]]:
+    """Record, dataset and signal files of those that are of one of the known datasets; others are noted."""
     n_others = 0
     for record in found:
         try:
@@ -217,13 +227,15 @@ def _of_datasets(job: Job, found: Sequence[FoundRecord]) -> Iterator[tuple[Found
             job.problems.append(f"{record.path}: {error}")
             continue
         dataset = challenge_dataset(header)
-        if dataset is None:
+        if dataset is None or dataset.name not in known:
             n_others += 1
             continue
         names = dict.fromkeys(Path(spec.file_name).name for spec in header.signals)
         yield record, dataset.name, [record.local_path.with_name(name) for name in names]
     if n_others:
-        job.notes.append(f"{n_others:,} records are of none of the six datasets and were left where they are")
+        job.notes.append(
+            f"{n_others:,} records are of none of the datasets of {job.manifest.release} and were left where they are"
+        )
 
 
 def _take_record(job: Job, name: str, paths: Sequence[Path], folder: str, known: frozenset[str]) -> list[str]:

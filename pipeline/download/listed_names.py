@@ -8,6 +8,7 @@ another. The names of this program's own files are never taken from a list.
 
 import re
 import unicodedata
+from collections.abc import Collection
 from typing import Final
 
 from ecg12.ecg.errors import DownloadError
@@ -25,9 +26,14 @@ _OWN: Final = re.compile(
 """In the root of the output, with all that is put behind them while they arrive."""
 
 
-def is_own(name: str) -> bool:
-    """Whether a path below the output is one that this program writes by itself; in any case of letters."""
-    return "/" not in name and _OWN.fullmatch(fold(name)) is not None
+def is_own(name: str, keeps: Collection[str] = ()) -> bool:
+    """Whether a path below the output is one that this program writes by itself; in any case of letters.
+
+    Parameters
+    ----------
+    keeps : names that the release in question has itself
+    """
+    return "/" not in name and name not in keeps and _OWN.fullmatch(fold(name)) is not None
 
 
 def fold(name: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.ecg.errors import DownloadError
 from ecg12.pipeline.download.paths import check_name
+from ecg12.pipeline.download.sources import DEFAULT_RELEASE, RELEASES
 
 MANIFEST = "download-manifest.json"
 FORMAT = "ecg12-download"
@@ -57,6 +58,7 @@ class Manifest:
     list_sha256 : of the release's own list
     report : dataset → figures of the last run, for other programs; "notes" and "problems" → texts
     hosts : that files came from
+    release : of `pipeline.download.sources` that is in the folder; None = nothing is yet
     """
 
     ways: dict[str, str] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class Manifest:
     list_sha256: str | None = None
     report: dict[str, Any] = field(default_factory=dict)
     hosts: list[str] = field(default_factory=list)
+    release: str | None = None
 
     def record(self, output: Path, path: Path, sha256: str) -> None:
         """Note that the file at `path` has this digest now."""
@@ -86,6 +89,7 @@ class Manifest:
         head = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
+            "release": self.release,
             "list_sha256": self.list_sha256,
             "hosts": self.hosts,
             "ways": self.ways,
@@ -102,6 +106,10 @@ class Manifest:
         unknown = set(data["ways"].values()) - set(WAYS)
         if unknown:
             raise ValueError(f"way {unknown.pop()!r}")
+        # until there was a choice, none was written
+        release = data.get("release", DEFAULT_RELEASE if data["ways"] else None)
+        if release is not None and release not in RELEASES:
+            raise ValueError(f"release {release!r}")
         return cls(
             ways=dict(data["ways"]),
             archives={name: Archive(**archive) for name, archive in data["archives"].items()},
@@ -109,6 +117,7 @@ class Manifest:
             list_sha256=data["list_sha256"],
             report=dict(data["report"]),
             hosts=list(data["hosts"]),
+            release=release,
         )
 
 

@@ -19,7 +19,7 @@ from ecg12.pipeline.download.from_disk import LOCAL, FolderFetcher
 from ecg12.pipeline.download.job import Job
 from ecg12.pipeline.download.paths import check_inside
 from ecg12.pipeline.download.prove_files import hash_file
-from ecg12.pipeline.download.sources import CHALLENGE_RELEASE, RELEASE_LIST, PatientTable
+from ecg12.pipeline.download.sources import RELEASE_LIST, PatientTable
 from ecg12.pipeline.files.folders import files_below
 from ecg12.pipeline.http.hosts import make_hosts
 from ecg12.pipeline.http.size_limits import most_bytes_of
@@ -55,10 +55,15 @@ def published_places(table: PatientTable, transfer: TransferConfig) -> list[Plac
     return [Place(fetcher=HttpFetcher(make_hosts(table.hosts), transfer), list_name=RELEASE_LIST)]
 
 
-def places_of_mirrors(table: PatientTable, mirrors: Sequence[str], transfer: TransferConfig) -> list[Place]:
-    """On mirrors of the Challenge's data: in its root, as this program lays it, or in the table's own release."""
+def places_of_mirrors(table: PatientTable, mirrors: Sequence[str], transfer: TransferConfig, place: str) -> list[Place]:
+    """On mirrors of the Challenge's data: in its root, as this program lays it, or in the table's own release.
+
+    Parameters
+    ----------
+    place : of the Challenge's release on a mirror that is laid out as PhysioNet is
+    """
     places = [Place(fetcher=HttpFetcher(make_hosts(tuple(mirrors)), transfer), list_name=sidecar_of(table))]
-    siblings = tuple(sibling for url in mirrors if (sibling := _sibling(url, table.release)))
+    siblings = tuple(sibling for url in mirrors if (sibling := _sibling(url, place, table.release)))
     if siblings:
         places.append(Place(fetcher=HttpFetcher(make_hosts(siblings), transfer), list_name=RELEASE_LIST))
     # a mirror's own list, which came with the data, may have been made with the table in its root
@@ -66,13 +71,13 @@ def places_of_mirrors(table: PatientTable, mirrors: Sequence[str], transfer: Tra
     return places
 
 
-def _sibling(url: str, release: str) -> str | None:
+def _sibling(url: str, place: str, release: str) -> str | None:
     """The address of another release on a mirror that is laid out as PhysioNet is."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
-    if not path.endswith(f"/{CHALLENGE_RELEASE}"):
+    if not path.endswith(f"/{place}"):
         return None
-    return urlunsplit(parts._replace(path=path.removesuffix(CHALLENGE_RELEASE) + release))
+    return urlunsplit(parts._replace(path=path.removesuffix(place) + release))
 
 
 def places_on_disk(table: PatientTable, given: Path, transfer: TransferConfig) -> list[Place]:

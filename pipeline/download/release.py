@@ -4,7 +4,7 @@ Everything is held against the list. The list itself comes over TLS from the sam
 its own digest is recorded, so that it cannot change unnoticed between runs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ecg12.pipeline.download.job import DatasetReport, Job, check_space
 from ecg12.pipeline.download.listed_names import Namespace, is_own
 from ecg12.pipeline.download.paths import check_inside, check_name, show
 from ecg12.pipeline.download.prove_files import hash_file
-from ecg12.pipeline.download.sources import RELEASE_LIST, Source
+from ecg12.pipeline.download.sources import RELEASE_LIST, RELEASES, Release, Source
 from ecg12.pipeline.http.part_file import bad_path
 from ecg12.pipeline.http.size_limits import most_bytes_of, most_bytes_of_release
 from ecg12.pipeline.http.wanted_files import Fetched, Fetcher, Wanted
@@ -49,8 +49,12 @@ class ReleaseList:
     own: list[str] = field(default_factory=list)
 
 
-def read_list(path: Path, *, where: str | None = None) -> ReleaseList:
+def read_list(path: Path, *, where: str | None = None, keeps: Collection[str] = ()) -> ReleaseList:
     """The files of the list at `path` (see `pipeline.download.checksum_list`); what cannot be taken stops no other.
+
+    Parameters
+    ----------
+    keeps : of `Release`
 
     Raises
     ------
@@ -62,7 +66,7 @@ def read_list(path: Path, *, where: str | None = None) -> ReleaseList:
     listed, names, differing = ReleaseList(refused=[*lines.refused], passed=lines.passed), Namespace(), set()
     for line in lines.entries:
         name, place = _plain(line.name), f"{where} line {line.line}"
-        if is_own(name):
+        if is_own(name, keeps):
             listed.own.append(name)
             continue
         known = listed.digests.get(name)
@@ -91,21 +95,21 @@ def _plain(name: str) -> str:
     return "/".join(part for part in name.split("/") if part not in ("", ".")) or name
 
 
-def bring_release(job: Job, sources: Sequence[Source], everything: Sequence[Source], fetcher: Fetcher) -> None:
+def bring_release(job: Job, sources: Sequence[Source], release: Release, fetcher: Fetcher) -> None:
     """Make the files of `sources` be there as listed.
 
     Parameters
     ----------
-    everything : the whole table; what is listed outside its folders is brought, too
+    release : of which they are some; what is listed outside the folders of its datasets is brought, too
 
     Raises
     ------
     DownloadError
         If the list cannot be had or understood, names nothing of a dataset, or there is no room.
     """
-    listed = _obtain_list(job, fetcher, sources)
+    listed = _obtain_list(job, fetcher, sources, release)
     _tell_left_out(job, listed)
-    dataset_of = _assign(listed.digests, sources, everything)
+    dataset_of = _assign(listed.digests, sources, release.sources)
     expected = {name: listed.digests[name] for name in dataset_of}
     check_inside(job.output, [job.path(name) for name in expected])
     for source in sources:
@@ -131,12 +135,13 @@ def bring_release(job: Job, sources: Sequence[Source], everything: Sequence[Sour
     _fetch(
         job, fetcher, found, expected, sizes, dataset_of, most_bytes_of_release(source.size_bytes for source in sources)
     )
+    _note_unserved(job, release)
     if job.verify:
         check_headers(job, [name for name in found.to_fetch if dataset_of[name] != OTHER], found)
     count_survey(job, Survey(records=found.records), dataset_of)
 
 
-def _obtain_list(job: Job, fetcher: Fetcher, sources: Sequence[Source]) -> ReleaseList:
+def _obtain_list(job: Job, fetcher: Fetcher, sources: Sequence[Source], release: Release) -> ReleaseList:
     """The list on disk, if it is as it came and of use; else a new one, beside which the old is kept as `.bad`."""
     path, reason = job.path(RELEASE_LIST), None
     if path.exists():
@@ -144,17 +149,19 @@ def _obtain_list(job: Job, fetcher: Fetcher, sources: Sequence[Source]) -> Relea
         reason = f"{path}: changed since it came"
         if job.manifest.list_sha256 in (None, digest):
             try:
-                listed = read_list(path)
-                _check_names(listed, sources, where=str(path))
+                listed = read_list(path, keeps=release.keeps)
+                _check_names(listed, sources, release, where=str(path))
             except DownloadError as error:
                 reason = str(error)
             else:
                 job.manifest.list_sha256 = digest
                 return listed
-    return _fetch_list(job, fetcher, sources, reason)
+    return _fetch_list(job, fetcher, sources, release, reason)
 
 
-def _fetch_list(job: Job, fetcher: Fetcher, sources: Sequence[Source], reason: str | None) -> ReleaseList:
+def _fetch_list(
+    job: Job, fetcher: Fetcher, sources: Sequence[Source], release: Release, reason: str | None
+) -> ReleaseList:
     """A new list; `reason` says why one that is there is not taken, None = there is none."""
     path = job.path(RELEASE_LIST)
     new = path.with_name(f"{RELEASE_LIST}.new")
@@ -173,8 +180,8 @@ def _fetch_list(job: Job, fetcher: Fetcher, sources: Sequence[Source], reason: s
         )
     where = f"{done[0].origin} {RELEASE_LIST}"
     try:
-        listed = read_list(new, where=where)
-        _check_names(listed, sources, where=where)
+        listed = read_list(new, where=where, keeps=release.keeps)
+        _check_names(listed, sources, release, where=where)
     except DownloadError:
         new.unlink()  # whatever place is named next, it is asked for its own
         raise
@@ -189,9 +196,17 @@ def _fetch_list(job: Job, fetcher: Fetcher, sources: Sequence[Source], reason: s
     return listed
 
 
-def _check_names(listed: ReleaseList, sources: Sequence[Source], *, where: str) -> None:
-    """Refuse a list that names nothing of a dataset, saying what it names instead."""
-    folders = {_folder_of(name) for name in listed.digests}
+def _check_names(listed: ReleaseList, sources: Sequence[Source], release: Release, *, where: str) -> None:
+    """Refuse a list that names nothing of a dataset, or datasets of another release, saying what it names instead."""
+    folders = {folder for name in listed.digests for folder in _folders_of(name)}
+    own = {source.release_path for source in release.sources}
+    shared = {other.name: folders & {source.release_path for source in other.sources} for other in RELEASES.values()}
+    likely = max(shared, key=lambda name: len(shared[name]))
+    if foreign := sorted(shared[likely] - own):
+        raise DownloadError(
+            f"{where}: names {foreign[0]}, which is of the release {likely}; expected the list of {release.name}: ask "
+            f"for --release {likely}, or name another --mirror or --from"
+        )
     for source in sources:
         if source.release_path not in folders:
             left_out = f" and {len(listed.refused):,} lines are refused, {listed.refused[0]}" if listed.refused else ""
@@ -202,9 +217,10 @@ def _check_names(listed: ReleaseList, sources: Sequence[Source], *, where: str) 
             )
 
 
-def _folder_of(name: str) -> str:
-    """The folder of a dataset that a listed file would be of."""
-    return "/".join(name.split("/")[:2])
+def _folders_of(name: str) -> tuple[str, str]:
+    """The folders of datasets that a listed file could be of: training/ptb, or records500."""
+    parts = name.split("/", 2)
+    return "/".join(parts[:2]), parts[0]
 
 
 def _tell_left_out(job: Job, listed: ReleaseList) -> None:
@@ -226,7 +242,7 @@ def _assign(listed: Mapping[str, str], sources: Sequence[Source], everything: Se
     wanted = {source.dataset.name for source in sources}
     assigned = {}
     for name in listed:
-        dataset = folders.get(_folder_of(name), OTHER)
+        dataset = next((folders[folder] for folder in _folders_of(name) if folder in folders), OTHER)
         if dataset == OTHER or dataset in wanted:
             assigned[name] = dataset
     return assigned
@@ -246,7 +262,7 @@ def _add_report(job: Job, source: Source, n_files: int) -> None:
 
 
 def _expected_bytes(name: str, dataset: str, sources: Sequence[Source]) -> int:
-    if dataset == OTHER or not name.endswith(".mat"):
+    if dataset == OTHER or not name.endswith((".mat", ".dat")):
         return _HEADER_BYTES
     source = next(source for source in sources if source.dataset.name == dataset)
     return source.size_bytes // max(source.dataset.n_records, 1)
@@ -289,3 +305,12 @@ def _fetch(
 
     with job.progress("download", sum(sizes.values()), "bytes") as task:
         fetcher.fetch(wanted, task, done, failed, most_bytes=most_bytes)
+
+
+def _note_unserved(job: Job, release: Release) -> None:
+    """What the release's own hosts are known not to give is told, and keeps nothing from being complete."""
+    for name, known in release.unserved.items():
+        for report in job.reports.values():
+            reason = report.missing.pop(name, None)
+            if reason is not None:
+                job.notes.append(f"{name} is missing, as is known of {release.name}: {known}; {reason}")

@@ -3,22 +3,31 @@
 Addresses, both issues' MD5, sizes and counts are from the Challenge's own pages and instructions (2020) and from
 version 1.0.2 of its publication on PhysioNet. The trade-off: sizes are those that the instructions print, `du` of each
 extracted folder in two or three digits, good for planning disk space and progress and never for proof.
+
+Of challenge-2021 1.0.3 and ptb-xl 1.0.3 the counts are those of their own lists, as others who held every file against
+them tell; their records of 10 s all have one size, from which the folders' sizes are reckoned.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ecg12.ecg.datasets import DATASETS, PTBXL, PTBXL_TABLE_NAME, Dataset
+from ecg12.ecg.datasets import DATASETS, DATASETS_ADDED_2021, PTBXL, PTBXL_TABLE_NAME, Dataset
+from ecg12.ecg.faulty_records import FAULTY_BY_NAME
 from ecg12.pipeline.http.size_limits import GIB, MIB
 
 RELEASE_LIST: Final = "SHA256SUMS.txt"
 """The release's own list of every file with its SHA-256; `RECORDS` files are not used, some name wrong folders."""
 
-RELEASE_HOSTS: Final = (
-    "https://physionet-open.s3.amazonaws.com/challenge-2020/1.0.2",
-    "https://physionet.org/files/challenge-2020/1.0.2",
-)
-"""In the order they are tried: the open-data bucket, then PhysioNet file by file."""
+CHALLENGE_RELEASE: Final = "challenge-2020/1.0.2"
+
+
+def hosts_of(place: str) -> tuple[str, ...]:
+    """Of a release's place on PhysioNet, in the order they are tried: the open-data bucket, then file by file."""
+    return (f"https://physionet-open.s3.amazonaws.com/{place}", f"https://physionet.org/files/{place}")
+
+
+RELEASE_HOSTS: Final = hosts_of(CHALLENGE_RELEASE)
 
 TARBALL_HOSTS: Final = ("https://cloudypipeline.com:9555/api/download/physionet2020training/{path}/",)
 """The host of the original instructions; it answers no more, and `--mirror` or `--from` take its place."""
@@ -26,13 +35,13 @@ TARBALL_HOSTS: Final = ("https://cloudypipeline.com:9555/api/download/physionet2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One dataset as it was published, twice.
+    """One dataset as it was published: in a release, and those of 2020 as a tarball, twice.
 
     Attributes
     ----------
     dataset : name, folder of the tarball, record count
-    release_path : posix path of its folder in the 1.0.2 release
-    tarball : file name
+    release_path : posix path of its folder in the release
+    tarball : file name; "" = there is none
     md5_first : of the tarball, in the original instructions
     md5_last : of the tarball, as issued last
     size_bytes : of the extracted folder, as `du` counts (blocks of 4 KiB)
@@ -40,10 +49,10 @@ class Source:
 
     dataset: Dataset
     release_path: str
-    tarball: str
-    md5_first: str
-    md5_last: str
     size_bytes: int
+    tarball: str = ""
+    md5_first: str = ""
+    md5_last: str = ""
 
 
 def _source(name: str, release_folder: str, tarball: str, md5_first: str, md5_last: str, size_bytes: float) -> Source:
@@ -117,7 +126,7 @@ class PatientTable:
     ----------
     dataset : whose records it is about
     file : its name, in the root of its own release
-    release : that release's place on a host that has the Challenge's as `CHALLENGE_RELEASE`
+    release : that release's place on a host that has the Challenge's beside it
     hosts : of that release, in the order they are tried
     """
 
@@ -127,18 +136,112 @@ class PatientTable:
     hosts: tuple[str, ...]
 
 
-CHALLENGE_RELEASE: Final = "challenge-2020/1.0.2"
-
 PTBXL_TABLE: Final = PatientTable(
     dataset=PTBXL,
     file=PTBXL_TABLE_NAME,
     release="ptb-xl/1.0.3",
-    hosts=(
-        "https://physionet-open.s3.amazonaws.com/ptb-xl/1.0.3",
-        "https://physionet.org/files/ptb-xl/1.0.3",
-    ),
+    hosts=hosts_of("ptb-xl/1.0.3"),
 )
 """Of PTB-XL as PhysioNet publishes it; record HR00001 of the Challenge is its `ecg_id` 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Release:
+    """One publication on PhysioNet, which `download --release` brings.
+
+    Attributes
+    ----------
+    name : as it is asked for
+    place : of it on every host of PhysioNet's
+    sources : its datasets, or the folders that stand for them
+    default : names of those that are brought where none are named
+    table : a table of another release that belongs beside it
+    keeps : files in its root that are its own, although this program brings files of these names to other releases
+    unserved : listed files that its own hosts are known not to give as listed → what is known of it
+    """
+
+    name: str
+    place: str
+    sources: tuple[Source, ...]
+    default: tuple[str, ...]
+    table: PatientTable | None = None
+    keeps: tuple[str, ...] = ()
+    unserved: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its datasets."""
+        return tuple(source.dataset.name for source in self.sources)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """In the order they are tried."""
+        return hosts_of(self.place)
+
+    @property
+    def has_tarballs(self) -> bool:
+        """Whether it was published packed, too, with digests."""
+        return any(source.tarball for source in self.sources)
+
+
+_BLOCK: Final = 4096
+
+
+def _du(n_records: int, signal_bytes: int) -> int:
+    """What so many records take in blocks: a signal each, and a header of less than one."""
+    return n_records * (-(-signal_bytes // _BLOCK) + 1) * _BLOCK
+
+
+_JS_BYTES: Final = 24 + 2 * 12 * 5000
+
+_SOURCES_2021: Final = (
+    *(replace(source, tarball="", md5_first="", md5_last="") for source in SOURCES),
+    *(
+        Source(dataset=dataset, release_path=f"training/{folder}", size_bytes=_du(dataset.n_records, _JS_BYTES))
+        for dataset, folder in zip(DATASETS_ADDED_2021, ("chapman_shaoxing", "ningbo"), strict=True)
+    ),
+)
+
+
+def _source_of_ptbxl(folder: str, fs: float) -> Source:
+    # its records are told by their folder: the same 21,799 lie in both
+    dataset = Dataset(
+        name=folder, title=f"PTB-XL at {fs:g} Hz", folder=folder, prefix="", digits=0, fs=fs, n_records=21_799
+    )
+    return Source(dataset=dataset, release_path=folder, size_bytes=_du(dataset.n_records, int(2 * 12 * 10 * fs)))
+
+
+RELEASES: Final[Mapping[str, Release]] = {
+    release.name: release
+    for release in (
+        Release(
+            name="challenge-2020",
+            place=CHALLENGE_RELEASE,
+            sources=SOURCES,
+            default=tuple(source.dataset.name for source in SOURCES),
+            table=PTBXL_TABLE,
+        ),
+        Release(
+            name="challenge-2021",
+            place="challenge-2021/1.0.3",
+            sources=_SOURCES_2021,
+            default=tuple(source.dataset.name for source in _SOURCES_2021),
+            table=PTBXL_TABLE,
+            unserved={
+                "training/cpsc_2018/.DS_Store": "a leftover of macOS, which the list names and no host has",
+                "training/ningbo/g3/JS13118.mat": FAULTY_BY_NAME["JS13118"].fault,
+            },
+        ),
+        Release(
+            name="ptb-xl",
+            place=PTBXL_TABLE.release,
+            sources=(_source_of_ptbxl("records500", 500), _source_of_ptbxl("records100", 100)),
+            default=("records500",),
+            keeps=(PTBXL_TABLE_NAME,),
+        ),
+    )
+}
+DEFAULT_RELEASE: Final = "challenge-2020"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def test_loose_records_are_laid_into_folders_and_proven_by_their_headers(publish
     assert not summary.problems
     assert tree(tmp_path / "data") == unpacked(published)
     assert {report.way for report in summary.reports} == {"folder"}
-    assert summary.notes == ("1 records are of none of the six datasets and were left where they are",)
+    assert summary.notes == ("1 records are of none of the datasets of challenge-2020 and were left where they are",)
     proven = take(tmp_path / "data", published, None, verify=True)
     assert not proven.problems
     assert sum(report.n_verified for report in proven.reports) == 96

@@ -73,7 +73,7 @@ def test_it_comes_with_ptb_xl_is_proven_and_stays(server: Server, published: Pub
 
 def test_from_the_published_hosts(server: Server, published: Published, tmp_path: Path, monkeypatch) -> None:
     """The first has no list, the second has; no other release than the table's own is asked."""
-    monkeypatch.setattr("ecg12.pipeline.download.download.RELEASE_HOSTS", (mirror_of(server),))
+    monkeypatch.setattr("ecg12.pipeline.download.sources.hosts_of", lambda place: (mirror_of(server),))
     table = replace(PTBXL_TABLE, hosts=(f"{server.url}/nothing", f"{server.url}/ptb-xl/1.0.3"))
     summary = bring(tmp_path, published, table=table)
     assert summary.problems == ()
@@ -145,7 +145,7 @@ def test_a_mirror_may_lack_it_and_that_is_told(release_server: Server, published
 def test_published_hosts_that_lack_it_are_a_problem(
     server: Server, published: Published, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("ecg12.pipeline.download.download.RELEASE_HOSTS", (mirror_of(server),))
+    monkeypatch.setattr("ecg12.pipeline.download.sources.hosts_of", lambda place: (mirror_of(server),))
     summary = bring(tmp_path, published, table=replace(PTBXL_TABLE, hosts=(f"{server.url}/nothing",)))
     assert "SHA256SUMS.txt could not be had" in missing_in(summary.problems)
     assert summary.patients is None
@@ -290,7 +290,7 @@ def test_a_damaged_copy_on_disk_is_not_taken(published: Published, tmp_path: Pat
 
 
 def test_places_of_a_mirror() -> None:
-    places = places_of_mirrors(PTBXL_TABLE, ["http://a/x", "http://b/challenge-2020/1.0.2/"], FAST)
+    places = places_of_mirrors(PTBXL_TABLE, ["http://a/x", "http://b/challenge-2020/1.0.2/"], FAST, CHALLENGE_RELEASE)
     assert [place.list_name for place in places] == ["ptbxl_database.csv.sha256", RELEASE_LIST, None]
     assert [host.url for host in places[0].fetcher.hosts.hosts] == ["http://a/x", "http://b/challenge-2020/1.0.2/"]
     assert [host.url for host in places[1].fetcher.hosts.hosts] == ["http://b/ptb-xl/1.0.3"]
