@@ -69,7 +69,7 @@ def gain_per_mv(gain: float | None, units: str | None, *, where: str) -> float:
 def true_gain(dataset: Dataset | None, stated: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The gains to use (adu/mV) and which of the stated ones they correct.
 
-    For a record of one of the six Challenge datasets 1000 adu/mV is the truth; elsewhere the header is
+    For a record of one of the six datasets of 2020 1000 adu/mV is the truth; elsewhere the header is
     trusted. See `ecg.datasets` for the source.
     """
     if dataset is None:

@@ -25,7 +25,7 @@ class Truth:
     Attributes
     ----------
     names : what prediction files are called
-    datasets : the dataset, or the folder of a record that belongs to none of the six
+    datasets : the dataset, or the folder of a record that belongs to none that is known
     units : what is independent of each other, for intervals: groups from a store, the records themselves from headers
     labels : uint8 (record, class), the 24 scored classes
     remarks : kind → values of headers that were mended or are not understood; a store has its own
