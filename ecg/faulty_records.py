@@ -24,7 +24,7 @@ class FaultyRecord:
     fault, remedy : what is wrong, and what to do, in words
     source : who found it
     line_lost : sign: the record line holds a gain, as only a signal line does
-    signal_file : sign: the signal lines name this file
+    stated_name : sign: the record line calls it so, `signal_file`: and the signal lines name this file alone
     signal_sha256 : sign: `name`.mat beside the header has this digest
     """
 
@@ -34,6 +34,7 @@ class FaultyRecord:
     remedy: str
     source: str
     line_lost: bool = False
+    stated_name: str | None = None
     signal_file: str | None = None
     signal_sha256: str | None = None
 
@@ -47,11 +48,11 @@ class FaultyRecord:
         lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
         if not lines:
             return False
-        if self.line_lost:
-            return _GAIN_IN_RECORD_LINE.search(lines[0]) is not None
-        if self.signal_file is None or lines[0].split()[0] != self.name:
+        if self.line_lost and _GAIN_IN_RECORD_LINE.search(lines[0]):
+            return True
+        if self.stated_name is None or lines[0].split()[0] != self.stated_name:
             return False
-        return {line.split()[0] for line in lines[1:]} == {self.signal_file}
+        return self.signal_file is None or {line.split()[0] for line in lines[1:]} == {self.signal_file}
 
 
 _LINE_LOST: Final = (
@@ -71,10 +72,11 @@ FAULTY_RECORDS: Final[tuple[FaultyRecord, ...]] = (
     FaultyRecord(
         name="JS23074",
         release="ecg-arrhythmia 1.0.0",
-        fault=_LINE_LOST,
-        remedy="mend the line, and its name, which is S23074 there",
+        fault=f"{_LINE_LOST}; and it calls itself S23074, which is of no dataset",
+        remedy="mend both to take it",
         source="the same; 'S23074 12 500 5000 JS23074.mat 16+24 1000/mV 16 0 54 12431 0 I'",
         line_lost=True,
+        stated_name="S23074",  # as it stays where the line alone was mended
     ),
     FaultyRecord(
         name="S23074",
@@ -82,6 +84,7 @@ FAULTY_RECORDS: Final[tuple[FaultyRecord, ...]] = (
         fault="it is Ningbo's JS23074 under another name, which is of no dataset, beside a signal JS23074.mat",
         remedy="call the header JS23074, in its name and its first line, to take it",
         source="SHA256SUMS.txt of the release: training/ningbo/g13/S23074.hea and JS23074.mat, without JS23074.hea",
+        stated_name="S23074",
         signal_file="JS23074.mat",
     ),
     FaultyRecord(

@@ -143,20 +143,23 @@ def bring_release(job: Job, sources: Sequence[Source], release: Release, fetcher
 
 def _obtain_list(job: Job, fetcher: Fetcher, sources: Sequence[Source], release: Release) -> ReleaseList:
     """The list on disk, if it is as it came and of use; else a new one, beside which the old is kept as `.bad`."""
-    path, reason = job.path(RELEASE_LIST), None
-    if path.exists():
-        digest = hash_file(path, "sha256")
-        reason = f"{path}: changed since it came"
-        if job.manifest.list_sha256 in (None, digest):
-            try:
-                listed = read_list(path, keeps=release.keeps)
-                _check_names(listed, sources, release, where=str(path))
-            except DownloadError as error:
-                reason = str(error)
-            else:
-                job.manifest.list_sha256 = digest
-                return listed
-    return _fetch_list(job, fetcher, sources, release, reason)
+    path = job.path(RELEASE_LIST)
+    if not path.exists():
+        return _fetch_list(job, fetcher, sources, release, None)
+    digest = hash_file(path, "sha256")
+    if job.manifest.list_sha256 not in (None, digest):
+        return _fetch_list(job, fetcher, sources, release, f"{path}: changed since it came")
+    try:
+        listed = read_list(path, keeps=release.keeps)
+    except DownloadError as error:
+        return _fetch_list(job, fetcher, sources, release, str(error))
+    _check_release(listed, release, where=str(path))  # a folder of another one stays as it is
+    try:
+        _check_names(listed, sources, where=str(path))
+    except DownloadError as error:
+        return _fetch_list(job, fetcher, sources, release, str(error))
+    job.manifest.list_sha256 = digest
+    return listed
 
 
 def _fetch_list(
@@ -181,7 +184,8 @@ def _fetch_list(
     where = f"{done[0].origin} {RELEASE_LIST}"
     try:
         listed = read_list(new, where=where, keeps=release.keeps)
-        _check_names(listed, sources, release, where=where)
+        _check_release(listed, release, where=where)
+        _check_names(listed, sources, where=where)
     except DownloadError:
         new.unlink()  # whatever place is named next, it is asked for its own
         raise
@@ -196,8 +200,8 @@ def _fetch_list(
     return listed
 
 
-def _check_names(listed: ReleaseList, sources: Sequence[Source], release: Release, *, where: str) -> None:
-    """Refuse a list that names nothing of a dataset, or datasets of another release, saying what it names instead."""
+def _check_release(listed: ReleaseList, release: Release, *, where: str) -> None:
+    """Refuse a list that names datasets of another release."""
     folders = {folder for name in listed.digests for folder in _folders_of(name)}
     own = {source.release_path for source in release.sources}
     shared = {other.name: folders & {source.release_path for source in other.sources} for other in RELEASES.values()}
@@ -207,6 +211,11 @@ def _check_names(listed: ReleaseList, sources: Sequence[Source], release: Releas
             f"{where}: names {foreign[0]}, which is of the release {likely}; expected the list of {release.name}: ask "
             f"for --release {likely}, or name another --mirror or --from"
         )
+
+
+def _check_names(listed: ReleaseList, sources: Sequence[Source], *, where: str) -> None:
+    """Refuse a list that names nothing of a dataset, saying what it names instead."""
+    folders = {folder for name in listed.digests for folder in _folders_of(name)}
     for source in sources:
         if source.release_path not in folders:
             left_out = f" and {len(listed.refused):,} lines are refused, {listed.refused[0]}" if listed.refused else ""

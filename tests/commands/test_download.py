@@ -49,6 +49,10 @@ def test_download_with_every_option() -> None:
     assert args == (Path("d"), config)
     transfer = TransferConfig(connections=3, max_file_bytes=2_500_000_000)
     assert kwargs == {"transfer": transfer, "workers": 2, "progress": Bar}
+    args, _ = kwargs_of(
+        "pipeline.download.download.download", *"download --release ptb-xl --datasets records100".split()
+    )
+    assert args == (Path("data"), DownloadConfig(release="ptb-xl", datasets=("records100",)))
     args, _ = kwargs_of("pipeline.download.download.download", *"download --from x".split())
     assert args == (Path("data"), DownloadConfig(given=Path("x")))
 
@@ -106,6 +110,13 @@ def test_bench_in_words() -> None:
         ("download --mirror ftp://x", 1, "Error: mirror 'ftp://x': not an address; expected http://… or https://…"),
         ("download --from x --source release", 1, "Error: --from takes files on disk; expected it without --source"),
         ("download --from nowhere", 1, "Error: nowhere: does not exist; expected tarballs, a release, or a folder"),
+        (
+            "download --release ptb-xl --datasets cpsc",
+            1,
+            "Error: datasets cpsc; expected some of records500, records100",
+        ),
+        ("download --release 2021", 2, "'2021' is not one of 'challenge-2020', 'challenge-2021', 'ptb-xl'"),
+        ("download --weights w --release ptb-xl", 2, "--weights brings no data; leave out release"),
         ("download --source zip", 2, "'zip' is not one of 'release', 'tarballs'"),
         ("download --max-file-size big", 2, "'big' is not a number of bytes such as 500MB, 2GiB or 1000000"),
         ("download --max-file-size 5iB", 2, "'5iB' is not a number of bytes"),

@@ -19,6 +19,7 @@ from ecg12.ecg.datasets import KNOWN_DATASETS
 from ecg12.ecg.errors import ConfigError, DownloadError, InputError
 from ecg12.pipeline.download.download import RELEASE_NAMES, DownloadConfig, DownloadSummary, download
 from ecg12.pipeline.download.manifest import MANIFEST, Manifest, read_manifest
+from ecg12.pipeline.download.patient_table import FETCHED
 from ecg12.pipeline.download.sources import RELEASE_LIST, RELEASES, Source
 from ecg12.pipeline.ingest.build_cache import build_cache
 from tests.pipeline.http_server import Server
@@ -241,6 +242,32 @@ def test_the_list_of_another_release_is_refused(
     with pytest.raises(DownloadError, match=r"which is of the release challenge-2021; .* --release challenge-2021"):
         download(tmp_path, DownloadConfig(mirrors=(server_2021.url,), release=release), transfer=FAST, table=None)
     assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("release", [None, "challenge-2020", "ptb-xl"])
+def test_a_tree_of_another_release_that_lies_there_is_left_as_it_is(
+    release: str | None, of_2021: Tree, server_2021: Server, tmp_path: Path
+) -> None:
+    """As wget leaves it: without a manifest."""
+    (tmp_path / RELEASE_LIST).write_bytes(of_2021.files[RELEASE_LIST])
+    with pytest.raises(DownloadError, match=r"SHA256SUMS.txt: names .* --release challenge-2021"):
+        download(tmp_path, DownloadConfig(mirrors=(server_2021.url,), release=release), transfer=FAST, table=None)
+    assert tree(tmp_path) == {RELEASE_LIST: of_2021.files[RELEASE_LIST]}
+    summary = bring(tmp_path, of_2021, server_2021.url, release="challenge-2021", datasets=("ptb",))
+    assert not summary.problems
+
+
+def test_the_table_of_patients_comes_with_the_release_of_2021(of_2021: Tree, of_ptbxl: Tree, tmp_path: Path) -> None:
+    """From the release beside it, on a mirror that is laid out as PhysioNet is."""
+    files = {f"challenge-2021/1.0.3/{name}": body for name, body in of_2021.served.items()}
+    files |= {f"ptb-xl/1.0.3/{name}": body for name, body in of_ptbxl.files.items()}
+    with Server(files) as server:
+        mirror = f"{server.url}/challenge-2021/1.0.3"
+        config = DownloadConfig(mirrors=(mirror,), release="challenge-2021", datasets=("ptb-xl",))
+        summary = download(tmp_path, config, transfer=FAST, sources=of_2021.sources)
+    assert not summary.problems
+    assert summary.patients == f"{tmp_path}/ptbxl_database.csv: {FETCHED}"
+    assert (tmp_path / "ptbxl_database.csv").read_bytes() == TABLE
 
 
 def test_ptb_xl_comes_with_both_tables_and_500_hz(of_ptbxl: Tree, server_ptbxl: Server, tmp_path: Path) -> None:
