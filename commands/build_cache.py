@@ -10,7 +10,7 @@ from ecg12.commands.inspect_store import echo_labels, echo_rejects, echo_store
 from ecg12.commands.shared.options import (
     DEFAULT_DATA,
     DEFAULT_STORE,
-    NameList,
+    LeadList,
     Place,
     bad_checksum_option,
     force_option,
@@ -30,7 +30,12 @@ NO_TABLE = Path("none")
 )
 @click.option("--fs", type=float, default=BUILD.fs, show_default=True, help="Sampling frequency of the store, Hz.")
 @click.option("--codec", type=click.Choice(CODECS), default=BUILD.codec, show_default=True, help="Compressor.")
-@click.option("--leads", type=NameList(), default=BUILD.leads, help="Which, in this order: I,II,V5.  [default: all 12]")
+@click.option(
+    "--leads",
+    type=LeadList(),
+    default=BUILD.leads,
+    help="Which, in this order: I,II,V5; or 6, 4, 3 or 2 for a set of the Challenge of 2021.  [default: all 12]",
+)
 @click.option("--highpass", type=float, help="Zero-phase high-pass filter at this frequency, Hz.  [default: none]")
 @click.option("--notch", type=float, help="Zero-phase notch filter at this frequency, Hz.  [default: none]")
 @click.option("--seed", type=int, default=BUILD.seed, show_default=True, help="Of the records' placement.")

@@ -85,8 +85,8 @@ def check(task: str, stores: tuple[Path, ...]) -> None:
         click.echo(sides if found.sides else f"its official split wants column {column}, which is not there")
     if not found.n_labelled:
         raise click.ClickException(
-            f"task {found.task} finds nothing here; expected codes in {', '.join(wanted.vocabularies)}: build the store "
-            "with --labels of the table that has them"
+            f"task {found.task} finds nothing here; expected codes of {', '.join(wanted.vocabularies)}: build the "
+            "store with --labels of the table that has them"
         )
 
 

@@ -183,7 +183,7 @@ class Store:
 
         return pd.DataFrame(self._held.attributes["rejects"], columns=["dataset", "record", "stage", "reason"])
 
-    def labels(self, classes: "str | Sequence[str]" = "scored") -> "pd.DataFrame":
+    def labels(self, classes: "str | Sequence[str]" = "scored", *, task: str | None = None) -> "pd.DataFrame":
         """Labels, uint8: a row a record, a column a class by its code, 1 where annotated.
 
         A record that is not `annotated` says nothing, and has zeros.
@@ -192,6 +192,8 @@ class Store:
         ----------
         classes : "scored" for the 24 classes that the Challenge scores; "all" for every code of the store as it
             stands there; or codes, names or abbreviations. Codes that count as one are merged, but in "all".
+        task : name or file of a task, instead of classes: its classes then, or its number, as float32, NaN where a
+            record's is not known, and in the whole row of a record that the task is not about
 
         Raises
         ------
@@ -203,6 +205,13 @@ class Store:
         import pandas as pd
 
         held = self._held
+        if task is not None:
+            from ecg12.pipeline.tasks.stored_labels import labels_of
+            from ecg12.pipeline.tasks.task_files import read_task
+
+            wanted = read_task(task)
+            values = labels_of(held, wanted).values()
+            return pd.DataFrame(values, index=pd.Index(self.names, name="record"), columns=wanted.codes)
         codes, labels = choose_columns(classes, held.column("label/code").tolist(), held.column("label/matrix"))
         return pd.DataFrame(labels, index=pd.Index(self.names, name="record"), columns=pd.Index(codes, name="class"))
 

@@ -80,6 +80,22 @@ class NameList(click.ParamType):
         return value if isinstance(value, tuple) else tuple(value.replace(",", " ").split())
 
 
+class LeadList(NameList):
+    """Names of leads; a number stands for one of the sets that the Challenge of 2021 scored."""
+
+    name = "name,name,…|number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        from ecg12.ecg.signals.leads import LEAD_SETS
+
+        names = super().convert(value, param, ctx)
+        if len(names) != 1 or not names[0].isdigit():
+            return names
+        if names[0] not in LEAD_SETS:
+            self.fail(f"{names[0]} leads are none of the sets {', '.join(LEAD_SETS)}; name them: I,II,V5", param, ctx)
+        return LEAD_SETS[names[0]]
+
+
 class NamesOrNone(NameList):
     """The same; the word none stands for none of them."""
 

@@ -17,6 +17,18 @@ from ecg12.ecg.errors import ConfigError, LeadError
 LEADS: tuple[str, ...] = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 """The order of the Challenge's files, which is the order of every array here."""
 
+LEAD_SETS: dict[str, tuple[str, ...]] = {
+    "12": LEADS,
+    "6": LEADS[:6],
+    "4": ("I", "II", "III", "V2"),
+    "3": ("I", "II", "V2"),
+    "2": ("I", "II"),
+}
+"""The sets of leads that the Challenge of 2021 scored, by their number.
+
+Source: helper_code.py of its official entry (twelve_leads to two_leads).
+"""
+
 MISSING_LEADS = ("error", "zero")
 """What to do about a lead that is neither there nor derivable."""
 

@@ -59,6 +59,14 @@ class TaskLabels:
     n_several: int = 0
     n_doubtful: int = 0
 
+    def values(self) -> NDArray[np.float32]:
+        """All of it in one: (record, class), or (record, 1) of a number; NaN where it is not known."""
+        values = (self.matrix if self.number is None else self.number[:, None]).astype(np.float32)
+        if self.known is not None:
+            values[~self.known] = np.nan
+        values[~self.labelled] = np.nan
+        return values
+
 
 def read_labels(task: Task, stored: StoredLabels) -> TaskLabels:
     """What each record is by a task.

@@ -89,12 +89,17 @@ def check_task(task: Task, store: Store) -> TaskCounts:
         n_several=found.n_several,
         n_doubtful=found.n_doubtful,
         classes=_classes(task, found, side),
-        sides=dict(Counter(side[found.labelled].tolist())) if side is not None else {},
+        sides=_in_order(side[found.labelled]) if side is not None else {},
         datasets=dict(sorted(datasets.items())),
         number=number,
         absent=absent,
         unused=unused,
     )
+
+
+def _in_order(sides: NDArray[np.object_]) -> dict[str, int]:
+    counts = Counter(sides.tolist())
+    return {side: counts[side] for side in ("train", "valid", "test", NO_SIDE) if side in counts}
 
 
 def _sides(task: Task, store: Store, labelled: NDArray[np.bool_]) -> NDArray[np.object_] | None:

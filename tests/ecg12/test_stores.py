@@ -205,3 +205,18 @@ def test_records_are_chosen_in_the_order_given(store: ecg12.Store) -> None:
     assert store.rows(store.records.query("age > 50").index).tolist() == [0, 1, 2, 3, 4, 6, 7]
     assert store.rows().tolist() == list(range(8))
     assert store.rows([]).tolist() == []
+
+
+def test_labels_of_a_task(simulated_store: Path) -> None:
+    store = ecg12.open_store(simulated_store)
+    sex = store.labels(task="sex")
+    assert list(sex.columns) == ["female", "male"]
+    assert sex["female"].eq(1).tolist() == store.records["sex"].eq("Female").tolist()
+    age = store.labels(task="age")["age"]
+    known = store.records["age"].le(130).to_numpy()
+    assert age.notna().tolist() == known.tolist()
+    assert age[known].tolist() == store.records["age"][known].tolist()
+    scored = store.labels(task="challenge2020")
+    annotated = store.records["annotated"].to_numpy()
+    assert scored[annotated].astype("uint8").equals(store.labels()[annotated].rename_axis(columns=None))
+    assert scored[~annotated].isna().all(axis=None)
