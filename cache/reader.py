@@ -11,7 +11,8 @@ from ecg12.cache.checksum import chunk_digest
 from ecg12.cache.chunk_file import ChunkFiles
 from ecg12.cache.compression import require_codec
 from ecg12.cache.metadata import METADATA
-from ecg12.cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, OPTIONAL_COLUMNS, RANK, StoreConfig
+from ecg12.cache.optional_columns import FURTHER, OPTIONAL_COLUMNS, RANK, listed_arrays
+from ecg12.cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, StoreConfig
 from ecg12.cache.storage.location import Location, in_parallel, locate
 from ecg12.cache.storage.small_file import read_json
 from ecg12.cache.table_file import read_table
@@ -223,7 +224,24 @@ class Store:
 
     def has(self, path: str) -> bool:
         """Whether a column that a store may have is there; those that it must have always are."""
-        return path not in (column.path for column in OPTIONAL_COLUMNS) or (self.path / path / METADATA).is_file()
+        if path in FURTHER:
+            return path in self.listed_arrays
+        return path != RANK.path or (self.path / path / METADATA).is_file()
+
+    @cached_property
+    def listed_arrays(self) -> dict[str, str]:
+        """Path → SHA-256 of the arrays that have one of their own, those among them that this version does not know."""
+        return listed_arrays(self.attributes, str(self.path))
+
+    def optional(self, path: str) -> NDArray | None:
+        """`column` of one that a store may have, such as "label/likelihood"; None where this store lacks it.
+
+        Raises
+        ------
+        StoreError
+            If it is damaged, or no store has such a column.
+        """
+        return self.column(path) if path not in _COLUMNS or self.has(path) else None
 
     def read_columns(self, start: int, stop: int) -> NDArray[np.int16]:
         """Columns `start` to `stop` of the signal, int16, shape (n_leads, stop - start), µV."""

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ecg12.cache.stated import NOTHING, Stated
 from ecg12.ecg.config import Config
 from ecg12.ecg.errors import ConfigError, StoreError
 from ecg12.ecg.json_text import parse_json
@@ -25,6 +26,9 @@ MOST_CHUNK_BYTES = 64 * 2**20
 
 MERGED_GROUPS = "merged_groups"
 """Root attribute, where there are any: group of a patient → the group that exact duplicates made of it."""
+
+LABEL_TABLES = "label_tables"
+"""Root attribute, where tables of labels were given: what they had for the records, as counts."""
 
 CODECS = ("lz4", "zstd", "pcodec")
 CHECKSUM_POLICIES = ("reject", "flag")
@@ -185,14 +189,6 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(path="chunk/digest", dtype="string", dims=("chunk",), meaning="SHA-256 of the decoded chunk"),
 )
-RANK = Column(
-    path="label/rank",
-    dtype="uint8",
-    dims=("record", "class"),
-    meaning="place of the code among the record's labels, from 1; 0 where it is not annotated",
-)
-OPTIONAL_COLUMNS: tuple[Column, ...] = (RANK,)
-"""Tables that a store of this format may lack, because its first writers did not write them."""
 SIGNAL = Column(
     path="signal",
     dtype="int16",
@@ -206,7 +202,8 @@ SIGNAL = Column(
 class RecordRow:
     """One record's row of the tables, as a task of the ingest writes it down.
 
-    `remarks` (kind, value) on what the header states go into a root attribute: see `cache.remarks`.
+    `remarks` (kind, value) on what the header states go into a root attribute: see `cache.remarks`; `stated` goes into
+    columns that a store may lack: see `cache.optional_columns`.
     """
 
     dataset: str
@@ -226,6 +223,7 @@ class RecordRow:
     offset: tuple[int, ...]
     dx_codes: tuple[str, ...]
     remarks: tuple[tuple[str, str], ...] = ()
+    stated: Stated = NOTHING
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -254,7 +252,7 @@ class Part:
                 "partition": self.partition,
                 "chunk_digests": {str(chunk): digest for chunk, digest in self.chunk_digests.items()},
                 "columns": RecordRow.__slots__,
-                "rows": [[getattr(row, name) for name in RecordRow.__slots__] for row in self.rows],
+                "rows": [[_to_json(getattr(row, name)) for name in RecordRow.__slots__] for row in self.rows],
                 "rejects": [asdict(reject) for reject in self.rejects],
             }
         )
@@ -290,9 +288,14 @@ def _row_from_dict(values: dict[str, Any]) -> RecordRow:
             _expect(value, kind)
     for key, kinds in _ROW_KINDS.items():
         _expect(values[key], kinds)
-    # an entry that an earlier version of this program left has none
+    # an entry that an earlier version of this program left has neither
     values["remarks"] = tuple((str(kind), str(value)) for kind, value in values.get("remarks", ()))
+    values["stated"] = Stated.from_dict(values.get("stated", {}))
     return RecordRow(**values)
+
+
+def _to_json(value: Any) -> Any:  # noqa: ANN401 - any field of a row
+    return value.to_dict() if isinstance(value, Stated) else value
 
 
 _ROW_KINDS: dict[str, Any] = {

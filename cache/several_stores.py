@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg12.cache.checksum import DIGEST_ATTRIBUTE
+from ecg12.cache.optional_columns import FURTHER, first_vocabulary, missing_values, vocabulary_by_form
 from ecg12.cache.reader import Store
 from ecg12.cache.remarks import REMARKS, read_remarks
 from ecg12.cache.schema import MERGED_GROUPS, sha256_of_json
@@ -171,6 +172,10 @@ class StoreUnion(Store):
             "label/code": self._unite_codes,
             "label/matrix": lambda: self._unite_by_code(path),
             "label/rank": lambda: self._unite_by_code(path),
+            "label/vocabulary": self._unite_vocabularies,
+            "label/likelihood": lambda: self._unite_by_name(path, "label/code"),
+            "target/name": lambda: _united(self.members, "target/name"),
+            "target/value": lambda: self._unite_by_name(path, "target/name"),
             "label/scored_code": self._unite_scored_codes,
             "chunk/digest": lambda: self._stacked(path),
         }
@@ -180,7 +185,7 @@ class StoreUnion(Store):
 
     def _stacked(self, path: str) -> NDArray:
         """The members' columns one after another."""
-        return np.concatenate([store.column(path) for store in self.members])
+        return np.concatenate([_column_of(store, path) for store in self.members])
 
     def _unite_starts(self) -> NDArray[np.int64]:
         begins = (first * self.chunk_length for first in self._first_chunks)
@@ -203,11 +208,31 @@ class StoreUnion(Store):
             yield {group_of[name] for name in same}
 
     def _unite_codes(self) -> NDArray[np.object_]:
-        return np.array(sorted({code for store in self.members for code in store.column("label/code")}), object)
+        return _united(self.members, "label/code")
 
     def has(self, path: str) -> bool:
-        """As `Store.has`: whether all members have it."""
-        return all(store.has(path) for store in self.members)
+        """As `Store.has`: whether all members have it, or one, where the others' values are known to be missing."""
+        return (any if path in FURTHER else all)(store.has(path) for store in self.members)
+
+    def _unite_vocabularies(self) -> NDArray[np.object_]:
+        found: dict[str, str] = {}
+        for store in self.members:
+            codes = store.column("label/code").tolist()
+            stated = store.optional("label/vocabulary")
+            for code, one in zip(codes, map(vocabulary_by_form, codes) if stated is None else stated, strict=True):
+                found[code] = first_vocabulary(found.get(code, one), one)
+        return np.array([found[code] for code in self.column("label/code")], object)
+
+    def _unite_by_name(self, path: str, names: str) -> NDArray:
+        """A column of numbers with a row a record and a column a name; NaN where a member has not the name."""
+        column_of = {name: number for number, name in enumerate(self.column(names))}
+        parts = []
+        for store in self.members:
+            part = missing_values(FURTHER[path], (store.n_records, len(column_of)))
+            if store.has(path):
+                part[:, [column_of[name] for name in store.column(names)]] = store.column(path)
+            parts.append(part)
+        return np.concatenate(parts)[self._order]
 
     def _unite_by_code(self, path: str) -> NDArray[np.uint8]:
         column_of = {code: number for number, code in enumerate(self.column("label/code"))}
@@ -220,6 +245,16 @@ class StoreUnion(Store):
 
     def _unite_scored_codes(self) -> NDArray[np.object_]:
         return self.members[0].column("label/scored_code")
+
+
+def _united(stores: Sequence[Store], path: str) -> NDArray[np.object_]:
+    """The names of all, sorted."""
+    return np.array(sorted({name for store in stores if store.has(path) for name in store.column(path)}), object)
+
+
+def _column_of(store: Store, path: str) -> NDArray:
+    """A column with a row a record or a chunk; missing values where the store lacks it."""
+    return store.column(path) if store.has(path) else missing_values(FURTHER[path], (store.n_records,))
 
 
 def check_together(stores: Sequence[Store]) -> None:

@@ -44,4 +44,7 @@ _ALLOWED: dict[str, tuple[str, Callable[[NDArray], NDArray[np.bool_]]]] = {
     "record/scale": _at_least(0),
     "record/n_invalid": _at_least(0),
     "record/n_clipped": _at_least(0),
+    "label/likelihood": ("0 or more, or NaN", lambda values: np.isnan(values) | (np.isfinite(values) & (values >= 0))),
+    "label/vocabulary": ("a name", lambda values: values != ""),
+    "target/value": ("a number, or NaN", lambda values: ~np.isinf(values)),
 }

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from ecg12.cache.checksum import DIGEST_ATTRIBUTE, OPTIONAL_DIGEST_ATTRIBUTE, chunk_digest, tables_digest
 from ecg12.cache.chunk_file import RUN_VERIFY
 from ecg12.cache.metadata import MOST_CHUNKS
+from ecg12.cache.optional_columns import FURTHER, OPTIONAL_COLUMNS, RANK
 from ecg12.cache.reader import Store
-from ecg12.cache.schema import COLUMNS, OPTIONAL_COLUMNS, SIGNAL
+from ecg12.cache.schema import COLUMNS, SIGNAL
 from ecg12.cache.several_stores import members_of
 from ecg12.cache.storage.location import REQUESTS_AT_ONCE, Location, RemotePath, file_sizes
 from ecg12.cache.table_values import check_places
+from ecg12.cache.unknown_arrays import read_unknown
 from ecg12.cache.verify_metadata import metadata_problems
 from ecg12.ecg.errors import EcgError, RemoteError, StoreError
 
@@ -119,8 +121,26 @@ def _read_tables(store: Store) -> tuple[dict[str, NDArray], list[str]]:
     return tables, problems
 
 
+def _unknown_problems(store: Store) -> Iterator[str]:
+    """Arrays with a digest that a later version of this program wrote, where they are not as it wrote them."""
+    for path in sorted(store.listed_arrays.keys() - FURTHER.keys()):
+        try:
+            yield from _unlike_array(store, path, read_unknown(store.path, path))
+        except RemoteError:
+            raise
+        except StoreError as error:
+            yield str(error)
+
+
+def _unlike_array(store: Store, path: str, values: NDArray) -> Iterator[str]:
+    found, stated = tables_digest([(path, values)], {}), store.listed_arrays[path]
+    if found != stated:
+        yield f"{store.path}/{path}: SHA-256 {found}; expected {stated}: build the store again"
+
+
 def _table_problems(store: Store, tables: Mapping[str, NDArray]) -> Iterator[str]:
     yield from _unlike_digests(store, tables)
+    yield from _unknown_problems(store)
     yield from _unlike_classes(store, tables)
     if "record/start" in tables and "record/length" in tables:
         try:
@@ -137,11 +157,12 @@ def _unlike_digests(store: Store, tables: Mapping[str, NDArray]) -> Iterator[str
         stated = store.attributes.get(DIGEST_ATTRIBUTE)
         if found != stated:
             yield f"{store.path}: tables and attributes have SHA-256 {found}; expected {stated}: build the store again"
-    optional = {column.path: tables[column.path] for column in OPTIONAL_COLUMNS if column.path in tables}
-    found, stated = tables_digest(optional.items(), {}), store.attributes.get(OPTIONAL_DIGEST_ATTRIBUTE)
-    if found != stated and (optional or stated is not None):
-        paths = ", ".join(column.path for column in OPTIONAL_COLUMNS)
-        yield f"{store.path}/{paths}: SHA-256 {found}; expected {stated}: build the store again"
+    rank = {RANK.path: tables[RANK.path]} if RANK.path in tables else {}
+    found, stated = tables_digest(rank.items(), {}), store.attributes.get(OPTIONAL_DIGEST_ATTRIBUTE)
+    if found != stated and (rank or stated is not None):
+        yield f"{store.path}/{RANK.path}: SHA-256 {found}; expected {stated}: build the store again"
+    for path in sorted(FURTHER.keys() & tables.keys()):
+        yield from _unlike_array(store, path, tables[path])
 
 
 def _unlike_classes(store: Store, tables: Mapping[str, NDArray]) -> Iterator[str]:

@@ -11,11 +11,13 @@ from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ecg12.cache.metadata import GROUP, METADATA, describe_array, read_array
+from ecg12.cache.metadata import GROUP, METADATA, ArrayForm, describe_array, read_array
+from ecg12.cache.optional_columns import FURTHER, OPTIONAL_COLUMNS
 from ecg12.cache.reader import Store
-from ecg12.cache.schema import COLUMNS, OPTIONAL_COLUMNS, SIGNAL
+from ecg12.cache.schema import COLUMNS, SIGNAL, Column
 from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.cache.storage.small_file import read_json
+from ecg12.cache.unknown_arrays import describe_unknown
 from ecg12.ecg.errors import RemoteError, StoreError
 
 _MOST_CHUNKS = 1_000_000
@@ -25,9 +27,10 @@ _AGAIN = "build the store again"
 
 def metadata_problems(store: Store) -> Iterator[str]:
     """One line for each metadata file that says otherwise than the format, and for whatever else is not of it."""
-    known = {METADATA, *(f"{group}/{METADATA}" for group in _GROUPS)}
+    groups = sorted({*_GROUPS, *(path.partition("/")[0] for path in store.listed_arrays)})
+    known = {METADATA, *(f"{group}/{METADATA}" for group in groups)}
     yield from _compare(store.path, METADATA, {**GROUP, "attributes": store.attributes})
-    for group in _GROUPS:
+    for group in groups:
         yield from _compare(store.path, f"{group}/{METADATA}", GROUP)
     left_out = []
     for column in (SIGNAL, *COLUMNS, *(column for column in OPTIONAL_COLUMNS if store.has(column.path))):
@@ -40,11 +43,31 @@ def metadata_problems(store: Store) -> Iterator[str]:
             left_out.append(column.path)  # said where the column is read
             continue
         yield from _compare(store.path, file, describe_array(column, form, codec))
-        if prod(form.grid) > _MOST_CHUNKS:
-            left_out.append(column.path)  # whose missing chunks are said elsewhere, for no store has so many
-        else:
-            known.update("/".join((column.path, "c", *map(str, key))) for key in product(*map(range, form.grid)))
+        _add_chunks(known, left_out, column.path, form)
+    for path in sorted(store.listed_arrays.keys() - FURTHER.keys()):
+        try:
+            column = describe_unknown(store.path, path)
+            form = read_array(store.path, column)
+        except StoreError:
+            left_out.append(path)  # said where its digest is proven
+            continue
+        yield from _compare(store.path, f"{path}/{METADATA}", _described_unknown(store.path, column, form))
+        known.add(f"{path}/{METADATA}")
+        _add_chunks(known, left_out, path, form)
     yield from _beyond(store.path, known, left_out)
+
+
+def _add_chunks(known: set[str], left_out: list[str], path: str, form: ArrayForm) -> None:
+    if prod(form.grid) > _MOST_CHUNKS:
+        left_out.append(path)  # whose missing chunks are said elsewhere, for no store has so many
+    else:
+        known.update("/".join((path, "c", *map(str, key))) for key in product(*map(range, form.grid)))
+
+
+def _described_unknown(store: Location, column: Column, form: ArrayForm) -> dict[str, Any]:
+    """What the format says of a later version's array; its attributes may be any."""
+    attributes = read_json(store / column.path / METADATA).get("attributes")
+    return describe_array(column, form) | {"attributes": attributes if isinstance(attributes, dict) else {}}
 
 
 def _compare(store: Location, file: str, expected: Mapping[str, Any]) -> Iterator[str]:

@@ -4,15 +4,17 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import zarr
 
 from ecg12.cache.checksum import DIGEST_ATTRIBUTE, OPTIONAL_DIGEST_ATTRIBUTE, tables_digest
+from ecg12.cache.optional_columns import ARRAY_DIGESTS, OPTIONAL_COLUMNS, RANK
 from ecg12.cache.remarks import REMARKS, remarks_of_rows
 from ecg12.cache.schema import (
     COLUMNS,
+    LABEL_TABLES,
     MERGED_GROUPS,
-    OPTIONAL_COLUMNS,
     SIGNAL,
     RecordRow,
     Reject,
@@ -21,6 +23,7 @@ from ecg12.cache.schema import (
 from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.cache.writing import remote_build
 from ecg12.cache.writing.build_folder import LOCK, TASKS, build_folder
+from ecg12.cache.writing.optional_tables import further_columns
 from ecg12.cache.writing.remote_arrays import open_array, written_group
 from ecg12.cache.writing.tables import dataset_counts, root_attributes, table_columns, write_column
 from ecg12.ecg.errors import StoreError
@@ -37,6 +40,7 @@ def finalise(
     representative: Mapping[str, str],
     plan_digest: str,
     merged_groups: Mapping[str, str] | None = None,
+    label_tables: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the tables in (dataset, name) order, then the attributes with `complete`.
 
@@ -48,6 +52,7 @@ def finalise(
     representative : scored code → the scored class that stands for it
     plan_digest : of what was asked for, by which a second build with the same inputs knows its result
     merged_groups : patient's group → the group that duplicates made of it, for `cache.several_stores`
+    label_tables : what tables of labels had for these records, as counts: see `LABEL_TABLES`
 
     Raises
     ------
@@ -61,7 +66,8 @@ def finalise(
         raise StoreError(f"{path}: chunks {', '.join(map(str, missing))} were not written; run the build again")
     rows = sorted(rows, key=lambda row: (row.dataset, row.name))
     tables = table_columns(rows, chunk_digests, scored_classes, representative, n_leads=len(config.leads))
-    optional = {column.path: tables.pop(column.path) for column in OPTIONAL_COLUMNS}
+    rank = {RANK.path: tables.pop(RANK.path)}
+    further = further_columns(rows, tables["label/code"].tolist())
     attributes = root_attributes(config, complete=True) | {
         "plan_digest": plan_digest,
         "n_records": len(rows),
@@ -75,11 +81,17 @@ def finalise(
         attributes[MERGED_GROUPS] = dict(merged_groups)
     if remarks := remarks_of_rows(rows):
         attributes[REMARKS] = remarks
-    attributes[OPTIONAL_DIGEST_ATTRIBUTE] = tables_digest(optional.items(), {})
+    if label_tables:
+        attributes[LABEL_TABLES] = dict(label_tables)
+    attributes[OPTIONAL_DIGEST_ATTRIBUTE] = tables_digest(rank.items(), {})
+    if further:
+        attributes[ARRAY_DIGESTS] = {path: tables_digest([(path, further[path])], {}) for path in sorted(further)}
     attributes[DIGEST_ATTRIBUTE] = tables_digest(tables.items(), attributes)
     with _root_of(path, config) as root:
+        written = tables | rank | further
         for column in (*COLUMNS, *OPTIONAL_COLUMNS):
-            write_column(root, column, (tables | optional)[column.path])
+            if column.path in written:
+                write_column(root, column, written[column.path])
         if not isinstance(path, RemotePath):
             for partial in path.rglob("*.partial"):
                 partial.unlink()

@@ -8,11 +8,11 @@ import zarr
 from numpy.typing import NDArray
 
 from ecg12.cache.compression import table_compressors
+from ecg12.cache.optional_columns import RANK
 from ecg12.cache.schema import (
     COLUMNS,
     FORMAT_NAME,
     FORMAT_VERSION,
-    RANK,
     SEX_CODES,
     Column,
     RecordRow,
@@ -82,7 +82,7 @@ def table_columns(
         "label/code": _column(codes, "string"),
         "label/matrix": matrix,
         RANK.path: rank,
-        "label/annotated": _column([bool(row.dx_codes) for row in rows], "bool"),
+        "label/annotated": _column([bool(row.dx_codes) or row.stated.annotated for row in rows], "bool"),
         "label/scored_code": _column(list(scored_classes), "string"),
         "label/scored": scored,
         "chunk/digest": _column([chunk_digests[chunk] for chunk in sorted(chunk_digests)], "string"),

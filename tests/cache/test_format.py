@@ -11,8 +11,9 @@ import xarray
 import zarr
 
 import ecg12.cache
+from ecg12.cache.optional_columns import OPTIONAL_COLUMNS
 from ecg12.cache.reader import Store
-from ecg12.cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, OPTIONAL_COLUMNS, SIGNAL, StoreConfig
+from ecg12.cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, SIGNAL, StoreConfig
 from ecg12.cache.verify import verify_store
 from ecg12.ecg.errors import StoreError
 from ecg12.ecg.signals.quality import RAILED_SAMPLES, LeadFlag

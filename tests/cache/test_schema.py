@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import pytest
 
 from ecg12.cache.schema import COLUMNS, SIGNAL, Part, RecordRow, Reject, StoreConfig, sha256_of_json, sha256_of_texts
+from ecg12.cache.stated import NOTHING, Stated
 from ecg12.ecg.errors import ConfigError, StoreError
 from ecg12.ecg.signals.quality import LeadFlag
 from tests.cache.small_store import record_row
@@ -76,7 +77,7 @@ def test_columns_are_told_apart_and_named_after_the_row():
     assert len(set(paths)) == len(paths)
     assert all(column.path.startswith(("record/", "label/", "chunk/")) for column in COLUMNS)
     in_tables = {path.removeprefix("record/") for path in paths if path.startswith("record/")}
-    assert in_tables == {field.name for field in fields(RecordRow)} - {"dx_codes", "remarks"}
+    assert in_tables == {field.name for field in fields(RecordRow)} - {"dx_codes", "remarks", "stated"}
 
 
 def test_flag_names_are_those_of_the_quality_flags():
@@ -92,6 +93,31 @@ def test_attributes_hold_what_the_column_states_and_nothing_else():
     assert columns["record/sex"]["missing"] == "-1"
     assert SIGNAL.attributes()["units"] == "uV"
     json.dumps(columns)
+
+
+def test_what_a_source_states_goes_to_json_and_back():
+    stated = Stated(
+        vocabularies={"NORM": "scp-ecg"}, likelihoods={"NORM": 80.0}, targets={"qtc": 412.5}, fold="3", annotated=True
+    )
+    part = replace(PART, rows=(replace(PART.rows[0], stated=stated), *PART.rows[1:]))
+    assert Part.from_json(part.to_json(), where="part") == part
+    assert NOTHING.to_dict() == {}
+
+
+@pytest.mark.parametrize(
+    "values", [{"fold": 3}, {"targets": {"a": "b"}}, {"vocabularies": {"a": 1}}, {"annotated": "no"}, {"colour": "red"}]
+)
+def test_stated_values_of_another_form_are_refused(values):
+    with pytest.raises((TypeError, ValueError)):
+        Stated.from_dict(values)
+
+
+def test_an_entry_without_what_sources_state_is_an_earlier_versions():
+    values = json.loads(PART.to_json())
+    place = values["columns"].index("stated")
+    for row in (values["columns"], *values["rows"]):
+        del row[place]
+    assert Part.from_json(json.dumps(values), where="part") == PART
 
 
 def test_part_goes_to_json_and_back():

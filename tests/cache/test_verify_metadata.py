@@ -7,8 +7,9 @@ import shutil
 import pytest
 import zarr
 
+from ecg12.cache.optional_columns import RANK
 from ecg12.cache.reader import Store
-from ecg12.cache.schema import COLUMNS, OPTIONAL_COLUMNS, StoreConfig
+from ecg12.cache.schema import COLUMNS, StoreConfig
 from ecg12.cache.verify import verify_store
 from ecg12.ecg.errors import StoreError
 from tests.cache.small_store import contents, edit_json, write_store
@@ -143,7 +144,7 @@ def test_a_store_of_the_first_writer_is_proven_as_far(tmp_path):
 def test_an_empty_store_is_whole(tmp_path):
     write_store(tmp_path / "s.zarr", lengths={"A0001": 1000})
     assert verify_store(tmp_path / "s.zarr") == ()
-    assert {column.path for column in (*COLUMNS, *OPTIONAL_COLUMNS)} <= {
+    assert {column.path for column in (*COLUMNS, RANK)} <= {
         name.removesuffix("/zarr.json") for name in metadata_files(tmp_path / "s.zarr")
     }
 
