@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ecg12.cache.schema import CODECS, StoreConfig
-from ecg12.commands.inspect_store import echo_labels, echo_rejects, echo_store
+from ecg12.commands.inspect_store import count_records, echo_labels, echo_rejects, echo_store, some
 from ecg12.commands.shared.options import (
     DEFAULT_DATA,
     DEFAULT_STORE,
@@ -17,6 +17,7 @@ from ecg12.commands.shared.options import (
     workers_option,
 )
 from ecg12.commands.shared.progress import Bar
+from ecg12.ecg.datasets import PTBXL_TABLE_NAME
 
 BUILD = StoreConfig()
 NO_TABLE = Path("none")
@@ -46,6 +47,21 @@ NO_TABLE = Path("none")
     multiple=True,
     help="CSV with columns record and patient_id, or PTB-XL's own table; may be given several times. "
     "PTB-XL's ptbxl_database.csv in the root of an input folder is taken unasked; `none` leaves it out.",
+)
+@click.option(
+    "--labels",
+    type=Place(),
+    metavar="TABLE",
+    multiple=True,
+    help="Table of labels (CSV, TSV or Parquet) such as PTB-XL's ptbxl_database.csv: codes, age, sex, patient, fold, "
+    "site, device, date, measurements; may be given several times.",
+)
+@click.option(
+    "--label-columns",
+    metavar="ROLE=COL,...",
+    multiple=True,
+    help="What columns of these tables are, where their names do not tell: record=COL,codes=COL,target=COL1+COL2,"
+    "ignore=COL.",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first record that cannot be taken.")
 @workers_option
@@ -77,10 +93,13 @@ def build_cache(
     """
     from ecg12.pipeline.ingest import build_cache as ingest
     from ecg12.pipeline.ingest.dask_cluster import Cluster
+    from ecg12.pipeline.labels.column_names import parse_told
 
     if scheduler and scheduler_file:
         raise click.UsageError("--scheduler and --scheduler-file both name a cluster; give one of them")
-    patients = options.pop("patients")
+    patients, labels, told = (options.pop(name) for name in ("patients", "labels", "label_columns"))
+    if told and not labels:
+        raise click.UsageError("--label-columns says what columns of --labels are; give a table")
     find_patients = NO_TABLE not in patients
     patients = tuple(table for table in patients if table != NO_TABLE)
     summary = ingest.build_cache(
@@ -90,6 +109,8 @@ def build_cache(
         cluster=Cluster(workers=workers, scheduler=scheduler, scheduler_file=scheduler_file, dashboard=dashboard),
         patients=patients,
         find_patients=find_patients,
+        labels=labels,
+        label_columns=parse_told(told),
         strict=strict,
         force=force,
         progress=Bar,
@@ -108,6 +129,10 @@ def build_cache(
         )
     echo_store(store)
     echo_labels(store)
+    _echo_tables(summary.labels)
+    for table in summary.tables:
+        if table.name == PTBXL_TABLE_NAME and table not in labels:
+            click.echo(f"{table} has labels and folds, too, which were not taken: --labels takes them")
     if summary.tables:
         click.echo(f"patients of {summary.n_known:,} records: {', '.join(map(str, summary.tables))}")
     if summary.n_untold:
@@ -117,3 +142,19 @@ def build_cache(
             err=True,
         )
     echo_rejects(store.rejects)
+
+
+def _echo_tables(labels: Any) -> None:
+    """Print how tables of labels were understood, and what is left over of them and of the records."""
+    for table in labels.tables:
+        columns = "; ".join(f"{role}: {some(names)}" for role, names in table.columns.items())
+        click.echo(f"{table.path}: {table.n_matched:,} of {table.n_rows:,} rows are of these records; {columns}")
+        for why in dict.fromkeys(why for _, why in table.unused):
+            unused = [column for column, reason in table.unused if reason == why]
+            click.echo(f"columns left out ({why}): {some(unused, most=20)}")
+        n_strangers = table.n_rows - table.n_matched
+        if n_strangers:
+            click.echo(f"rows of no record: {n_strangers:,}: {some(table.strangers, n_strangers)}", err=True)
+    if labels.tables and labels.without_row:
+        left = f"{count_records(len(labels.without_row))} in no table of labels"
+        click.echo(f"{left}: {some(labels.without_row)}", err=True)

@@ -64,6 +64,7 @@ def inspect_store(
         ],
     )
     echo_labels(summary)
+    _echo_stated(summary)
     n_hidden = 0 if all_classes else sum(not entry.scored for entry in summary.classes)
     if n_hidden:
         click.echo(f"and {n_hidden} classes that are not scored: --all-classes shows them")
@@ -121,15 +122,31 @@ def echo_store(store: Any) -> None:
     click.echo(f"{store.path}: {len(store.leads)} leads at {store.fs:g} Hz, {size}")
 
 
+def _echo_stated(store: Any) -> None:
+    """Print what sources state beside the codes, where they do: vocabularies, folds, sites, devices, measurements."""
+    if len(store.vocabularies) > 1:
+        texts = [
+            f"{name} {n_codes:,} (of {count_records(n_records)})"
+            for name, (n_codes, n_records) in store.vocabularies.items()
+        ]
+        click.echo(f"codes by vocabulary: {', '.join(texts)}")
+    for title, counts in store.stated.items():
+        texts = [f"{value} {n:,}" for value, n in counts.items()]
+        click.echo(f"{title}: {some(texts, most=20)}")
+    for target in store.targets:
+        spread = f"{target.lowest:g} to {target.highest:g}, median {target.median:g}"
+        click.echo(f"measurement {target.name}: {count_records(target.n_records)}, {spread}")
+
+
 def echo_labels(store: Any) -> None:
     """Print which labels no class table knows, and what else headers state that could not be taken as it stands."""
     unknown = [
         f"{entry.code} ({count_records(entry.n_records)}{'' if entry.concept else ', no SNOMED CT identifier'})"
         for entry in store.classes
-        if not entry.known
+        if not entry.known and entry.vocabulary != "scp-ecg"
     ]
     if unknown:
-        click.echo(f"codes that no class table knows: {_some(unknown, len(unknown), ', --all-classes shows them')}")
+        click.echo(f"codes that no class table knows: {some(unknown, len(unknown), ', --all-classes shows them')}")
     echo_remarks(store.remarks)
 
 
@@ -139,7 +156,7 @@ def echo_remarks(remarks: Mapping[str, Any], *, err: bool = False) -> None:
         if kind in remarks:
             found = remarks[kind]
             such = [f"{value!r} ({count_records(n)}, first: {first})" for value, n, first in found.such]
-            click.echo(f"{title}: {count_records(found.n_records)}: {_some(such, found.n_values)}", err=err)
+            click.echo(f"{title}: {count_records(found.n_records)}: {some(such, found.n_values)}", err=err)
 
 
 _REMARKS = {
@@ -147,6 +164,11 @@ _REMARKS = {
     "dx_mended": "values of Dx that were read as the codes they had been",
     "age": "ages that are not understood",
     "sex": "sexes that are not understood",
+    "label_code": "codes of tables that are of no known vocabulary, taken as own",
+    "label_value": "cells of tables that are not understood",
+    "label_vocabulary": "codes that another source takes from another vocabulary",
+    "label_age": "ages of headers for which tables have another",
+    "label_sex": "sexes of headers for which tables have another",
 }
 
 
@@ -155,7 +177,9 @@ def count_records(n: int) -> str:
     return f"{n:,} record{'' if n == 1 else 's'}"
 
 
-def _some(texts: Sequence[str], n: int, how: str = "", most: int = 10) -> str:
+def some(texts: Sequence[str], n: int | None = None, how: str = "", most: int = 10) -> str:
+    """The first of some texts, and how many more there are of `n`."""
+    n = len(texts) if n is None else n
     more = f", and {n - most:,} more{how}" if n > most else ""
     return ", ".join(texts[:most]) + more
 

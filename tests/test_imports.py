@@ -49,7 +49,8 @@ ROOMS = {
     "pipeline.recordings": "ECG cache cache.storage files formats formats.dicom formats.edf formats.text_tables "
     "formats.wfdb plugins runtime",
     "pipeline.download": "ECG cache.storage files formats.wfdb http recordings runtime",
-    "pipeline.ingest": "ECG cache cache.storage cache.writing files formats.wfdb recordings runtime",
+    "pipeline.labels": "ECG cache cache.storage files formats.text_tables",
+    "pipeline.ingest": "ECG cache cache.storage cache.writing files formats.wfdb labels recordings runtime",
     "pipeline.compute": "ECG loading runtime",
     "pipeline.runs": "ECG cache.storage compute files plugins runtime tasks",
     "pipeline.training": "ECG cache cache.storage compute loading plugins runs runtime tasks",
@@ -69,7 +70,7 @@ ROOMS = {
     "loading pipeline plugins prediction pretraining recordings runs runtime training",
     "commands.shared": "ECG cache cache.storage plugins runs runtime",
     "commands": "ECG cache bench commands.shared compute download evaluation export formats http ingest "
-    "pictures pipeline prediction pretraining recordings report runs runtime tasks training",
+    "labels pictures pipeline prediction pretraining recordings report runs runtime tasks training",
 }
 """`ECG` is any room of `ecg`; the pipeline's rooms are named without `pipeline.`."""
 

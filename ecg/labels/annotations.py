@@ -119,8 +119,8 @@ def parse_annotations(comments: Sequence[str]) -> Annotations:
             values[key].append(value)
     codes, texts, mended = read_dx(values["dx"])
     texts = tuple(dict.fromkeys([*texts, *values["words"]]))
-    age = next((age for age in map(_age, values["age"]) if age is not None), None)
-    sex = next((sex for sex in map(_sex, values["sex"]) if sex is not None), None)
+    age = next((age for age in map(read_age, values["age"]) if age is not None), None)
+    sex = next((sex for sex in map(read_sex, values["sex"]) if sex is not None), None)
     remarks = [(NO_CODE, texts), (MENDED, mended)]
     if age is None:  # -1 is the Challenge's own way of not stating one
         remarks.append((UNREAD_AGE, tuple(value for value in values["age"] if not value.startswith("-"))))
@@ -197,7 +197,7 @@ def _diagnosis(stated: str, key: str, value: str) -> Iterator[tuple[str, str]]:
         yield from (("words", text) for part in re.split("[,;]", value) if (text := part.strip().rstrip(".")))
 
 
-def _age(value: str) -> float | None:
+def read_age(value: str) -> float | None:
     """Years that a value states; None where it is no number, or no one's age.
 
     `60M` may be months or a man of sixty; DICOM's form of three digits is not open to that.
@@ -223,6 +223,6 @@ def _oldest(*, above: str | None, bound: int) -> float | None:
     return OLDER_THAN_89 if bound + strict >= 90 and bound <= OLDEST else None
 
 
-def _sex(value: str) -> str | None:
+def read_sex(value: str) -> str | None:
     """Female or Male; None for what could be either, such as 0 and 1, which files number both ways."""
     return _SEXES.get(value.strip(" '\".").lower())

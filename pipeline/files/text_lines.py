@@ -96,6 +96,16 @@ def encoding_of(begin: bytes) -> str:
     return "utf-8"
 
 
+def decode_text(data: bytes) -> str:
+    """Text as spreadsheets save it: UTF-8, UTF-16 ("Unicode text"), or Windows-1252.
+
+    Raises UnicodeDecodeError, where it is begun in an encoding that it does not keep to.
+    """
+    encoding = encoding_of(data[:_SNIFFED_BYTES])
+    text = data.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "strict")
+    return text if text.isascii() else "".join(map(mend, text.splitlines(keepends=True)))
+
+
 def mend(line: str) -> str:
     """A line whose bytes were no UTF-8, as Windows-1252 has them; any other as it is."""
     if line.isascii() or not any("\udc80" <= sign <= "\udcff" for sign in line):

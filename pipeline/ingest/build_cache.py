@@ -6,9 +6,10 @@ number of workers nor on the order of events. Several workers are dask processes
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ from ecg12.pipeline.ingest.dask_cluster import Cluster, Say, check_reach, say_no
 from ecg12.pipeline.ingest.describe_store import StoreDescription, describe_store
 from ecg12.pipeline.ingest.partition import Job, job_runner
 from ecg12.pipeline.ingest.plan import Plan, plan_records
+from ecg12.pipeline.ingest.plan_labels import digest_with, patient_in, plan_labels
+from ecg12.pipeline.labels.apply_labels import apply_labels
+from ecg12.pipeline.labels.read_labels import Labels
 from ecg12.pipeline.recordings.patient_groups import find_tables, merge_groups, merged_patients, read_patients
 from ecg12.pipeline.runtime.progress import Progress, silent
 
@@ -46,6 +50,7 @@ class BuildSummary:
     tables : of patients that were used, those found in the inputs among them
     n_known : records whose patient these tables know
     n_untold : records of PTB-XL whose patient is not known, although a table of them is published
+    labels : what tables of labels had for these records
     plan_seconds, start_seconds, seconds : reading headers; starting workers; from there to the last record
     """
 
@@ -55,6 +60,7 @@ class BuildSummary:
     tables: tuple[Location, ...] = ()
     n_known: int = 0
     n_untold: int = 0
+    labels: Labels = field(default_factory=Labels)
     plan_seconds: float = 0.0
     start_seconds: float = 0.0
     seconds: float = 0.0
@@ -75,6 +81,8 @@ def build_cache(
     cluster: Cluster | None = None,
     patients: Sequence[Location] = (),
     find_patients: bool = True,
+    labels: Sequence[Location] = (),
+    label_columns: Mapping[str, Sequence[str]] = MappingProxyType({}),
     strict: bool = False,
     force: bool = False,
     progress: Progress = silent,
@@ -90,6 +98,8 @@ def build_cache(
     cluster : where else to find workers; `workers` does not count then
     patients : tables of record and patient id (see `pipeline.recordings.patient_groups.read_patients`)
     find_patients : also take PTB-XL's own table where it lies in the root of an input folder
+    labels : tables of labels, patients, folds and measurements (see `pipeline.labels`)
+    label_columns : role → columns of these tables, where their names do not tell
     strict : stop at the first record that cannot be taken, instead of rejecting it by name
     force : build again although a store is there, and replace it once the new one is whole
     say : is told where the dashboard is
@@ -97,7 +107,10 @@ def build_cache(
     Raises
     ------
     InputError
-        If there is no record, or none could be taken, or the tables of patients know none of them.
+        If there is no record, or none could be taken, or a table of patients or labels knows none of them or
+        contradicts itself.
+    ConfigError
+        If a column in `label_columns` is in none of the tables.
     StoreError
         If another store or another unfinished build is in the way, or the disk is full.
     ClusterError
@@ -121,8 +134,9 @@ def build_cache(
             f"{', '.join(map(str, patients))}: names none of the {len(plan.records)} records; expected their names in "
             "the column record: a split without patients would leak"
         )
-    known = _count_known(plan, tables, patient_of)
-    plan_digest = plan.digest(config)
+    stated = plan_labels(labels, label_columns, plan, patient_of) if labels else Labels()
+    known = _count_known(plan, tables, patient_of, stated)
+    plan_digest = digest_with(plan.digest(config), stated)
     if is_settled(store) and store.exists() and _is_wanted(store, config, plan_digest, force=force):
         return BuildSummary(description=describe_store(store), already_complete=True, **known)
     store.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +176,7 @@ def build_cache(
                 parts[number] = _read_part(work, number)
                 task.advance(n_records)
             ended = time.perf_counter()  # what follows is the workers' end
-        rows = [row for number in sorted(parts) for row in parts[number].rows]
+        rows = apply_labels([row for number in sorted(parts) for row in parts[number].rows], stated)
         rejects = [*plan.rejects, *(reject for part in parts.values() for reject in part.rejects)]
         if not rows:
             clear_build(folder)
@@ -178,6 +192,7 @@ def build_cache(
             representative={code: EQUIVALENTS.get(code, code) for code in SCORED_CODES},
             plan_digest=plan_digest,
             merged_groups=merged_patients(rows),
+            label_tables=stated.counts() if stated.tables else None,
         )
         move_into_place(built, store)
         clear_build(folder)
@@ -191,13 +206,20 @@ def build_cache(
     )
 
 
-def _count_known(plan: Plan, tables: tuple[Location, ...], patient_of: Mapping[str, str]) -> dict[str, Any]:
-    """Fields of the summary that tell whose patient is known."""
-    untold = (record for record in plan.records if record.name not in patient_of)
+def _count_known(
+    plan: Plan, tables: tuple[Location, ...], patient_of: Mapping[str, str], labels: Labels
+) -> dict[str, Any]:
+    """Fields of the summary that tell whose patient is known, and what tables of labels had."""
+    told = [
+        record.name in patient_of or patient_in(labels, record.dataset, record.name) is not None
+        for record in plan.records
+    ]
+    untold = (record for record, known in zip(plan.records, told, strict=True) if not known)
     return {
-        "tables": tables,
-        "n_known": sum(record.name in patient_of for record in plan.records),
+        "tables": (*tables, *(table.path for table in labels.tables if "patient" in table.columns)),
+        "n_known": sum(told),
         "n_untold": sum(record.dataset == PTBXL for record in untold),
+        "labels": labels,
     }
 
 
@@ -236,8 +258,8 @@ def _is_wanted(store: Location, config: StoreConfig, plan_digest: str, *, force:
         )
     if attributes.get("plan_digest") != plan_digest:
         raise StoreError(
-            f"{store}: built from other records or patients ({attributes.get('n_records')} records); a complete store "
-            "is not changed: choose another --output, or --force to replace it"
+            f"{store}: built from other records, patients or labels ({attributes.get('n_records')} records); a "
+            "complete store is not changed: choose another --output, or --force to replace it"
         )
     return True
 

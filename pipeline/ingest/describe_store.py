@@ -1,14 +1,19 @@
 """What is in a store, and what it says of one record."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ecg12.cache.optional_columns import vocabulary_by_form
+from ecg12.cache.reader import Store
 from ecg12.cache.remarks import Remarked, read_remarks
 from ecg12.cache.schema import SEX_OF_CODE, Reject
 from ecg12.cache.several_stores import Locations, UnionName, home_of_chunk, members_of, open_stores
+from ecg12.cache.stated import TEXTS
 from ecg12.cache.storage.location import Location, file_sizes
 from ecg12.ecg.labels.snomed import CLASSES, SCORED_CODES, abbreviation_of, is_concept_id, name_of
 from ecg12.ecg.signals.duplicates import duplicates_of
@@ -20,7 +25,8 @@ from ecg12.pipeline.ingest.describe_quality import leads_flagged, rows_by_datase
 class ClassCount:
     """How often a code occurs.
 
-    `known` are the codes of the class table; `concept` says whether the code has the form of a SNOMED CT identifier.
+    `known` are the codes of the class table; `concept` says whether the code has the form of a SNOMED CT identifier;
+    `vocabulary` is the code's in this store.
     """
 
     code: str
@@ -30,6 +36,18 @@ class ClassCount:
     n_records: int
     known: bool
     concept: bool
+    vocabulary: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetDescription:
+    """A measurement: how many records have it, and its range."""
+
+    name: str
+    n_records: int
+    lowest: float
+    highest: float
+    median: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +62,9 @@ class StoreDescription:
     duplicates : recordings with the same samples, as dataset/name
     remarks : kind (see `ecg.labels.annotations`) → header values that were mended or are not understood
     n_bytes : on disk
+    vocabularies : vocabulary → its codes, records with one
+    stated : what sources state beside codes (folds, sites, devices) → value → records; empty texts left out
+    targets : measurements
     """
 
     path: Location | UnionName
@@ -61,6 +82,9 @@ class StoreDescription:
     duplicates: tuple[tuple[str, ...], ...]
     rejects: tuple[Reject, ...]
     remarks: Mapping[str, Remarked]
+    vocabularies: Mapping[str, tuple[int, int]]
+    stated: Mapping[str, Mapping[str, int]]
+    targets: tuple[TargetDescription, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +122,11 @@ def describe_store(stores: Locations) -> StoreDescription:
     flags, datasets = store.column("record/lead_flags"), store.datasets
     matrix = store.column("label/matrix")
     counts = matrix.sum(axis=0, dtype=np.int64)
-    classes = [_class_count(code, int(n)) for code, n in zip(store.column("label/code"), counts, strict=True)]
+    vocabularies = vocabularies_of(store)
+    classes = [
+        _class_count(code, int(n), vocabulary)
+        for code, n, vocabulary in zip(store.column("label/code"), counts, vocabularies, strict=True)
+    ]
     return StoreDescription(
         path=store.path,
         fs=store.fs,
@@ -122,6 +150,58 @@ def describe_store(stores: Locations) -> StoreDescription:
         ),
         rejects=tuple(Reject(**reject) for reject in store.attributes["rejects"]),
         remarks=read_remarks([store.attributes], where=str(store.path)),
+        vocabularies=_count_vocabularies(vocabularies, matrix),
+        stated=_count_stated(store),
+        targets=_describe_targets(store),
+    )
+
+
+def vocabularies_of(store: Store) -> list[str]:
+    """The vocabulary of each code of a store; where it says nothing, that which the code's form tells."""
+    stated = store.optional("label/vocabulary")
+    return [vocabulary_by_form(code) for code in store.column("label/code")] if stated is None else stated.tolist()
+
+
+def _count_vocabularies(vocabularies: Sequence[str], matrix: NDArray[np.uint8]) -> dict[str, tuple[int, int]]:
+    names = np.array(vocabularies, object)
+    return {
+        name: (int((names == name).sum()), int(matrix[:, names == name].any(axis=1).sum()))
+        for name in sorted(set(vocabularies))
+    }
+
+
+def _count_stated(store: Store) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for title, path in (("folds", "record/fold"), ("sites", "record/site"), ("devices", "record/device")):
+        values = store.optional(path)
+        if values is not None:
+            found = Counter(sorted(value for value in values.tolist() if value))
+            in_order = sorted(
+                found.items(), key=lambda one: _by_number(one[0]) if title == "folds" else (-one[1], one[0])
+            )
+            counts[title] = dict(in_order)
+    return counts
+
+
+def _by_number(text: str) -> tuple[int, int, str]:
+    return (0, int(text), "") if text.isdecimal() else (1, 0, text)
+
+
+def _describe_targets(store: Store) -> tuple[TargetDescription, ...]:
+    names, values = store.optional("target/name"), store.optional("target/value")
+    if names is None or values is None:
+        return ()
+    found = ((name, column[~np.isnan(column)]) for name, column in zip(names.tolist(), values.T, strict=True))
+    return tuple(
+        TargetDescription(
+            name=name,
+            n_records=len(column),
+            lowest=float(column.min()),
+            highest=float(column.max()),
+            median=float(np.median(column)),
+        )
+        for name, column in found
+        if len(column)
     )
 
 
@@ -143,6 +223,7 @@ def describe_record(stores: Locations, name: str) -> RecordDescription:
     sex = SEX_OF_CODE[int(value("sex"))]
     signal_mv = store.read_microvolts(row) / 1000.0
     flags, offset = store.column("record/lead_flags")[row], store.column("record/offset")[row]
+    vocabulary_of = dict(zip(store.column("label/code").tolist(), vocabularies_of(store), strict=True))
     home, chunk = home_of_chunk(store, int(value("start")) // store.chunk_length)
     return RecordDescription(
         facts={
@@ -159,8 +240,9 @@ def describe_record(stores: Locations, name: str) -> RecordDescription:
             "samples clipped": f"{value('n_clipped'):,}",
             "first column": f"{chunk * home.chunk_length + value('start') % home.chunk_length:,} (chunk {chunk})",
             "SHA-256 of source": str(value("digest")),
+            **_stated_of(store, row),
         },
-        labels=tuple(_class_count(code, 1) for code in store.dx_codes(row)),
+        labels=tuple(_class_count(code, 1, vocabulary_of[code]) for code in store.dx_codes(row)),
         leads=tuple(
             LeadDescription(
                 lead=lead,
@@ -174,7 +256,22 @@ def describe_record(stores: Locations, name: str) -> RecordDescription:
     )
 
 
-def _class_count(code: str, n_records: int) -> ClassCount:
+def _stated_of(store: Store, row: int) -> dict[str, str]:
+    """What sources state of a record beside codes, in words."""
+    texts = {name.replace("_", " "): store.optional(f"record/{name}") for name in TEXTS}
+    facts = {name: str(values[row]) for name, values in texts.items() if values is not None and values[row]}
+    likelihoods = store.optional("label/likelihood")
+    if likelihoods is not None:
+        codes = store.column("label/code")
+        stated = [f"{codes[place]} {likelihoods[row, place]:g} %" for place in np.flatnonzero(likelihoods[row] >= 0)]
+        facts |= {"likelihoods": ", ".join(stated)} if stated else {}
+    names, values = store.optional("target/name"), store.optional("target/value")
+    if names is not None and values is not None:
+        facts |= {str(name): f"{one:g}" for name, one in zip(names, values[row], strict=True) if not np.isnan(one)}
+    return facts
+
+
+def _class_count(code: str, n_records: int, vocabulary: str) -> ClassCount:
     return ClassCount(
         code=code,
         abbreviation=abbreviation_of(code),
@@ -183,4 +280,5 @@ def _class_count(code: str, n_records: int) -> ClassCount:
         n_records=n_records,
         known=code in CLASSES,
         concept=is_concept_id(code),
+        vocabulary=vocabulary,
     )

@@ -14,11 +14,10 @@ from ecg12.cache.storage.small_file import read_small
 from ecg12.ecg.datasets import PTBXL_TABLE_NAME
 from ecg12.ecg.errors import EcgError, InputError
 from ecg12.ecg.signals.duplicates import duplicates_of, unite_groups
-from ecg12.pipeline.files.text_lines import encoding_of, mend
+from ecg12.pipeline.files.text_lines import decode_text
 from ecg12.pipeline.formats.text_tables.cells import is_missing
 
 GROUP_DIGITS = 16
-_SNIFFED_BYTES = 4096
 
 
 def patient_group(dataset: str, patient_id: str) -> str:
@@ -56,7 +55,7 @@ def read_patients(*paths: Location) -> dict[str, str]:
 
 def _add_patients(patients: dict[str, str], path: Location) -> None:
     try:
-        text = _decode(read_small(path))
+        text = decode_text(read_small(path))
         table = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter_of(text))
         columns = table.fieldnames = [name.strip().lower() for name in table.fieldnames or []]
         key = next((name for name in ("record", "ecg_id") if name in columns), None)
@@ -79,13 +78,6 @@ def _add_patients(patients: dict[str, str], path: Location) -> None:
         raise
     except (OSError, csv.Error, ValueError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read as a table of patients ({error})") from error
-
-
-def _decode(data: bytes) -> str:
-    """Text as spreadsheets save it: UTF-8, UTF-16 ("Unicode text"), or Windows-1252."""
-    encoding = encoding_of(data[:_SNIFFED_BYTES])
-    text = data.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "strict")
-    return text if text.isascii() else "".join(map(mend, text.splitlines(keepends=True)))
 
 
 def _delimiter_of(text: str) -> str:

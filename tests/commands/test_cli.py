@@ -67,6 +67,8 @@ def test_build_cache_by_default() -> None:
         "cluster": Cluster(workers=available_cores()),
         "patients": (),
         "find_patients": True,
+        "labels": (),
+        "label_columns": {},
         "strict": False,
         "force": False,
         "progress": Bar,
@@ -78,8 +80,10 @@ def test_build_cache_with_every_option() -> None:
     line = "build-cache a b --output c.zarr --fs 250 --codec zstd --seed 3 --bad-checksum flag"
     line += " --patients p.csv --patients none --leads v5,II --highpass 0.5 --notch 50"
     line += " --scheduler tcp://s:1 --dashboard"
+    line += " --labels l.csv --labels m.tsv --label-columns ignore=x"
+    told = ("--label-columns", "record=file, a,target=qt+hr")
     args, kwargs = kwargs_of(
-        "pipeline.ingest.build_cache.build_cache", *line.split(), "--strict", "--workers", 3, "--force"
+        "pipeline.ingest.build_cache.build_cache", *line.split(), *told, "--strict", "--workers", 3, "--force"
     )
     config = StoreConfig(
         fs=250.0, leads=("V5", "II"), codec="zstd", seed=3, bad_checksum="flag", highpass=0.5, notch=50.0
@@ -89,6 +93,8 @@ def test_build_cache_with_every_option() -> None:
         "cluster": Cluster(workers=3, scheduler="tcp://s:1", dashboard=True),
         "patients": (Path("p.csv"),),
         "find_patients": False,
+        "labels": (Path("l.csv"), Path("m.tsv")),
+        "label_columns": {"record": ("file, a",), "target": ("qt", "hr"), "ignore": ("x",)},
         "strict": True,
         "force": True,
         "progress": Bar,

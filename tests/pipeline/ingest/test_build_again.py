@@ -234,7 +234,9 @@ def test_another_configuration_is_refused_with_the_difference(data, path, option
 def test_other_records_are_refused(data, path, change):
     build_cache([data], path, CONFIG)
     change(data)
-    with pytest.raises(StoreError, match=r"ecg\.zarr: built from other records or patients \(7 records\); a complete"):
+    with pytest.raises(
+        StoreError, match=r"ecg\.zarr: built from other records, patients or labels \(7 records\); a complete"
+    ):
         build_cache([data], path, CONFIG)
     assert Store(path).n_records == 7
 

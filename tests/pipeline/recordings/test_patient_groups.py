@@ -220,7 +220,7 @@ def test_a_build_without_the_table_says_whose_patient_it_does_not_know(data, tmp
     summary = build_cache([data], tmp_path / "s.zarr", StoreConfig(), find_patients=False)
     assert (summary.tables, summary.n_known, summary.n_untold) == ((), 0, 3)
     assert len(set(Store(tmp_path / "s.zarr").column("record/group"))) == 4
-    with pytest.raises(StoreError, match="built from other records or patients"):
+    with pytest.raises(StoreError, match="built from other records, patients or labels"):
         build_cache([data], tmp_path / "s.zarr", StoreConfig())
 
 
