@@ -154,6 +154,4 @@ def check_told(told: Mapping[str, Sequence[str]], tables: Sequence[Sequence[str]
         for name in names:
             if not any(_places(columns, [name]) for columns in tables):
                 there = "; ".join(", ".join(columns) for columns in tables)
-                raise ConfigError(
-                    f"label columns: {role}={name}, but no table has that column; expected one of: {there}"
-                )
+                raise ConfigError(f"label columns: {role}={name}, but no table has it; expected one of: {there}")

@@ -26,8 +26,9 @@ from ecg12.pipeline.labels.column_names import (
 from ecg12.pipeline.labels.dates import order_of
 from ecg12.pipeline.labels.label_table import LabelTable
 
-YES, NO = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
-"""In small letters, what a label's column has where the record has the label, or has it not."""
+YES, NO = frozenset({"1", "1.0", "1,0", "true"}), frozenset({"0", "0.0", "0,0", "false"})
+"""In small letters, what a label's column has where the record has the label, or has it not; with a point or a comma
+where gaps made numbers with decimals of it."""
 
 MOST_OWN_CODES = 1000
 """Of a column. A column with more of them holds sentences."""

@@ -192,7 +192,7 @@ class _Keys:
     def _cells(self, cells: Sequence[str]) -> list[str]:
         names = [cells[place] for place in self.places]
         if self._numbers is not None:
-            number = cells[self._numbers].removesuffix(".0")
+            number = cells[self._numbers].removesuffix(".0").removesuffix(",0")
             names += [f"HR{int(number):05d}"] if number.isdecimal() and len(number) < 10 else []
         return names
 

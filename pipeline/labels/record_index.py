@@ -62,7 +62,7 @@ def _readings(cell: str) -> Iterator[str]:
     yield key
     if (bare := _bare(key)) != key:
         yield bare
-    if key.endswith(".0") and key[:-2].isdecimal():
+    if key.endswith((".0", ",0")) and key[:-2].isdecimal():
         yield key[:-2]
 
 

@@ -25,11 +25,10 @@ from ecg12.pipeline.labels.column_names import (
 from ecg12.pipeline.labels.column_values import NO, YES, TableColumns
 from ecg12.pipeline.labels.dates import read_date
 
-_PTBXL_SEXES = {"0": "Male", "0.0": "Male", "1": "Female", "1.0": "Female"}
-"""In PTB-XL's own table; most others number them the other way round."""
-
 _MALE_COLUMN = dict.fromkeys(YES, "Male") | dict.fromkeys(NO, "Female")
 _FEMALE_COLUMN = dict.fromkeys(YES, "Female") | dict.fromkeys(NO, "Male")
+_PTBXL_SEXES = _FEMALE_COLUMN
+"""In PTB-XL's own table; most others number them the other way round."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +133,7 @@ class RowReader:
         if place is None or is_missing(cells[place]):
             return ""
         cell = cells[place]
-        text = cell[:-2] if cell.endswith(".0") and cell[:-2].lstrip("-").isdecimal() else cell
+        text = cell[:-2] if cell.endswith((".0", ",0")) and cell[:-2].lstrip("-").isdecimal() else cell
         return text if text.isprintable() else " ".join(text.split())
 
     def _age(self, cells: Sequence[str], unread: list[tuple[str, str]]) -> float | None:
