@@ -1,6 +1,6 @@
 """A store from Python: records as arrays, tables as DataFrames, labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, SupportsIndex, overload
 
@@ -286,6 +286,8 @@ def build_store(
     bad_checksum: str = _BUILD.bad_checksum,
     patients: Paths = (),
     find_patients: bool = True,
+    labels: Paths = (),
+    label_columns: "Mapping[str, str | Sequence[str]] | None" = None,
     workers: int = 1,
     strict: bool = False,
     force: bool = False,
@@ -307,6 +309,9 @@ def build_store(
     bad_checksum : "reject" a record whose samples do not match its header's checksum, or "flag" it
     patients : CSV tables with columns record and patient_id, or PTB-XL's own
     find_patients : take PTB-XL's own table where it lies in the root of an input folder, too
+    labels : tables of labels (CSV, TSV or Parquet), patients, folds and measurements, such as PTB-XL's own
+    label_columns : what columns of these tables are, where their names do not tell, by role: `{"record": "file",
+        "codes": "findings", "target": ["qt", "hr"], "ignore": "notes"}`
     workers : processes that work at once. Others than this one are started afresh and import the calling script: with
         more than 1 a script needs its `if __name__ == "__main__":`
     strict : stop at the first record that cannot be taken
@@ -315,15 +320,17 @@ def build_store(
     Raises
     ------
     InputError
-        If there is no record, or none could be taken, or the tables of patients know none of them.
+        If there is no record, or none could be taken, or a table of patients or labels knows none of them or
+        contradicts itself.
     StoreError
         If another store or another unfinished build is in the way, or the disk is full.
     ConfigError
-        If an option is out of range.
+        If an option is out of range, or a role or column of `label_columns` is not there.
     RemoteError
         If what is behind a URL cannot be read or written.
     """
     from ecg12.pipeline.ingest.build_cache import build_cache
+    from ecg12.pipeline.labels.column_names import check_roles
 
     config = StoreConfig(
         fs=fs, leads=tuple(leads), codec=codec, highpass=highpass, notch=notch, seed=seed, bad_checksum=bad_checksum
@@ -337,6 +344,8 @@ def build_store(
         workers=workers,
         patients=to_places(patients),
         find_patients=find_patients,
+        labels=to_places(labels),
+        label_columns=check_roles(label_columns or {}),
         strict=strict,
         force=force,
     )

@@ -52,6 +52,7 @@ _KEYS |= {"gender": "sex", "patient age": "age", "patient sex": "sex", "age (yea
 _KEYS |= dict.fromkeys(
     ("diagnosis", "diagnoses", "diagnose", "diagnosis report", "reason for admission", "additional diagnoses"), "words"
 )
+_KEYS |= {"labels": "labels"}
 _KEYS |= dict.fromkeys(("acute infarction (localization)", "former infarction (localization)"), "named words")
 _HEADINGS = ("diagnosis", "diagnoses", "diagnose")
 # Several fields in one comment: "<age>: 65 <sex>: F <diagnoses> Coronary artery disease", "Age: 62  Sex: M".
@@ -62,6 +63,9 @@ _ONE_FIELD = re.compile(
     re.I,
 )
 _SIMPLE_KEYS = ("age", "sex")
+# "Chagas label: True", as the Challenge of 2025 has it.
+_ONE_LABEL = re.compile(r"([^:]*\S) label", re.I)
+_YES, _NO = "true", "false"
 _MIT_BIH = re.compile(r"(-?[0-9]{1,3}|\?)\s+([MF])(?:\s+[0-9]+\s+[0-9]+\s+x[0-9]+)?")
 _PATIENT_NUMBER = re.compile(r"patient\s+[0-9]+", re.I)
 
@@ -89,7 +93,8 @@ class Annotations:
     Attributes
     ----------
     dx_codes : the diagnoses as strings, in the stated order, of repeats the last: SNOMED CT codes, or a hospital's
-        own codes unchanged
+        own codes unchanged; behind them labels, which the Challenges of 2024 and 2025 state by their names
+    states_none : a label is stated not to be the record's
     dx_text : diagnoses in words and values that are no codes, which cannot be used as labels
     age : years; `OLDER_THAN_89` is not an age but PTB-XL's mark for the oldest
     sex : "Female", "Male" or None
@@ -98,6 +103,7 @@ class Annotations:
     """
 
     dx_codes: tuple[str, ...] = ()
+    states_none: bool = False
     dx_text: tuple[str, ...] = ()
     age: float | None = None
     sex: str | None = None
@@ -114,11 +120,14 @@ def parse_annotations(comments: Sequence[str]) -> Annotations:
     something counts. Nothing is raised: what cannot be read is not stated.
     """
     values: dict[str, list[str]] = {"age": [], "sex": [], "dx": [], "rx": [], "hx": [], "sx": [], "words": []}
+    values |= {"labels": [], "no label": []}
     for key, value in _fields(comments):
         if is_stated(value):
             values[key].append(value)
     codes, texts, mended = read_dx(values["dx"])
-    texts = tuple(dict.fromkeys([*texts, *values["words"]]))
+    labels, others = _read_labels(values["labels"])
+    codes = tuple(dict.fromkeys((*codes, *labels)))
+    texts = tuple(dict.fromkeys([*texts, *values["words"], *others]))
     age = next((age for age in map(read_age, values["age"]) if age is not None), None)
     sex = next((sex for sex in map(read_sex, values["sex"]) if sex is not None), None)
     remarks = [(NO_CODE, texts), (MENDED, mended)]
@@ -128,6 +137,7 @@ def parse_annotations(comments: Sequence[str]) -> Annotations:
         remarks.append((UNREAD_SEX, tuple(values["sex"])))
     return Annotations(
         dx_codes=codes,
+        states_none=bool(values["no label"]),
         dx_text=texts,
         age=age,
         sex=sex,
@@ -165,10 +175,29 @@ def _fields(comments: Sequence[str]) -> Iterator[tuple[str, str]]:
         elif found := _MIT_BIH.fullmatch(comment.strip("# \t")):
             yield "age", found[1]
             yield "sex", found[2]
+        elif colon and (one := _ONE_LABEL.fullmatch(stated.strip("# \t"))) and value.lower() in (_YES, _NO):
+            yield ("labels" if value.lower() == _YES else "no label"), one[1]
         elif colon and (not all_follow or not value):
             lines_follow = False
         elif (lines_follow or all_follow) and not _PATIENT_NUMBER.fullmatch(comment.strip()):
             yield from _diagnosis("", "words", comment.strip("# \t"))
+
+
+def _read_labels(lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Labels by their names, as they stand (`Old MI`, `AFIB/AFL`), and what is none; numbers as those of Dx."""
+    codes: dict[str, None] = {}
+    texts: dict[str, None] = {}
+    for line in lines:
+        for item in filter(is_stated, map(str.strip, line.split(","))):
+            if item[0].isdecimal() and any(map(str.isdecimal, item[1:])):
+                found, others, _ = read_dx([item])
+                codes |= dict.fromkeys(found)
+                texts |= dict.fromkeys(others)
+            elif len(item) <= LONGEST_REMARK and item.isprintable() and any(map(str.isalnum, item)):
+                codes[item] = None
+            else:
+                texts[item] = None
+    return list(codes), list(texts)
 
 
 def _several_fields(comment: str) -> list[tuple[str, str]]:

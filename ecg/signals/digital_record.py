@@ -30,6 +30,7 @@ class Record:
     dx_codes : diagnosis codes without repeats, in the header's order; empty means unlabelled
     age : years, None when absent; 300 stands for "older than 89" in PTB-XL
     sex : "Female", "Male" or None
+    states_none : the header states of a label that it is not the record's
     remarks : values of the header that were mended or are not understood, as (kind, value)
     stated_gain : the header's own gains where `adc_gain` corrects them, else None
     """
@@ -49,6 +50,7 @@ class Record:
     remarks: tuple[tuple[str, str], ...] = ()
     sums: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
+    states_none: bool = False
 
     def __post_init__(self) -> None:
         n_leads = len(self.leads)

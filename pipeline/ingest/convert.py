@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg12.cache.schema import RecordRow, StoreConfig
+from ecg12.cache.stated import NOTHING, Stated
 from ecg12.ecg.errors import HeaderError, StoreError
 from ecg12.ecg.signals.adc import STORE_LIMIT_UV, to_digital
 from ecg12.ecg.signals.cleaning import check_checksum, clean_samples, lead_offsets
@@ -60,6 +61,7 @@ def convert_record(planned: PlannedRecord, start: int, config: StoreConfig) -> t
         offset=tuple(offset.tolist()),
         dx_codes=record.dx_codes,
         remarks=record.remarks,
+        stated=Stated(annotated=True) if record.states_none else NOTHING,
     )
 
 

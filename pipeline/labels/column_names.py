@@ -148,6 +148,19 @@ def parse_told(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return told
 
 
+def check_roles(told: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """What a program says, role → column or columns, as `parse_told` gives it; raises ConfigError as that does."""
+    checked: dict[str, tuple[str, ...]] = {}
+    for role, columns in told.items():
+        names = (columns,) if isinstance(columns, str) else tuple(columns)
+        if role not in ROLES or not names:
+            raise ConfigError(f"label columns {role!r}: {names!r}; expected columns for one of {', '.join(ROLES)}")
+        if len(names) > 1 and role not in SEVERAL:
+            raise ConfigError(f"label columns {role!r}: a second column, {names[1]!r}; expected one")
+        checked[role] = names
+    return checked
+
+
 def check_told(told: Mapping[str, Sequence[str]], tables: Sequence[Sequence[str]]) -> None:
     """Raise ConfigError if a column that the user named is in none of the tables, whose columns are given."""
     for role, names in told.items():

@@ -11,12 +11,13 @@ import xarray
 import zarr
 
 import ecg12.cache
-from ecg12.cache.optional_columns import OPTIONAL_COLUMNS
+from ecg12.cache.optional_columns import FURTHER_COLUMNS, OPTIONAL_COLUMNS
 from ecg12.cache.reader import Store
 from ecg12.cache.schema import COLUMNS, FORMAT_NAME, FORMAT_VERSION, SIGNAL, StoreConfig
 from ecg12.cache.verify import verify_store
 from ecg12.ecg.errors import StoreError
 from ecg12.ecg.signals.quality import RAILED_SAMPLES, LeadFlag
+from tests.cache.golden.labels_recipe import make_golden as make_labelled
 from tests.cache.golden.recipe import CONFIG, make_golden, signals_uv
 from tests.cache.small_store import flip_byte
 
@@ -244,6 +245,87 @@ def test_this_version_makes_the_same_store(golden, tmp_path):
     assert (store.label_rank() > 0).tolist() == (golden.column("label/matrix") == 1).tolist()
     assert verify_store(store.path) == ()
     changing = {"digest", "optional_digest"}
+    assert {key: value for key, value in store.attributes.items() if key not in changing} == {
+        key: value for key, value in golden.attributes.items() if key not in changing
+    }
+
+
+# The golden store with what tables of labels state. Made once with: python -m tests.cache.golden.labels_recipe
+# tests/cache/golden
+
+LABELLED = GOLDEN.with_name("format-1-labels.zarr")
+NAN = None
+STATED = {
+    "label/code": ["426783006", "713427006", "AMI", "NORM", "OWN", "SR", "own"],
+    "label/vocabulary": ["snomed-ct", "snomed-ct", "scp-ecg", "scp-ecg", "own", "scp-ecg", "own"],
+    "label/likelihood": [
+        [NAN] * 7, [NAN] * 7, [NAN, NAN, NAN, 100, NAN, 0, NAN], [NAN, NAN, 35, NAN, NAN, NAN, 50]
+    ],
+    "label/annotated": [True, False, True, True],
+    "record/name": ["X", "Y", "HR00001", "HR00002"],
+    "record/age": [44, NAN, 57, 60],
+    "record/sex": [1, -1, 1, 0],
+    "record/fold": ["", "", "3", "9"],
+    "record/site": ["", "", "0", "1"],
+    "record/device": ["", "", "CS-12", ""],
+    "record/date": ["", "", "1984-11-09T09:17:34", ""],
+    "record/quality_note": ["", "", "static_noise: I-V1", ""],
+    "target/name": ["qtc", "weight"],
+    "target/value": [[NAN, 70], [NAN, NAN], [412, 81.5], [398, NAN]],
+}  # fmt: skip
+
+
+def none_for_nan(values):
+    if isinstance(values, list):
+        return [none_for_nan(value) for value in values]
+    return None if values != values else values
+
+
+@pytest.mark.parametrize("path", STATED)
+def test_the_golden_store_with_labels_has_what_was_stated(path):
+    assert none_for_nan(Store(LABELLED).optional(path).tolist()) == STATED[path]
+
+
+def test_the_golden_store_with_labels_is_whole():
+    store = Store(LABELLED)
+    assert verify_store(LABELLED) == ()
+    assert store.attributes["digest"] == "d17c240d070a8cc2c41ffccf6697242155f557c8d33cd1af866ecbd11a97f69f"
+    assert store.listed_arrays.keys() == {column.path for column in FURTHER_COLUMNS}
+    assert store.attributes["label_tables"] == {"records": 3, "records_without_row": 1, "rows_without_record": 0}
+    assert sorted(store.attributes["remarks"]) == ["label_age", "label_code", "label_sex"]
+    assert [sorted(store.column("label/scored_code")[row == 1]) for row in store.column("label/scored")] == [
+        ["426783006"], [], ["426783006"], ["713427006"]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("snippet", snippets(), ids=["open", "xarray", "digests"])
+def test_the_documents_lines_of_python_run_on_it_too(snippet, capsys):
+    exec(compile(snippet, "FORMAT.md", "exec"), {"path": str(LABELLED)})
+    assert "400.0" in (out := capsys.readouterr().out) or "HR00001" in out or "digest" in snippet
+
+
+@pytest.mark.parametrize("path", ["label/rank", "record/fold", "target/value"])
+def test_the_documents_digests_notice_damage_of_what_may_be_there(tmp_path, path):
+    store = Path(shutil.copytree(LABELLED, tmp_path / "s.zarr"))
+    array = zarr.open_array(store, path=path, mode="r+")
+    array[0] = "9" if array.dtype.kind == "T" else 9
+    with pytest.raises(ValueError, match=f"{path} was changed"):
+        exec(compile(snippets()[2], "FORMAT.md", "exec"), {"path": str(store)})
+
+
+def test_xarray_sees_what_tables_state():
+    tree = xarray.open_datatree(LABELLED, engine="zarr", consolidated=False)
+    for column in FURTHER_COLUMNS:
+        variable = tree[column.path]
+        assert variable.dims == column.dims
+        assert variable.attrs == column.attributes()
+
+
+def test_this_version_makes_the_same_store_with_labels(tmp_path):
+    store, golden = Store(make_labelled(tmp_path)), Store(LABELLED)
+    for path in STATED:
+        assert none_for_nan(store.optional(path).tolist()) == STATED[path]
+    changing = {"digest"}
     assert {key: value for key, value in store.attributes.items() if key not in changing} == {
         key: value for key, value in golden.attributes.items() if key not in changing
     }

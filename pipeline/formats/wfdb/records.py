@@ -114,6 +114,7 @@ def _to_record(
         checksum=tuple(spec.checksum for spec in specs),
         sums=signals.sums,
         dx_codes=annotations.dx_codes,
+        states_none=annotations.states_none,
         age=annotations.age,
         sex=annotations.sex,
         remarks=annotations.remarks,

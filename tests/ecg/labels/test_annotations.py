@@ -152,6 +152,48 @@ def test_the_form_of_chapman_and_ningbo(dx):
 
 
 @pytest.mark.parametrize(
+    ("lines", "codes"),
+    [
+        (["Labels: NORM, Old MI"], ("NORM", "Old MI")),
+        (["Labels: AFIB/AFL,STTC"], ("AFIB/AFL", "STTC")),
+        (["Labels:"], ()),
+        (["Labels: "], ()),
+        (["Labels: PVC", "Dx: 426783006"], ("426783006", "PVC")),  # the name stands; PVC in a Dx line is CPSC's
+        (["Labels: 426783006.0, 164889003"], ("426783006", "164889003")),
+        (["labels: CD", "Labels: CD, HYP"], ("CD", "HYP")),
+        (["Labels: 1AVB"], ("1AVB",)),
+        (["Chagas label: True"], ("Chagas",)),
+        (["Chagas label: False"], ()),
+    ],
+)
+def test_labels_as_the_later_challenges_state_them(lines, codes):
+    """As helper_code.py of 2024 (`save_labels`) and prepare_code15_data.py of 2025 write them."""
+    header = "r 1 500 5000\nr.dat 16 1000/mV 16 0 0 0 0 I\n" + "".join(f"# {line}\n" for line in lines)
+    annotations = parse_annotations(parse_header(header).comments)
+    assert annotations.dx_codes == codes
+    assert annotations.states_none == any("False" in line for line in lines)
+    assert annotations.dx_text == ()
+
+
+def test_what_is_no_label_is_handed_over():
+    annotations = parse_annotations([f"Labels: 4.27E+08, {'x' * 81}, NORM", "Chagas label: perhaps", "Lead label: 1"])
+    assert annotations.dx_codes == ("NORM",)
+    assert annotations.dx_text == ("4.27E+08", "x" * 81)
+
+
+def test_a_header_of_the_challenge_of_2025_is_read_whole():
+    lines = [
+        "Exam ID: 1169160",
+        "Patient ID: 523632",
+        "Age: 38",
+        "Sex: Male",
+        "Chagas label: False",
+        "Source: CODE-15%",
+    ]
+    assert parse_annotations(lines) == Annotations(age=38.0, sex="Male", states_none=True)
+
+
+@pytest.mark.parametrize(
     ("value", "age"),
     [("74", 74.0), ("0", 0.0), ("0.5", 0.5), ("74.", 74.0), ("300", OLDER_THAN_89)],
 )

@@ -150,6 +150,19 @@ def test_a_wrong_table_is_refused_before_any_work(data, tmp_path):
     assert not list(tmp_path.glob("s.zarr*"))
 
 
+def test_labels_of_headers_are_codes_and_a_denied_one_is_an_annotation(data, tmp_path):
+    for name, line in (("X", "# Labels: NORM, Old MI"), ("Y", "# Chagas label: False")):
+        header = data / f"{name}.hea"
+        header.write_text(f"{header.read_text().replace('#Dx: NORM', '')}{line}\n")
+    build_cache([data], tmp_path / "s.zarr", CONFIG)
+    store = Store(tmp_path / "s.zarr")
+    assert [store.dx_codes(row) for row in (1, 2)] == [("NORM", "Old MI"), ()]
+    assert store.column("label/annotated").tolist() == [True, True, True]
+    assert store.label_rank()[1].tolist() == [0, 0, 1, 2]
+    assert "array_digests" not in store.attributes
+    assert verify_store(tmp_path / "s.zarr") == ()
+
+
 # PTB-XL: the same 300 recordings as the Challenge has them and as PTB-XL has, held against pandas.
 
 SHARED = Path(os.environ.get("ECG_SHARED", "../shared"))

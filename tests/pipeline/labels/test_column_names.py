@@ -3,7 +3,14 @@
 import pytest
 
 from ecg12.ecg.errors import ConfigError
-from ecg12.pipeline.labels.column_names import assign_roles, check_told, is_identifier, parse_told, plain_name
+from ecg12.pipeline.labels.column_names import (
+    assign_roles,
+    check_roles,
+    check_told,
+    is_identifier,
+    parse_told,
+    plain_name,
+)
 
 PTBXL = (
     "ecg_id,patient_id,age,sex,height,weight,nurse,site,device,recording_date,report,scp_codes,heart_axis,"
@@ -105,6 +112,17 @@ def test_a_column_with_a_plus_or_comma_can_be_named():
 def test_what_is_no_such_sentence_is_refused(text, message):
     with pytest.raises(ConfigError, match=message):
         parse_told([text])
+
+
+def test_what_a_program_says_is_checked_the_same_way():
+    assert check_roles({"record": "a,b", "target": ["x", "y"]}) == {"record": ("a,b",), "target": ("x", "y")}
+    for told, message in (
+        ({"colour": "x"}, "expected columns for one of record"),
+        ({"target": []}, "expected columns for one of"),
+        ({"age": ["a", "b"]}, "a second column, 'b'; expected one"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            check_roles(told)
 
 
 def test_a_column_that_no_table_has_is_refused():
