@@ -5,6 +5,7 @@
 - `demo/`: what `make demo` leaves, `demo/run` and `demo/held_out` among it
 - `runs/example`: a finished run on `data/ecg.zarr`
 - `my-ecgs/`: 24 recordings of one's own with labels, and `patients.csv`, their patients
+- `labels.csv`: a table of their labels, folds and QT intervals
 - `new-ecgs/` and `records/`: three recordings each, without labels
 - `my.zarr`: the store of `my-ecgs/`
 - `numbers.npy`: a bare array of one recording, 500 Hz, mV
@@ -56,6 +57,9 @@ def _write_own(folder: Path) -> None:
         for place in ("new-ecgs", "records"):
             write_record(folder / place, f"ecg{number:02d}", signal, fs=400, dx=None)
     rows = [f"ecg{number:02d},patient-{number // 2}" for number in range(24)]
+    labels = [f"ecg{number:02d},{CODES[number % len(CODES)]},{number % 5},{380 + number},sinus" for number in range(24)]
+    text = "\n".join(["record,codes,fold,qt,rhythm", *labels])
+    (folder / "labels.csv").write_text(text + "\n", encoding="utf-8")
     np.save(folder / "numbers.npy", pulses_uv(5000, seed=5) / 1000)
     (folder / "patients.csv").write_text("\n".join(["record,patient_id", *rows]) + "\n", encoding="utf-8")
 
