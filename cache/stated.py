@@ -40,7 +40,7 @@ class Stated:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`; raises TypeError or ValueError if the values are not of that form."""
         texts = {name: values[name] for name in TEXTS if name in values}
-        numbers = {
+        numbers: dict[str, Any] = {
             name: {str(key): float(value) for key, value in dict(values[name]).items()}
             for name in ("likelihoods", "targets")
             if name in values

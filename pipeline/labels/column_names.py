@@ -14,7 +14,22 @@ RECORD, CODES, LABELS, TARGET, IGNORE = "record", "codes", "labels", "target", "
 AGE, SEX, MALE, FEMALE, PATIENT, DATASET = "age", "sex", "male", "female", "patient", "dataset"
 FOLD, SITE, DEVICE, DATE, QUALITY = "fold", "site", "device", "date", "quality"
 
-ROLES = (RECORD, CODES, LABELS, AGE, SEX, MALE, FEMALE, PATIENT, DATASET, FOLD, SITE, DEVICE, DATE, QUALITY)
+ROLES: tuple[str, ...] = (
+    RECORD,
+    CODES,
+    LABELS,
+    AGE,
+    SEX,
+    MALE,
+    FEMALE,
+    PATIENT,
+    DATASET,
+    FOLD,
+    SITE,
+    DEVICE,
+    DATE,
+    QUALITY,
+)
 ROLES += (TARGET, IGNORE)
 
 SEVERAL = (RECORD, CODES, LABELS, QUALITY, TARGET, IGNORE)

@@ -32,7 +32,7 @@ def read_date(cell: str, order: str) -> str | None:
     """A date or a date with a time in ISO 8601; None if it is none, or open to two readings."""
     try:
         if digits := _DIGITS.fullmatch(cell):
-            return _iso(*map(int, digits.groups()), "")
+            return _iso(int(digits[1]), int(digits[2]), int(digits[3]), "")
         if (parts := _PARTS.fullmatch(cell)) is None:
             return datetime.fromisoformat(cell).isoformat() if re.match(r"\d{4}-", cell) else None
         first, second, third = int(parts[1]), int(parts[3]), int(parts[4])

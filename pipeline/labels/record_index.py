@@ -10,7 +10,21 @@ from typing import NamedTuple
 
 from ecg12.cache.storage.location import Location
 
-_SUFFIXES = (".hea", ".mat", ".dat", ".edf", ".bdf", ".dcm", ".dicom", ".csv", ".tsv", ".txt", ".npy", ".npz", ".xml")
+_SUFFIXES: tuple[str, ...] = (
+    ".hea",
+    ".mat",
+    ".dat",
+    ".edf",
+    ".bdf",
+    ".dcm",
+    ".dicom",
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".npy",
+    ".npz",
+    ".xml",
+)
 _SUFFIXES += (".json", ".h5", ".hdf5", ".parquet", ".ecg", ".scp", ".asc", ".bin", ".gz", ".zip")
 
 
