@@ -49,7 +49,7 @@ ROOMS = {
     "pipeline.recordings": "ECG cache cache.storage files formats formats.dicom formats.edf formats.text_tables "
     "formats.wfdb plugins runtime",
     "pipeline.download": "ECG cache.storage files formats.wfdb http recordings runtime",
-    "pipeline.labels": "ECG cache cache.storage files formats.text_tables",
+    "pipeline.labels": "ECG cache cache.storage files formats.text_tables runtime",
     "pipeline.ingest": "ECG cache cache.storage cache.writing files formats.wfdb labels recordings runtime",
     "pipeline.compute": "ECG loading runtime",
     "pipeline.runs": "ECG cache.storage compute files plugins runtime tasks",

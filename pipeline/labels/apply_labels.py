@@ -10,6 +10,7 @@ from ecg12.cache.stated import Stated
 from ecg12.ecg.labels.annotations import LONGEST_REMARK, MOST_REMARKS
 from ecg12.pipeline.labels.read_labels import Labels
 from ecg12.pipeline.labels.row_facts import Facts
+from ecg12.pipeline.runtime.printable_names import printable
 
 OWN_CODE, UNREAD_CELL, OTHER_VOCABULARY = "label_code", "label_value", "label_vocabulary"
 OTHER_AGE, OTHER_SEX = "label_age", "label_sex"
@@ -34,7 +35,7 @@ def _apply(row: RecordRow, facts: Facts | None) -> RecordRow:
         remarks.append((OTHER_AGE, f"{row.age:g} → {facts.age:g}"))
     if facts.sex is not None and row.sex is not None and facts.sex != row.sex:
         remarks.append((OTHER_SEX, f"{row.sex} → {facts.sex}"))
-    kept = [(kind, value[:LONGEST_REMARK]) for kind, value in remarks]
+    kept = [(kind, printable(value[:LONGEST_REMARK])[:LONGEST_REMARK]) for kind, value in remarks]
     return replace(
         row,
         age=row.age if facts.age is None else facts.age,

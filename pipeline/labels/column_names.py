@@ -14,26 +14,11 @@ RECORD, CODES, LABELS, TARGET, IGNORE = "record", "codes", "labels", "target", "
 AGE, SEX, MALE, FEMALE, PATIENT, DATASET = "age", "sex", "male", "female", "patient", "dataset"
 FOLD, SITE, DEVICE, DATE, QUALITY = "fold", "site", "device", "date", "quality"
 
-ROLES: tuple[str, ...] = (
-    RECORD,
-    CODES,
-    LABELS,
-    AGE,
-    SEX,
-    MALE,
-    FEMALE,
-    PATIENT,
-    DATASET,
-    FOLD,
-    SITE,
-    DEVICE,
-    DATE,
-    QUALITY,
-)
-ROLES += (TARGET, IGNORE)
-
+_SINGLE = (AGE, SEX, MALE, FEMALE, PATIENT, DATASET, FOLD, SITE, DEVICE, DATE)
 SEVERAL = (RECORD, CODES, LABELS, QUALITY, TARGET, IGNORE)
 """Roles that more than one column may have; of any other the first column counts."""
+
+ROLES: tuple[str, ...] = (*SEVERAL, *_SINGLE)
 
 _NAMES: Mapping[str, str] = {
     RECORD: "record record_name record_id recording recording_id recording_name name file filename file_name filepath "

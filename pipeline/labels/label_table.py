@@ -15,6 +15,7 @@ from ecg12.cache.storage.small_file import read_small
 from ecg12.ecg.errors import EcgError, InputError
 from ecg12.pipeline.files.text_lines import decode_text
 from ecg12.pipeline.labels.parquet_table import PARQUET_MARK, parquet_rows
+from ecg12.pipeline.runtime.printable_names import in_one_line
 
 MOST_BYTES = 512 * 2**20
 """Of a table. MIMIC-IV-ECG's, of 800,000 recordings, has a third of it."""
@@ -40,12 +41,14 @@ class LabelTable:
     ----------
     columns : their names as they stand there, each once
     separator : between the cells of a line
+    unit : what its numbers are of: "line", or "row" in Parquet
     rows : all rows, whenever it is called
     """
 
     path: Location
     columns: tuple[str, ...]
     separator: str
+    unit: str
     rows: Callable[[], Iterator[Row]]
 
 
@@ -67,7 +70,7 @@ def open_table(path: Location) -> LabelTable:
             raise InputError(f"{path}: {what}; expected a table of labels as CSV, TSV or Parquet")
         if data.startswith(PARQUET_MARK):
             columns, rows = parquet_rows(data, str(path))
-            return LabelTable(path, _checked(columns, path), ",", rows)
+            return LabelTable(path, _checked(columns, path), ",", "row", rows)
         text = decode_text(data)
     except EcgError:
         raise
@@ -79,7 +82,7 @@ def open_table(path: Location) -> LabelTable:
     separator = _separator_of(text)
     rows = _Lines(path, text, separator)
     columns = next((row for _, row in rows.parsed()), [])
-    return LabelTable(path, _checked(columns, path), separator, rows)
+    return LabelTable(path, _checked(columns, path), separator, "line", rows)
 
 
 def _separator_of(text: str) -> str:
@@ -90,7 +93,7 @@ def _separator_of(text: str) -> str:
 
 
 def _checked(columns: list[str], path: Location) -> tuple[str, ...]:
-    names = [name.strip() or f"column {number}" for number, name in enumerate(columns, start=1)]
+    names = [in_one_line(name.strip()) or f"column {number}" for number, name in enumerate(columns, start=1)]
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise InputError(f"{path}: two columns are called {twice[0]!r}; expected each name once")

@@ -16,6 +16,7 @@ from ecg12.pipeline.labels.label_table import LabelTable, open_table
 from ecg12.pipeline.labels.merge_facts import merge_facts, name_difference
 from ecg12.pipeline.labels.record_index import RecordIndex, RecordKey
 from ecg12.pipeline.labels.row_facts import Facts, RowReader
+from ecg12.pipeline.runtime.printable_names import in_one_line
 
 MOST_NAMED = 10
 """Records and rows without each other that are named."""
@@ -127,13 +128,14 @@ def _read_table(
         if not found:
             strangers += [keys.shown(cells)] if len(strangers) < MOST_NAMED else []
             continue
-        stated, where = reader.read(cells), f"{table.path} line {line}"
+        stated, where = reader.read(cells), f"{table.path} {table.unit} {line}"
         for number in found:
             before = facts.setdefault(number, (stated, where))
             if before[0] != stated:
                 raise InputError(
                     f"{where}: record {index.full_name(number)} has another {name_difference(before[0], stated)} than "
-                    f"in line {before[1].rpartition(' ')[2]}; expected one row a record, with all of its codes in it"
+                    f"in {table.unit} {before[1].rpartition(' ')[2]}; expected one row a record, with all of its "
+                    "codes in it"
                 )
     if not facts:
         raise InputError(
@@ -157,7 +159,7 @@ class _Keys:
     def __init__(
         self, table: LabelTable, columns: TableColumns, values: Mapping[int, set[str]], index: RecordIndex
     ) -> None:
-        self._path, self._index = table.path, index
+        self._where, self._index = f"{table.path} {table.unit}", index
         self._dataset = columns.roles.first(DATASET)
         places = columns.roles.by_role[RECORD]
         self._numbers: int | None = None
@@ -179,15 +181,15 @@ class _Keys:
             if len(one) > 1:
                 names = " or ".join(map(self._index.full_name, one[:3]))
                 raise InputError(
-                    f"{self._path} line {line}: record {cell} may be {names}; expected one: write DATASET/NAME or the "
-                    "path of its file"
+                    f"{self._where} {line}: record {in_one_line(cell)} may be {names}; expected one: write DATASET/NAME "
+                    "or the path of its file"
                 )
             found.update(dict.fromkeys(one))
         return list(found)
 
     def shown(self, cells: Sequence[str]) -> str:
         """What a row calls its record."""
-        return next((cells[place] for place in self._shown if cells[place]), "no name")
+        return next((in_one_line(cells[place]) for place in self._shown if cells[place]), "no name")
 
     def _cells(self, cells: Sequence[str]) -> list[str]:
         names = [cells[place] for place in self.places]

@@ -10,22 +10,10 @@ from typing import NamedTuple
 
 from ecg12.cache.storage.location import Location
 
-_SUFFIXES: tuple[str, ...] = (
-    ".hea",
-    ".mat",
-    ".dat",
-    ".edf",
-    ".bdf",
-    ".dcm",
-    ".dicom",
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".npy",
-    ".npz",
-    ".xml",
+_SUFFIXES = tuple(
+    ".hea .mat .dat .edf .bdf .dcm .dicom .csv .tsv .txt .npy .npz .xml .json .h5 .hdf5 .parquet .ecg .scp .asc .bin "
+    ".gz .zip".split()
 )
-_SUFFIXES += (".json", ".h5", ".hdf5", ".parquet", ".ecg", ".scp", ".asc", ".bin", ".gz", ".zip")
 
 
 class RecordKey(NamedTuple):

@@ -24,6 +24,7 @@ from ecg12.pipeline.labels.column_names import (
 )
 from ecg12.pipeline.labels.column_values import NO, YES, TableColumns
 from ecg12.pipeline.labels.dates import read_date
+from ecg12.pipeline.runtime.printable_names import printable
 
 _MALE_COLUMN = dict.fromkeys(YES, "Male") | dict.fromkeys(NO, "Female")
 _FEMALE_COLUMN = dict.fromkeys(YES, "Female") | dict.fromkeys(NO, "Male")
@@ -134,7 +135,7 @@ class RowReader:
             return ""
         cell = cells[place]
         text = cell[:-2] if cell.endswith((".0", ",0")) and cell[:-2].lstrip("-").isdecimal() else cell
-        return text if text.isprintable() else " ".join(text.split())
+        return printable(" ".join(text.splitlines()))
 
     def _age(self, cells: Sequence[str], unread: list[tuple[str, str]]) -> float | None:
         place = self.columns.roles.first(AGE)
@@ -169,7 +170,7 @@ class RowReader:
     def _quality(self, cells: Sequence[str]) -> str:
         places = self.columns.roles.by_role.get(QUALITY, ())
         notes = [(self.names[place], " ".join(cells[place].strip(" ,;").split())) for place in places]
-        return "; ".join(f"{name}: {note}" for name, note in notes if note and not is_missing(note))
+        return printable("; ".join(f"{name}: {note}" for name, note in notes if note and not is_missing(note)))
 
 
 _TEXT_ROLES = {"fold": FOLD, "site": SITE, "device": DEVICE}
