@@ -181,8 +181,8 @@ class _Keys:
             if len(one) > 1:
                 names = " or ".join(map(self._index.full_name, one[:3]))
                 raise InputError(
-                    f"{self._where} {line}: record {in_one_line(cell)} may be {names}; expected one: write DATASET/NAME "
-                    "or the path of its file"
+                    f"{self._where} {line}: record {in_one_line(cell)} may be {names}; expected one: write "
+                    "DATASET/NAME or the path of its file"
                 )
             found.update(dict.fromkeys(one))
         return list(found)

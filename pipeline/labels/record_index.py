@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 from ecg12.cache.storage.location import Location
 
-_SUFFIXES = tuple(
-    ".hea .mat .dat .edf .bdf .dcm .dicom .csv .tsv .txt .npy .npz .xml .json .h5 .hdf5 .parquet .ecg .scp .asc .bin "
-    ".gz .zip".split()
+_SUFFIXES = frozenset(
+    "hea mat dat edf bdf dcm dicom csv tsv txt npy npz xml json h5 hdf5 parquet ecg scp asc bin gz zip".split()
 )
 
 
@@ -71,10 +70,10 @@ def _readings(cell: str) -> Iterator[str]:
 def _bare(name: str) -> str:
     """A file's name without its suffix, or two of them: `x.csv.gz`."""
     for _ in range(2):
-        suffix = next((suffix for suffix in _SUFFIXES if name.lower().endswith(suffix)), "")
-        if not suffix or _last(name).lower() == suffix:
+        bare, dot, suffix = name.rpartition(".")
+        if not dot or suffix.lower() not in _SUFFIXES or not _last(bare):
             break
-        name = name[: -len(suffix)]
+        name = bare
     return name
 
 

@@ -19,6 +19,7 @@ from ecg12.pipeline.labels.column_names import (
     MALE,
     PATIENT,
     QUALITY,
+    ROLES,
     SEX,
     SITE,
 )
@@ -67,6 +68,7 @@ class RowReader:
 
     def __init__(self, columns: TableColumns, names: Sequence[str]) -> None:
         self.columns, self.names = columns, names
+        self._first = {role: columns.roles.first(role) for role in ROLES}
 
     def read(self, cells: Sequence[str]) -> Facts:
         """What a row states."""
@@ -130,15 +132,15 @@ class RowReader:
 
     def _text(self, role: str, cells: Sequence[str]) -> str:
         """A text as it stands; numbers without the `.0` that a column with gaps gives them."""
-        place = self.columns.roles.first(role)
+        place = self._first[role]
         if place is None or is_missing(cells[place]):
             return ""
         cell = cells[place]
         text = cell[:-2] if cell.endswith((".0", ",0")) and cell[:-2].lstrip("-").isdecimal() else cell
-        return printable(" ".join(text.splitlines()))
+        return text if text.isprintable() else printable(" ".join(text.splitlines()))
 
     def _age(self, cells: Sequence[str], unread: list[tuple[str, str]]) -> float | None:
-        place = self.columns.roles.first(AGE)
+        place = self._first[AGE]
         if place is None or is_missing(cells[place]) or cells[place].startswith("-"):
             return None
         age = read_age(cells[place])
@@ -149,7 +151,7 @@ class RowReader:
     def _sex(self, cells: Sequence[str], unread: list[tuple[str, str]]) -> str | None:
         ways = {SEX: _PTBXL_SEXES if self.columns.roles.is_ptbxl else {}, MALE: _MALE_COLUMN, FEMALE: _FEMALE_COLUMN}
         for role, numbers in ways.items():
-            place = self.columns.roles.first(role)
+            place = self._first[role]
             if place is None or is_missing(cells[place]):
                 continue
             sex = numbers.get(cells[place].lower()) or (read_sex(cells[place]) if role == SEX else None)
@@ -159,7 +161,7 @@ class RowReader:
         return None
 
     def _date(self, cells: Sequence[str], unread: list[tuple[str, str]]) -> str:
-        place = self.columns.roles.first(DATE)
+        place = self._first[DATE]
         if place is None or is_missing(cells[place]):
             return ""
         date = read_date(cells[place], self.columns.date_order)
