@@ -1,4 +1,4 @@
-"""build-cache: records into a store."""
+"""build-cache: recordings into a store."""
 
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from ecg12.commands.shared.options import (
     Place,
     bad_checksum_option,
     force_option,
+    source_options,
     workers_option,
 )
+from ecg12.commands.shared.printing import echo_some
 from ecg12.commands.shared.progress import Bar
 from ecg12.ecg.datasets import PTBXL_TABLE_NAME
 
@@ -63,6 +65,7 @@ NO_TABLE = Path("none")
     help="What columns of these tables are, where their names do not tell: record=COL,codes=COL,target=COL1+COL2,"
     "ignore=COL.",
 )
+@source_options
 @click.option("--strict", is_flag=True, help="Stop at the first record that cannot be taken.")
 @workers_option
 @click.option("--scheduler", metavar="ADDRESS", help="Work on this running dask cluster, tcp://HOST:PORT.")
@@ -84,16 +87,18 @@ def build_cache(
     strict: bool,
     **options: Any,
 ) -> None:
-    """Convert WFDB records into one store.
+    """Convert recordings into one store.
 
-    INPUTS are folders in any nesting and layout, or single records, or URLs of such (s3://bucket/data); by default
-    data/. A record that cannot be
-    taken is rejected by name and reason, and the build goes on. An interrupted build is finished by the same
-    command.
+    INPUTS are folders in any nesting and layout, tarballs, or single recordings, or URLs of such (s3://bucket/data); by
+    default data/. WFDB in all its formats, EDF, BDF, DICOM, CSV, .npy and .mat are read, at any sampling frequency. A
+    recording that cannot be taken is rejected by name and reason, and the build goes on. An interrupted build is
+    finished by the same command.
     """
+    from ecg12.pipeline.formats.told_by_user import InputConfig
     from ecg12.pipeline.ingest import build_cache as ingest
     from ecg12.pipeline.ingest.dask_cluster import Cluster
     from ecg12.pipeline.labels.column_names import parse_told
+    from ecg12.pipeline.recordings.set_aside import describe_aside
 
     if scheduler and scheduler_file:
         raise click.UsageError("--scheduler and --scheduler-file both name a cluster; give one of them")
@@ -102,10 +107,16 @@ def build_cache(
         raise click.UsageError("--label-columns says what columns of --labels are; give a table")
     find_patients = NO_TABLE not in patients
     patients = tuple(table for table in patients if table != NO_TABLE)
+    said = {field: options.pop(f"source_{field}") for field in ("fs", "units", "leads")}
+    said |= {field: options.pop(field) for field in ("missing_leads", "readers")}
+    include, exclude = options.pop("include"), options.pop("exclude")
     summary = ingest.build_cache(
         inputs or (DEFAULT_DATA,),
         output,
         StoreConfig(**options),
+        told=InputConfig(prefix="source-", with_source=True, bad_checksum=options["bad_checksum"], **said),
+        include=include,
+        exclude=exclude,
         cluster=Cluster(workers=workers, scheduler=scheduler, scheduler_file=scheduler_file, dashboard=dashboard),
         patients=patients,
         find_patients=find_patients,
@@ -142,6 +153,10 @@ def build_cache(
             err=True,
         )
     echo_rejects(store.rejects)
+    if summary.n_left_out:
+        click.echo(f"{summary.n_left_out:,} files left out by --include and --exclude")
+    echo_some([f"{pattern}: matches no file" for pattern in summary.unused_patterns])
+    echo_some([describe_aside(summary.aside)] * bool(summary.aside))
 
 
 def _echo_tables(labels: Any) -> None:

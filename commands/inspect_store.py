@@ -169,6 +169,7 @@ _REMARKS = {
     "label_vocabulary": "codes that another source takes from another vocabulary",
     "label_age": "ages of headers for which tables have another",
     "label_sex": "sexes of headers for which tables have another",
+    "reader": "what readers took otherwise than files have it",
 }
 
 

@@ -284,6 +284,13 @@ def build_store(
     notch: float | None = _BUILD.notch,
     seed: int = _BUILD.seed,
     bad_checksum: str = _BUILD.bad_checksum,
+    source_fs: float | None = None,
+    source_units: str | None = None,
+    source_leads: Sequence[str] | None = None,
+    missing_leads: str = "error",
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    readers: Sequence[str] = (),
     patients: Paths = (),
     find_patients: bool = True,
     labels: Paths = (),
@@ -292,14 +299,14 @@ def build_store(
     strict: bool = False,
     force: bool = False,
 ) -> Store:
-    """Convert WFDB records into one store, and open it.
+    """Convert recordings of any kind into one store, and open it.
 
     A record that cannot be taken is in `rejects` of what comes back; an interrupted build is finished by the same call,
     and a store that is there already, built from the same records in the same way, is opened.
 
     Parameters
     ----------
-    inputs : folders in any nesting, or single records, here or behind URLs
+    inputs : folders in any nesting, tarballs, or single recordings, here or behind URLs
     store : where the store goes; it appears there when it is whole
     fs : sampling frequency of the store, Hz
     leads : which, in this order
@@ -307,6 +314,11 @@ def build_store(
     highpass, notch : zero-phase filters at these frequencies, Hz; None for none
     seed : of the records' placement
     bad_checksum : "reject" a record whose samples do not match its header's checksum, or "flag" it
+    source_fs, source_units, source_leads : sampling frequency (Hz), units ("mV", "uV", "V") and names of the columns of
+        files that do not state them; ("standard",) stands for the twelve leads
+    missing_leads : "error", or "zero" for zeros in the place of a lead that can neither be found nor derived
+    include, exclude : patterns of paths below the inputs: files to take alone, files to leave out
+    readers : plugins that read further formats, by import path; those that are installed need not be named
     patients : CSV tables with columns record and patient_id, or PTB-XL's own
     find_patients : take PTB-XL's own table where it lies in the root of an input folder, too
     labels : tables of labels (CSV, TSV or Parquet), patients, folds and measurements, such as PTB-XL's own
@@ -329,9 +341,20 @@ def build_store(
     RemoteError
         If what is behind a URL cannot be read or written.
     """
+    from ecg12.pipeline.formats.told_by_user import InputConfig
     from ecg12.pipeline.ingest.build_cache import build_cache
     from ecg12.pipeline.labels.column_names import check_roles
 
+    told = InputConfig(
+        fs=source_fs,
+        units=source_units,
+        leads=None if source_leads is None else tuple(source_leads),
+        missing_leads=missing_leads,
+        bad_checksum=bad_checksum,
+        readers=tuple(readers),
+        prefix="source-",
+        with_source=True,
+    )
     config = StoreConfig(
         fs=fs, leads=tuple(leads), codec=codec, highpass=highpass, notch=notch, seed=seed, bad_checksum=bad_checksum
     )
@@ -341,6 +364,9 @@ def build_store(
         to_places(inputs),
         to_place(store),
         config,
+        told=told,
+        include=tuple(include),
+        exclude=tuple(exclude),
         workers=workers,
         patients=to_places(patients),
         find_patients=find_patients,

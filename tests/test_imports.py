@@ -50,7 +50,7 @@ ROOMS = {
     "formats.wfdb plugins runtime",
     "pipeline.download": "ECG cache.storage files formats.wfdb http recordings runtime",
     "pipeline.labels": "ECG cache cache.storage files formats.text_tables runtime",
-    "pipeline.ingest": "ECG cache cache.storage cache.writing files formats.wfdb labels recordings runtime",
+    "pipeline.ingest": "ECG cache cache.storage cache.writing files formats formats.wfdb labels recordings runtime",
     "pipeline.compute": "ECG loading runtime",
     "pipeline.runs": "ECG cache.storage compute files plugins runtime tasks",
     "pipeline.training": "ECG cache cache.storage compute loading plugins runs runtime tasks",

@@ -242,6 +242,23 @@ TOLD = ("fs", "units", "leads", "missing_leads", "bad_checksum", "readers")
 """Names of what `told_options` asks for, as fields of `pipeline.formats.told_by_user.InputConfig`."""
 
 
+_MISSING_LEADS = click.option(
+    "--missing-leads",
+    type=click.Choice(["error", "zero"]),
+    default="error",
+    show_default=True,
+    help="What to do about a lead that is neither there nor follows from other limb leads.",
+)
+_READERS = click.option(
+    "--reader",
+    "readers",
+    multiple=True,
+    metavar="MODULE:CLASS",
+    help="A class of yours that reads another format of files; may be given several times. Those of installed "
+    "packages need not be named.",
+)
+
+
 def told_options(command: Any) -> Any:
     """The options about recordings whose files do not say all, or wrongly: those in `TOLD`."""
     options = [
@@ -252,22 +269,35 @@ def told_options(command: Any) -> Any:
             type=NameList(),
             help="Names of the columns of files that do not name them: I,II,V5; standard for the twelve.",
         ),
-        click.option(
-            "--missing-leads",
-            type=click.Choice(["error", "zero"]),
-            default="error",
-            show_default=True,
-            help="What to do about a lead that is neither there nor follows from other limb leads.",
-        ),
+        _MISSING_LEADS,
         bad_checksum_option("reject"),
+        _READERS,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def source_options(command: Any) -> Any:
+    """The same for a command whose --fs and --leads are its store's, and which files below its inputs are meant."""
+    options = [
         click.option(
-            "--reader",
-            "readers",
+            "--include",
             multiple=True,
-            metavar="MODULE:CLASS",
-            help="A class of yours that reads another format of files; may be given several times. Those of installed "
-            "packages need not be named.",
+            metavar="PATTERN",
+            help="Take such files alone: a path below the inputs, a folder or a name, with * for anything; may be "
+            "given several times.",
         ),
+        click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave such files out."),
+        click.option("--source-fs", type=float, help="Sampling frequency, Hz, of files that do not state one."),
+        click.option("--source-units", help="V, mV or uV: instead of what files state."),
+        click.option(
+            "--source-leads",
+            type=NameList(),
+            help="Names of the columns of files that do not name them: I,II,V5; standard for the twelve.",
+        ),
+        _MISSING_LEADS,
+        _READERS,
     ]
     for option in reversed(options):
         command = option(command)

@@ -37,6 +37,10 @@ class LeadFlag(IntFlag):
     """the samples' checksum is not the stated one (kept by request)"""
     UNVERIFIED = 256
     """the header states no checksum, or 0 for all leads, which nobody computed"""
+    DERIVED = 512
+    """the source lacks the lead, which was calculated from two others"""
+    ABSENT = 1024
+    """the source lacks the lead, and zeros stand for it (by request)"""
 
 
 RAILED_SAMPLES = 10
@@ -104,6 +108,21 @@ def compute_lead_flags(
     if None in record.checksum:
         flags[[stated is None for stated in record.checksum]] |= np.uint16(LeadFlag.UNVERIFIED)
     return flags
+
+
+def railed_leads(adu: NDArray[np.integer], limits: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which leads have at least `RAILED_SAMPLES` samples at the format's limits, and others that are not.
+
+    Parameters
+    ----------
+    adu : integer array, shape (n_leads, n_samples)
+    limits : the format's lowest and highest value; one above the lowest counts as it, for writers that spare that
+    """
+    low, high = adu.min(axis=1), adu.max(axis=1)
+    found = np.zeros(len(adu), bool)
+    for row in np.flatnonzero(((low <= limits[0] + 1) | (high >= limits[1])) & (low != high)):
+        found[row] = ((adu[row] <= limits[0] + 1) | (adu[row] >= limits[1])).sum() >= RAILED_SAMPLES
+    return found
 
 
 def compute_scale(signal_uv: NDArray[np.float32] | NDArray[np.int16]) -> np.float32:

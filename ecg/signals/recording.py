@@ -23,6 +23,24 @@ USUAL_SCALE_UV = (5.0, 10_000.0)
 millivolts for microvolts, are a thousand times off."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceSamples:
+    """A recording's samples as its file has them, before they became microvolts.
+
+    Attributes
+    ----------
+    adu : integer array, shape (n_leads, n_samples), leads as in the recording; in any order in memory
+    limits : the lowest and the highest value that the file's format has, None where it has none
+    """
+
+    adu: NDArray[np.integer]
+    limits: tuple[int, int] | None = None
+
+    def rows(self, rows: Sequence[int]) -> "SourceSamples":
+        """The same of some leads, in this order."""
+        return replace(self, adu=self.adu[list(rows)])
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Recording:
     """A recording ready for a filter.
@@ -40,6 +58,9 @@ class Recording:
     derived : leads that were calculated from others
     zeroed : leads that were missing, and are zeros
     notes : what the reader took otherwise than the file says it, in words, for the user to see
+    remarks : what a header states that is not understood, or was mended, as (kind, value)
+    n_missing : samples of each lead that were missing and are interpolated; None where there are none
+    source : samples in adu, where the file has whole numbers and somebody asked for them; else None
     """
 
     name: str
@@ -53,6 +74,9 @@ class Recording:
     derived: tuple[str, ...] = ()
     zeroed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
+    n_missing: tuple[int, ...] | None = None
+    source: SourceSamples | None = None
 
     def __post_init__(self) -> None:
         if self.signal_uv.ndim != 2 or self.signal_uv.shape[0] != len(self.leads) or not self.signal_uv.size:
@@ -124,6 +148,8 @@ class Recording:
             lead_flags=flags,
             derived=plan.derived + tuple(lead for lead in self.derived if lead in leads),
             zeroed=plan.zeroed + tuple(lead for lead in self.zeroed if lead in leads),
+            n_missing=None,  # of other leads
+            source=None,
         )
 
     def with_gain(self, gain: float) -> "Recording":
@@ -142,6 +168,7 @@ def make_recording(
     dx_codes: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
     keep: bool = False,
+    source: SourceSamples | None = None,
 ) -> Recording:
     """A recording from samples in physical units, some of which may be missing.
 
@@ -151,6 +178,7 @@ def make_recording(
     leads : names as the file has them
     keep : the samples are the caller's to give away: mended in place where they are float32, for a long recording is
         twice its file already
+    source : the samples as the file has them, to be kept with the recording
 
     Raises
     ------
@@ -166,8 +194,10 @@ def make_recording(
     for row in np.flatnonzero(np.array([np.fmax.reduce(np.abs(lead)) for lead in signal]) > LARGEST_UV)[:1]:
         largest = np.nanmax(np.abs(signal[row]))
         raise SignalError(f"{name} lead {names[row]}: {largest / 1e6:.3g} V; expected at most {LARGEST_UV / 1e6:g} V")
-    flags = np.where(missing.any(axis=1), np.uint16(LeadFlag.INVALID), np.uint16(0)).astype(np.uint16)
-    interpolate_invalid(signal)
+    n_missing = missing.sum(axis=1)
+    flags = np.where(n_missing > 0, np.uint16(LeadFlag.INVALID), np.uint16(0)).astype(np.uint16)
+    if n_missing.any():
+        interpolate_invalid(signal)
     flags[signal.min(axis=1) == signal.max(axis=1)] |= np.uint16(LeadFlag.FLAT)
     flags[_against_einthoven(names, signal)] |= np.uint16(LeadFlag.EINTHOVEN)
     return Recording(
@@ -180,7 +210,17 @@ def make_recording(
         sex=sex,
         dx_codes=dx_codes,
         notes=notes,
+        n_missing=tuple(n_missing.tolist()) if n_missing.any() else None,
+        source=source,
     )
+
+
+def whole_numbers(values: NDArray[np.floating]) -> NDArray[np.int64] | None:
+    """The values as integers, None unless all of them are whole numbers of at most 53 bits."""
+    if not (np.isfinite(values).all() and np.abs(values).max(initial=0) <= 2.0**53):
+        return None
+    whole = values.astype(np.int64)
+    return whole if np.array_equal(whole, values) else None
 
 
 def _against_einthoven(leads: tuple[str, ...], signal_uv: NDArray[np.float32]) -> list[int]:

@@ -34,17 +34,7 @@ def read_npy_array(path: Path) -> NDArray:
         If it is damaged, cut short, or holds objects, text or records.
     """
     with open_regular(path) as file:
-        header = _read_header(file, path.name)
-        stored, shape = _parse(header, path.name)
-        n_values = 1
-        for length in shape:  # Python's integers: a product of stated lengths overflows NumPy's
-            n_values *= length
-        at, size = file.tell(), file.seek(0, 2)
-        if n_values * stored.itemsize != size - at:
-            raise SignalError(
-                f"{path.name}: {size - at:,} bytes of samples; expected {n_values * stored.itemsize:,} for {stored} of "
-                f"shape {shape}: the file is cut short or damaged"
-            )
+        header, stored, shape, n_values, at = _announced(file, path.name)
         file.seek(at)
         values = np.fromfile(file, stored, n_values)
     if len(values) != n_values:
@@ -52,6 +42,35 @@ def read_npy_array(path: Path) -> NDArray:
             f"{path.name}: {len(values):,} values; expected {n_values:,}: the file changes while it is read"
         )
     return values.reshape(shape, order="F" if _ORDER.search(header)[1] == "True" else "C")  # type: ignore[index]
+
+
+def read_npy_shape(path: Path) -> tuple[np.dtype, tuple[int, ...], str]:
+    """Type and shape of the array, held against the file's size, and the header that states them.
+
+    Raises
+    ------
+    SignalError
+        As `read_npy_array`.
+    """
+    with open_regular(path) as file:
+        header, stored, shape, _, _ = _announced(file, path.name)
+    return stored, shape, header
+
+
+def _announced(file: FileIO, name: str) -> tuple[str, np.dtype, tuple[int, ...], int, int]:
+    """Header, type, shape, number of values, and where they begin."""
+    header = _read_header(file, name)
+    stored, shape = _parse(header, name)
+    n_values = 1
+    for length in shape:  # Python's integers: a product of stated lengths overflows NumPy's
+        n_values *= length
+    at, size = file.tell(), file.seek(0, 2)
+    if n_values * stored.itemsize != size - at:
+        raise SignalError(
+            f"{name}: {size - at:,} bytes of samples; expected {n_values * stored.itemsize:,} for {stored} of "
+            f"shape {shape}: the file is cut short or damaged"
+        )
+    return header, stored, shape, n_values, at
 
 
 def _read_header(file: FileIO, name: str) -> str:

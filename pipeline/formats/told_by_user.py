@@ -29,9 +29,11 @@ class InputConfig(Config):
     keep_flat : predict on recordings without any deflection, too
     bad_checksum : "reject" a record whose samples do not match its header's checksum, or "flag" it
     readers : plugins that read further formats, by import path; those that are installed need not be named
+    prefix : what stands before these names among the options of the command that asks, for messages
+    with_source : keep the samples as the file has them beside the physical ones, which a store's digest is made of
     """
 
-    unsaid = frozenset({"readers"})
+    unsaid = frozenset({"readers", "prefix", "with_source"})
 
     fs: float | None = None
     units: str | None = None
@@ -40,20 +42,33 @@ class InputConfig(Config):
     keep_flat: bool = False
     bad_checksum: str = "reject"
     readers: tuple[str, ...] = ()
+    prefix: str = ""
+    with_source: bool = False
 
     def __post_init__(self) -> None:
         if self.fs is not None and not (np.isfinite(self.fs) and self.fs > 0):
-            raise ConfigError(f"fs is {self.fs}; expected a positive number of Hz")
+            raise ConfigError(f"{self.prefix}fs is {self.fs}; expected a positive number of Hz")
         if self.units is not None:
             microvolts_in(self.units, where="told")
         if self.leads is not None and self.leads != STANDARD:
             names = [canonical_lead(lead) for lead in self.leads]
             if not set(names) & set(LEADS):
-                raise ConfigError(f"leads are {', '.join(names)}; expected some of {', '.join(LEADS)}, or standard")
+                raise ConfigError(
+                    f"{self.prefix}leads are {', '.join(names)}; expected some of {', '.join(LEADS)}, or standard"
+                )
         if self.bad_checksum not in CHECKSUM_POLICIES:
             raise ConfigError(f"bad_checksum is {self.bad_checksum!r}; expected {' or '.join(CHECKSUM_POLICIES)}")
         if self.missing_leads not in MISSING_LEADS:
             raise ConfigError(f"missing_leads is {self.missing_leads!r}; expected {' or '.join(MISSING_LEADS)}")
+
+    def option(self, field: str) -> str:
+        """What the option of a field is called where it is asked for."""
+        return f"--{self.prefix}{field}"
+
+    @property
+    def tells_of_samples(self) -> bool:
+        """Whether anything is told that changes how samples are understood."""
+        return (self.fs, self.units, self.leads) != (None, None, None)
 
     @property
     def lead_names(self) -> tuple[str, ...] | None:
@@ -85,7 +100,7 @@ def require_fs(stated: float | None, told: InputConfig, name: str) -> float:
     """
     fs = told.fs if stated is None else stated
     if fs is None:
-        raise SignalError(f"{name}: states no sampling frequency; tell it with --fs")
+        raise SignalError(f"{name}: states no sampling frequency; tell it with {told.option('fs')}")
     return fs
 
 
@@ -100,8 +115,8 @@ def require_leads(stated: tuple[str, ...] | None, told: InputConfig, name: str, 
     names = told.lead_names if stated is None else stated
     if names is None:
         raise SignalError(
-            f"{name}: does not name its {n_columns} leads; tell them with --leads, such as --leads I,II,V1, or "
-            "--leads standard for the twelve in their usual order"
+            f"{name}: does not name its {n_columns} leads; tell them with {told.option('leads')}, such as "
+            f"{told.option('leads')} I,II,V1, or {told.option('leads')} standard for the twelve in their usual order"
         )
     if len(names) != n_columns:
         raise SignalError(f"{name}: {n_columns} columns; expected {len(names)}, for leads {', '.join(names)}")
@@ -135,10 +150,12 @@ def weigh_units(stated: str | None, told: InputConfig, name: str) -> tuple[float
     stated = (stated or "").rstrip("\0").strip() or None
     units = told.units or stated
     if units is None:
-        raise SignalError(f"{name}: states no units; tell them with --units mV, uV or V")
+        raise SignalError(f"{name}: states no units; tell them with {told.option('units')} mV, uV or V")
     spelt = spell_units(units)
     if spelt is None:
-        raise SignalError(f"{name}: units {units!r} not understood; expected mV, uV or V, which --units can tell")
+        raise SignalError(
+            f"{name}: units {units!r} not understood; expected mV, uV or V, which {told.option('units')} can tell"
+        )
     factor = _MICROVOLTS[spelt]
     if told.units is None or stated is None or spell_units(stated) == spelt:
         return factor, None

@@ -1,4 +1,4 @@
-"""From WFDB records to a store: plan from headers, one task per partition, a journal, then the tables.
+"""From recordings to a store: plan from headers, one task per partition, a journal, then the tables.
 
 A task reads, checks, resamples and writes whole chunks of its own, so the store's bytes depend neither on the
 number of workers nor on the order of events. Several workers are dask processes; one works in this process.
@@ -7,34 +7,36 @@ number of workers nor on the order of events. Several workers are dask processes
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from ecg12.cache.checksum import chunk_digest
 from ecg12.cache.layout import Layout, Partition, plan_layout
-from ecg12.cache.reader import read_attributes, read_chunk_of
-from ecg12.cache.schema import Part, StoreConfig
+from ecg12.cache.reader import read_attributes
+from ecg12.cache.schema import StoreConfig
 from ecg12.cache.storage.atomic import write_text_atomically
-from ecg12.cache.storage.location import Location, RemotePath, in_parallel
-from ecg12.cache.storage.small_file import read_small
+from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.cache.writing.build_folder import PLAN_MARKER, build_lock, no_task_at_work, told_what_to_do, work_folder
 from ecg12.cache.writing.finalise import clear_build, finalise, is_settled, move_into_place, settle_replaced
-from ecg12.cache.writing.writer import create_store, part_path
+from ecg12.cache.writing.writer import create_store
 from ecg12.ecg.datasets import PTBXL
 from ecg12.ecg.errors import EcgError, FormatVersionError, InputError, StoreError
 from ecg12.ecg.labels.snomed import EQUIVALENTS, SCORED_CLASSES, SCORED_CODES
+from ecg12.pipeline.formats.told_by_user import InputConfig
+from ecg12.pipeline.ingest.at_hand import with_inputs_at_hand
 from ecg12.pipeline.ingest.dask_cluster import Cluster, Say, check_reach, say_nothing
 from ecg12.pipeline.ingest.describe_store import StoreDescription, describe_store
 from ecg12.pipeline.ingest.partition import Job, job_runner
-from ecg12.pipeline.ingest.plan import Plan, plan_records
+from ecg12.pipeline.ingest.plan import TOLD_NOTHING, Plan, plan_records
 from ecg12.pipeline.ingest.plan_labels import digest_with, patient_in, plan_labels
+from ecg12.pipeline.ingest.resume import finished_parts, forget_others, read_part
 from ecg12.pipeline.labels.apply_labels import apply_labels
 from ecg12.pipeline.labels.read_labels import Labels
+from ecg12.pipeline.recordings.path_patterns import PathPatterns
 from ecg12.pipeline.recordings.patient_groups import find_tables, merge_groups, merged_patients, read_patients
+from ecg12.pipeline.recordings.set_aside import NotLookedAt
 from ecg12.pipeline.runtime.progress import Progress, silent
 
 
@@ -51,6 +53,9 @@ class BuildSummary:
     n_known : records whose patient these tables know
     n_untold : records of PTB-XL whose patient is not known, although a table of them is published
     labels : what tables of labels had for these records
+    aside : files in the inputs that are no recordings
+    n_left_out : files that patterns leave out
+    unused_patterns : patterns that match no file
     plan_seconds, start_seconds, seconds : reading headers; starting workers; from there to the last record
     """
 
@@ -61,6 +66,9 @@ class BuildSummary:
     n_known: int = 0
     n_untold: int = 0
     labels: Labels = field(default_factory=Labels)
+    aside: tuple[NotLookedAt, ...] = ()
+    n_left_out: int = 0
+    unused_patterns: tuple[str, ...] = ()
     plan_seconds: float = 0.0
     start_seconds: float = 0.0
     seconds: float = 0.0
@@ -72,11 +80,15 @@ class BuildSummary:
         return n_new / self.seconds if self.seconds else 0.0
 
 
+@with_inputs_at_hand
 def build_cache(
     inputs: Sequence[Location],
     store: Location,
     config: StoreConfig,
     *,
+    told: InputConfig = TOLD_NOTHING,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     workers: int = 1,
     cluster: Cluster | None = None,
     patients: Sequence[Location] = (),
@@ -88,11 +100,13 @@ def build_cache(
     progress: Progress = silent,
     say: Say = say_nothing,
 ) -> BuildSummary:
-    """Convert every WFDB record in `inputs` into one store.
+    """Convert every recording in `inputs` into one store.
 
     Parameters
     ----------
-    inputs : folders in any nesting and layout, or single records, here or behind URLs
+    inputs : folders in any nesting and layout, tarballs, or single recordings of any kind, here or behind URLs
+    told : what files do not say themselves
+    include, exclude : patterns of paths below the inputs, see `pipeline.recordings.path_patterns`
     store : where the store goes, here or behind a URL; it appears there when it is whole
     workers : dask worker processes; 1 works in this process
     cluster : where else to find workers; `workers` does not count then
@@ -108,7 +122,7 @@ def build_cache(
     ------
     InputError
         If there is no record, or none could be taken, or a table of patients or labels knows none of them or
-        contradicts itself.
+        contradicts itself; or if an input has the same recordings twice.
     ConfigError
         If a column in `label_columns` is in none of the tables.
     StoreError
@@ -125,7 +139,16 @@ def build_cache(
         store = store.resolve()  # build and replace where the link points to, not the link
     tables = (*patients, *(find_tables(inputs) if find_patients else ()))
     patient_of = read_patients(*tables)
-    plan = plan_records(inputs, config, patient_of, strict=strict, progress=progress)
+    plan = plan_records(
+        inputs,
+        config,
+        patient_of,
+        told=told,
+        patterns=PathPatterns(include, exclude),
+        workers=cluster.workers,
+        strict=strict,
+        progress=progress,
+    )
     if not plan.records:
         reasons = "; ".join(reject.reason for reject in plan.rejects[:3])
         raise InputError(f"none of the {len(plan.rejects)} records can be taken: {reasons}")
@@ -136,7 +159,7 @@ def build_cache(
         )
     stated = plan_labels(labels, label_columns, plan, patient_of) if labels else Labels()
     known = _count_known(plan, tables, patient_of, stated)
-    plan_digest = digest_with(plan.digest(config), stated)
+    plan_digest = digest_with(plan.digest(config, told), stated)
     if is_settled(store) and store.exists() and _is_wanted(store, config, plan_digest, force=force):
         return BuildSummary(description=describe_store(store), already_complete=True, **known)
     store.parent.mkdir(parents=True, exist_ok=True)
@@ -154,11 +177,11 @@ def build_cache(
         )
         with no_task_at_work(folder):
             _prepare(folder, built, config, layout, plan_digest, force=force)
-        parts = _finished_parts(work, built, layout)
-        _forget_others(work, parts)
+        parts = finished_parts(work, built, layout)
+        forget_others(work, parts)
         n_resumed = sum(len(layout.partitions[number].records) for number in parts)
         jobs = [
-            _job(built, work, config, layout, partition, plan, plan_digest, strict=strict)
+            _job(built, work, config, layout, partition, plan, plan_digest, strict=strict, told=told)
             for partition in layout.partitions
             if partition.index not in parts
         ]
@@ -173,7 +196,7 @@ def build_cache(
                 if isinstance(result, EcgError):
                     raise result
                 number, n_records = result
-                parts[number] = _read_part(work, number)
+                parts[number] = read_part(work, number)
                 task.advance(n_records)
             ended = time.perf_counter()  # what follows is the workers' end
         rows = apply_labels([row for number in sorted(parts) for row in parts[number].rows], stated)
@@ -209,7 +232,7 @@ def build_cache(
 def _count_known(
     plan: Plan, tables: tuple[Location, ...], patient_of: Mapping[str, str], labels: Labels
 ) -> dict[str, Any]:
-    """Fields of the summary that tell whose patient is known, and what tables of labels had."""
+    """Fields of the summary: whose patient is known, what tables of labels had, and what was not taken for a record."""
     told = [
         record.name in patient_of or patient_in(labels, record.dataset, record.name) is not None
         for record in plan.records
@@ -220,6 +243,9 @@ def _count_known(
         "n_known": sum(told),
         "n_untold": sum(record.dataset == PTBXL for record in untold),
         "labels": labels,
+        "aside": tuple(plan.aside),
+        "n_left_out": plan.n_left_out,
+        "unused_patterns": tuple(plan.unused_patterns),
     }
 
 
@@ -286,45 +312,6 @@ def _prepare(
     write_text_atomically(marker, plan_digest)
 
 
-def _finished_parts(folder: Location, built: Location, layout: Layout) -> dict[int, Part]:
-    """Parts of an interrupted build that need not be done again.
-
-    Their chunks still have the digests the journal says, and no record was rejected: it may have been mended.
-    """
-    check = partial(_finished_part, folder, built)
-    # a remote one's chunks are fetched to be looked at: several at once
-    found = in_parallel(check, layout.partitions) if isinstance(built, RemotePath) else map(check, layout.partitions)
-    return {part.partition: part for part in found if part is not None}
-
-
-def _finished_part(folder: Location, built: Location, partition: Partition) -> Part | None:
-    try:
-        part = _read_part(folder, partition.index)
-        chunks = range(partition.first_chunk, partition.first_chunk + partition.n_chunks)
-        if (
-            len(part.rows) == len(partition.records)
-            and sorted(part.chunk_digests) == list(chunks)
-            and all(chunk_digest(read_chunk_of(built, chunk)) == part.chunk_digests[chunk] for chunk in chunks)
-        ):
-            return part
-    except (FileNotFoundError, StoreError):  # not written, or not whole: to be done again
-        pass
-    return None
-
-
-def _forget_others(folder: Location, finished: Mapping[int, Part]) -> None:
-    """Remove journal entries that do not count, so that from here on an entry means a partition that is done."""
-    kept = {part_path(folder, number).name for number in finished}
-    for path in folder.glob("part-*.json"):
-        if path.name not in kept:
-            path.unlink(missing_ok=True)
-
-
-def _read_part(folder: Location, number: int) -> Part:
-    path = part_path(folder, number)
-    return Part.from_json(read_small(path), where=str(path))
-
-
 def _job(
     built: Location,
     folder: Location,
@@ -335,6 +322,7 @@ def _job(
     plan_digest: str,
     *,
     strict: bool,
+    told: InputConfig,
 ) -> Job:
     return Job(
         store=built.absolute(),
@@ -345,4 +333,5 @@ def _job(
         starts=tuple(int(layout.start[index]) for index in partition.records),
         records=tuple(plan.records[index] for index in partition.records),
         strict=strict,
+        told=told,
     )

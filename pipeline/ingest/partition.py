@@ -17,10 +17,12 @@ from ecg12.cache.writing.build_folder import task_lock, told_what_to_do
 from ecg12.cache.writing.writer import part_path, write_chunk, write_part
 from ecg12.ecg.errors import ClusterError, EcgError, StoreError
 from ecg12.pipeline.files.foreign_readers import reading
+from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.ingest.convert import convert_record
 from ecg12.pipeline.ingest.dask_cluster import Cluster, Say, open_client, say_nothing
+from ecg12.pipeline.ingest.find_sources import WFDB
 from ecg12.pipeline.ingest.local_copies import records_at_hand
-from ecg12.pipeline.ingest.plan import PlannedRecord, reject_for
+from ecg12.pipeline.ingest.plan import TOLD_NOTHING, PlannedRecord, reject_for
 from ecg12.pipeline.runtime.allocator import keep_freed_memory
 
 TASKS_AT_ONCE = 1_250
@@ -42,6 +44,7 @@ class Job:
     starts: tuple[int, ...]
     records: tuple[PlannedRecord, ...]
     strict: bool
+    told: InputConfig = TOLD_NOTHING
 
     @property
     def result(self) -> tuple[int, int]:
@@ -102,8 +105,10 @@ def _ingest(job: Job) -> tuple[int, int]:
     at_hand = records_at_hand(job.records)
     for planned, local, start in zip(job.records, at_hand, job.starts, strict=True):
         try:
-            with reading(Path(f"{planned.name}.hea"), "a WFDB record"):  # whatever it is, the others go on
-                signal, row = convert_record(local, start, config)
+            what = "a WFDB record" if planned.kind == WFDB else "a recording"
+            file = f"{planned.name}.hea" if planned.kind == WFDB else planned.path.name
+            with reading(Path(file), what):  # whatever it is, the others go on
+                signal, row = convert_record(local, start, config, job.told)
         except EcgError as error:
             if job.strict:
                 error.add_note(f"while ingesting {planned.path}")
@@ -129,7 +134,9 @@ def _ingest(job: Job) -> tuple[int, int]:
 
 
 def announce_reading(records: Sequence[PlannedRecord]) -> None:
-    """Let the system fetch these records' `.mat` files from the disk while others are worked on; a hint, no more.
+    """Let the system fetch these records' files from the disk while others are worked on; a hint, no more.
+
+    Of a WFDB record that is its `.mat` file.
 
     Files of 120 kB that are asked for one by one leave a disk idle half of the time. Where the system takes no hints,
     or a file is not there, nothing is lost: reading it says so.
@@ -141,7 +148,8 @@ def announce_reading(records: Sequence[PlannedRecord]) -> None:
             continue
         try:
             # without waiting: it may be a FIFO
-            file = os.open(record.path.with_suffix(".mat"), os.O_RDONLY | os.O_NONBLOCK)
+            wanted = record.path.with_suffix(".mat") if record.kind == WFDB else record.path
+            file = os.open(wanted, os.O_RDONLY | os.O_NONBLOCK)
         except OSError:
             continue
         try:

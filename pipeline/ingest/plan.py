@@ -1,30 +1,29 @@
-"""The plan of a build: what each record is called, how long it will be, whom it belongs to; headers alone."""
+"""The plan of a build: what each record is called, how long it will be, whom it belongs to.
 
-import hashlib
+Headers alone tell it where a format has them; `pipeline.ingest.measure` says what a record announces.
+"""
+
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ecg12.cache.schema import Reject, StoreConfig, sha256_of_json
-from ecg12.cache.storage.location import REQUESTS_AT_ONCE, Location, RemotePath
-from ecg12.ecg.errors import ChecksumError, EcgError, HeaderError, RemoteError
-from ecg12.ecg.headers.header import parse_header
-from ecg12.ecg.signals.resample import resampled_length
-from ecg12.pipeline.files.foreign_readers import reading
-from ecg12.pipeline.formats.wfdb.faulty_files import refuse_faulty
-from ecg12.pipeline.formats.wfdb.files import read_header_text
-from ecg12.pipeline.formats.wfdb.find_headers import FoundRecord, find_records
-from ecg12.pipeline.formats.wfdb.sampling import challenge_dataset, sampling_of
+from ecg12.cache.storage.location import Location, RemotePath
+from ecg12.ecg.errors import ChecksumError, EcgError, HeaderError
+from ecg12.pipeline.formats.told_by_user import InputConfig
+from ecg12.pipeline.ingest.find_sources import WFDB, Source, find_sources
+from ecg12.pipeline.ingest.measure import Candidate, measure
+from ecg12.pipeline.ingest.same_recording import refuse_twice
+from ecg12.pipeline.recordings.path_patterns import PathPatterns
 from ecg12.pipeline.recordings.patient_groups import patient_group, record_group
-from ecg12.pipeline.runtime.prefetch import prefetch
+from ecg12.pipeline.recordings.set_aside import NotLookedAt
 from ecg12.pipeline.runtime.printable_names import in_one_line
 from ecg12.pipeline.runtime.progress import Progress, silent
 
-LONGEST = 2**28
-"""Samples of a lead at the store's rate: a week at 400 Hz, which takes 13 GB to convert."""
+TOLD_NOTHING = InputConfig(prefix="source-", with_source=True)
+"""What a build is told about sources unless it is told more."""
 
 LONGEST_NAME = 240
 """Bytes. A file of a prediction has four more, and one that is being written eleven."""
@@ -32,13 +31,15 @@ LONGEST_NAME = 240
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedRecord:
-    """A record as its header announces it: enough to give it a place.
+    """A record as its file announces it: enough to give it a place.
 
     Attributes
     ----------
     length : samples at the store's fs
     group : of its patient, or of itself
-    header_digest : SHA-256 of the header's text, by which a corrected label is noticed
+    header_digest : SHA-256 of the header's text, by which a corrected label is noticed; of other files as
+        `pipeline.recordings.announced` says
+    kind : what reads it
     """
 
     path: Location
@@ -49,6 +50,7 @@ class PlannedRecord:
     length: int
     group: str
     header_digest: str
+    kind: str = WFDB
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As plain values: pickled field by field, on its way to a worker, a record would take ten times as long."""
@@ -64,31 +66,35 @@ def _unpickled(path: RemotePath | str, *others: Any) -> PlannedRecord:  # noqa: 
 
 @dataclass(kw_only=True, slots=True)
 class Plan:
-    """The records to take, in (dataset, name) order, and those whose header already rules them out."""
+    """The records to take, in (dataset, name) order, and those that are ruled out already.
+
+    Attributes
+    ----------
+    aside : files in the inputs that are no recordings
+    n_left_out : files that patterns leave out
+    unused_patterns : patterns that match no file
+    """
 
     records: list[PlannedRecord] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    aside: list[NotLookedAt] = field(default_factory=list)
+    n_left_out: int = 0
+    unused_patterns: list[str] = field(default_factory=list)
 
-    def digest(self, config: StoreConfig) -> str:
+    def digest(self, config: StoreConfig, told: InputConfig = TOLD_NOTHING) -> str:
         """Of everything a build is planned from: the same headers and patients under the same rules.
 
-        The samples count through the checksums and lengths that the headers state.
+        The samples count through the checksums and lengths that the headers state, or with the whole file. What was
+        told counts where it is more than nothing, so that a build of records that say all is the same as ever.
         """
-        entries = [[r.dataset, r.name, r.fs, r.n_samples, r.group, r.header_digest] for r in self.records]
+        entries = [
+            [r.dataset, r.name, r.fs, r.n_samples, r.group, r.header_digest, *([r.kind] * (r.kind != WFDB))]
+            for r in self.records
+        ]
         rejects = sorted([r.dataset, r.record, r.stage, r.reason] for r in self.rejects)
-        return sha256_of_json([config.digest(), entries, rejects])
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Candidate:
-    """A record whose header is understood, before the names of all are settled."""
-
-    found: FoundRecord
-    dataset: str
-    fs: float
-    n_samples: int
-    length: int
-    header_digest: str
+        said = {name: getattr(told, name) for name in ("fs", "units", "leads", "missing_leads")}
+        nothing = {name: getattr(TOLD_NOTHING, name) for name in said}
+        return sha256_of_json([config.digest(), entries, rejects, *([said] * (said != nothing))])
 
 
 def plan_records(
@@ -96,50 +102,66 @@ def plan_records(
     config: StoreConfig,
     patient_of: Mapping[str, str] | None = None,
     *,
+    told: InputConfig = TOLD_NOTHING,
+    patterns: PathPatterns | None = None,
+    workers: int = 1,
     strict: bool = False,
     progress: Progress = silent,
 ) -> Plan:
-    """Read every header and decide what each record is called and how long it will be.
+    """Find every recording, and decide what each is called and how long it will be.
 
-    Records outside the Challenges' datasets belong to a dataset named after their input folder; where two of them
-    share a name, both are called by their path below that folder instead.
+    Recordings outside the six datasets belong to a dataset named after their input folder; where two of them
+    share a name, both are called by their path below that folder instead, with the suffix where that is shared, too.
+
+    Parameters
+    ----------
+    told : what files do not say themselves
+    patterns : which files are meant
+    workers : processes that read files without a header, where there are many
 
     Raises
     ------
     InputError
-        If an input holds no record.
+        If an input holds no record, or one recording twice, see `pipeline.ingest.same_recording`.
     RemoteError
         If what is behind a URL cannot be listed or read.
-    HeaderError, SignalError
+    HeaderError, LeadError, SignalError
         With `strict`, for the first record that cannot be taken.
     """
-    patient_of = patient_of or {}
-    found = find_records(inputs)
+    patient_of, patterns = patient_of or {}, patterns or PathPatterns()
     plan = Plan()
-    candidates: list[_Candidate] = []
+    found = find_sources(inputs, told, plan.aside, patterns)
+    plan.n_left_out, plan.unused_patterns = patterns.n_left_out, patterns.unused
+    candidates: list[Candidate] = []
     with progress("reading headers", len(found), "records") as task:
-        for record, candidate in zip(found, _read_candidates(found, config), strict=True):
+        for source, candidate in zip(found, measure(found, config, told, workers), strict=True):
             if isinstance(candidate, EcgError):
-                _reject(plan, record, record.source, candidate, strict=strict)
+                _reject(plan, source, source.source, candidate, strict=strict)
             else:
                 candidates.append(candidate)
             task.advance()
-    times_named = Counter((entry.dataset, entry.found.path.stem) for entry in candidates)
+    refuse_twice(candidates, told)
+    _take(plan, candidates, patient_of, strict=strict)
+    return plan
+
+
+def _take(plan: Plan, candidates: Sequence[Candidate], patient_of: Mapping[str, str], *, strict: bool) -> None:
+    """Give each candidate its name and its group."""
+    names = _Names(candidates)
     taken: set[tuple[str, str]] = set()
     for entry in candidates:
-        dataset, record = entry.dataset, entry.found
-        shared = times_named[dataset, record.path.stem] > 1 and dataset == record.source
-        name = record.relative if shared else record.path.stem
+        dataset, source = entry.dataset, entry.source
+        name = names.of(entry)
         try:
             _check_name(dataset, name, taken)
         except EcgError as error:
-            _reject(plan, record, dataset, error, strict=strict)
+            _reject(plan, source, dataset, error, strict=strict)
             continue
         taken.add((dataset, name))
         patient = patient_of.get(name)
         plan.records.append(
             PlannedRecord(
-                path=record.path,
+                path=source.path,
                 dataset=dataset,
                 name=name,
                 fs=entry.fs,
@@ -147,49 +169,27 @@ def plan_records(
                 length=entry.length,
                 group=patient_group(dataset, patient) if patient else record_group(dataset, name),
                 header_digest=entry.header_digest,
+                kind=source.kind,
             )
         )
     plan.records.sort(key=lambda record: (record.dataset, record.name))
-    return plan
 
 
-def _read_candidates(found: Sequence[FoundRecord], config: StoreConfig) -> Iterator[_Candidate | EcgError]:
-    """What each record's header says, or why it says nothing; remote ones are read many at once."""
-    jobs = (partial(_candidate_or_error, record, config) for record in found)
-    if not any(isinstance(record.path, RemotePath) for record in found):
-        return (job() for job in jobs)
-    return prefetch(jobs, threads=REQUESTS_AT_ONCE, ahead=8 * REQUESTS_AT_ONCE)
+class _Names:
+    """What records are called among the others."""
 
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._times = Counter((entry.dataset, entry.source.name) for entry in candidates)
+        several = (entry for entry in candidates if self._times[entry.dataset, entry.source.name] > 1)
+        self._paths = Counter((entry.dataset, entry.source.relative) for entry in several)
 
-def _candidate_or_error(record: FoundRecord, config: StoreConfig) -> _Candidate | EcgError:
-    try:
-        with reading(Path(record.path.name), "a WFDB record"):
-            return _read_candidate(record, config)
-    except RemoteError:
-        raise  # it is the server that cannot be had, not this record
-    except EcgError as error:
-        return error
-
-
-def _read_candidate(record: FoundRecord, config: StoreConfig) -> _Candidate:
-    text = read_header_text(record.path)
-    refuse_faulty(record.path, text)
-    header = parse_header(text)
-    challenge = challenge_dataset(header)
-    fs, n_samples = sampling_of(record.path, header, config.leads)
-    length = resampled_length(n_samples, fs, config.fs)
-    if length > LONGEST:
-        raise HeaderError(
-            f"{header.name}: {length:,} samples at {config.fs:g} Hz; expected at most {LONGEST:,}: cut the record"
-        )
-    return _Candidate(
-        found=record,
-        dataset=challenge.name if challenge else record.source,
-        fs=fs,
-        n_samples=n_samples,
-        length=length,
-        header_digest=hashlib.sha256(text.encode()).hexdigest(),
-    )
+    def of(self, entry: Candidate) -> str:
+        """Its file's name, or its path where two of a dataset share that; the suffix as well where only it differs."""
+        source = entry.source
+        if self._times[entry.dataset, source.name] == 1 or entry.dataset != source.source:
+            return source.name
+        shared = self._paths[entry.dataset, source.relative] > 1 and source.kind != WFDB
+        return source.relative + source.suffix if shared else source.relative
 
 
 def _check_name(dataset: str, name: str, taken: set[tuple[str, str]]) -> None:
@@ -203,11 +203,12 @@ def _check_name(dataset: str, name: str, taken: set[tuple[str, str]]) -> None:
         raise HeaderError(f"{name}: a second record of this name in {dataset}; the first, by path, was taken")
 
 
-def _reject(plan: Plan, record: FoundRecord, dataset: str, error: EcgError, *, strict: bool) -> None:
+def _reject(plan: Plan, source: Source, dataset: str, error: EcgError, *, strict: bool) -> None:
     if strict:
-        error.add_note(f"while planning {record.path}")
+        error.add_note(f"while planning {source.path}")
         raise error
-    plan.rejects.append(reject_for(error, dataset, record.relative))
+    name = source.relative if source.kind == WFDB else source.relative + source.suffix
+    plan.rejects.append(reject_for(error, dataset, name))
 
 
 def reject_for(error: EcgError, dataset: str, record: str) -> Reject:

@@ -2,7 +2,7 @@
 
 In a folder a recording is what says itself that it is one: a WFDB header, an EDF, BDF or DICOM file by its bytes, a
 table whose first lines name leads. Bare arrays and tables of numbers could be anything; they count where the user tells
-what they hold (--fs), or where a folder has nothing else. What none of these is sure of, plugins are asked about.
+what they hold (a rate), or where a folder has nothing else. What none of these is sure of, plugins are asked about.
 Whatever is left is counted with what it is.
 """
 
@@ -17,8 +17,10 @@ from ecg12.ecg.headers.segments import is_multi_segment
 from ecg12.pipeline.files.folders import Folder, walk_folders
 from ecg12.pipeline.files.regular_files import HEADER_BYTES, open_regular
 from ecg12.pipeline.formats.file_kinds import UNKNOWN, kind_of
-from ecg12.pipeline.formats.text_tables.reading import names_leads
+from ecg12.pipeline.formats.text_tables.reading import lists_records, names_leads
 from ecg12.pipeline.formats.told_by_user import InputConfig
+from ecg12.pipeline.formats.wfdb.find_headers import header_named
+from ecg12.pipeline.recordings.path_patterns import PathPatterns
 from ecg12.pipeline.recordings.plugin_readers import HIDDEN, PluginReaders, find_readers, is_plugin_kind
 from ecg12.pipeline.recordings.set_aside import NotLookedAt, describe_aside
 from ecg12.pipeline.runtime.printable_names import printable
@@ -67,7 +69,12 @@ def is_tarball(path: Path) -> bool:
     return path.name.lower().endswith(TARBALLS) and path.is_file()
 
 
-def find_inputs(inputs: Sequence[Path], told: InputConfig, aside: list[NotLookedAt] | None = None) -> list[FoundInput]:
+def find_inputs(
+    inputs: Sequence[Path],
+    told: InputConfig,
+    aside: list[NotLookedAt] | None = None,
+    patterns: PathPatterns | None = None,
+) -> list[FoundInput]:
     """Every recording in or below the inputs; a file that is reached by two ways is taken once.
 
     The order is by path and does not depend on the order of the folder listing.
@@ -75,6 +82,7 @@ def find_inputs(inputs: Sequence[Path], told: InputConfig, aside: list[NotLooked
     Parameters
     ----------
     aside : takes every other file in or below the folders, in the same order; those that belong to a record are none
+    patterns : which files are meant; others are neither found nor set aside, but counted there
 
     Raises
     ------
@@ -86,10 +94,13 @@ def find_inputs(inputs: Sequence[Path], told: InputConfig, aside: list[NotLooked
     readers = find_readers(told.readers)
     found: dict[str, FoundInput] = {}
     left: dict[str, NotLookedAt] = {}
+    patterns = patterns or PathPatterns()
     for given in inputs:
-        for one in _below(given, told, left, readers) if given.is_dir() else [_single(given, readers)]:
+        is_folder = given.is_dir()
+        below = _below(given, told, left, readers, patterns) if is_folder else [_single(given, readers)]
+        for one in below if is_folder else filter(lambda one: patterns.takes(one.relative), below):
             # in a folder that is reached directly only links have another real path
-            direct = given.is_dir() and not os.path.islink(one.file)
+            direct = is_folder and not os.path.islink(one.file)
             found.setdefault(one.file if direct else os.path.realpath(one.file), one)
     readers.tell()
     if aside is not None:
@@ -107,27 +118,29 @@ def name_inputs(found: Sequence[FoundInput]) -> Iterator[tuple[str, FoundInput]]
     InputError
         If two have the same path below two inputs.
     """
-    times = Counter(map(_stem, found))
-    shared = [one for one in found if times[_stem(one)] > 1] if len(times) < len(found) else []
-    paths = Counter(_without_suffix(one) for one in shared)
+    times = Counter(map(stem_of, found))
+    shared = [one for one in found if times[stem_of(one)] > 1] if len(times) < len(found) else []
+    paths = Counter(path_without_suffix(one) for one in shared)
     whole = Counter(one.relative for one in shared)
     for one in shared:
         if whole[one.relative] > 1:
             raise InputError(f"{one.file}: a second {one.relative} in the inputs; name one input at a time")
     for one in found:
-        stem = _stem(one)
+        stem = stem_of(one)
         if times[stem] == 1:
             yield stem, one
         else:  # ecg.hea beside ecg.edf: only the suffix tells them apart
-            path = _without_suffix(one)
+            path = path_without_suffix(one)
             yield (path if paths[path] == 1 else one.relative), one
 
 
-def _without_suffix(one: FoundInput) -> str:
-    return one.relative[: one.relative.rfind("/") + 1] + _stem(one)
+def path_without_suffix(one: FoundInput) -> str:
+    """Posix path of a recording below its input, without the suffix."""
+    return one.relative[: one.relative.rfind("/") + 1] + stem_of(one)
 
 
-def _stem(one: FoundInput) -> str:
+def stem_of(one: FoundInput) -> str:
+    """A recording's name: its file's without the suffix."""
     name = one.relative[one.relative.rfind("/") + 1 :]
     return os.path.splitext(name)[0] if is_plugin_kind(one.kind) else _cut_suffix(name)
 
@@ -140,10 +153,12 @@ def _cut_suffix(name: str) -> str:
     return name[:at] if at > 0 and name[at:].lower() in KINDS else name
 
 
-def _below(root: Path, told: InputConfig, left: dict[str, NotLookedAt], readers: PluginReaders) -> list[FoundInput]:
+def _below(
+    root: Path, told: InputConfig, left: dict[str, NotLookedAt], readers: PluginReaders, patterns: PathPatterns
+) -> list[FoundInput]:
     found: list[FoundInput] = []
     others: list[NotLookedAt] = []
-    for one in _walk(root.resolve(), readers):
+    for one in _walk(root.resolve(), readers, patterns):
         (found if isinstance(one, FoundInput) else others).append(one)  # type: ignore[arg-type]
     sure = [one for one in found if one.kind not in BARE or one.named]
     taken = found if told.fs is not None or not sure else sure
@@ -161,7 +176,7 @@ def _below(root: Path, told: InputConfig, left: dict[str, NotLookedAt], readers:
     return taken
 
 
-def _walk(root: Path, readers: PluginReaders) -> Iterator[FoundInput | NotLookedAt]:
+def _walk(root: Path, readers: PluginReaders, patterns: PathPatterns) -> Iterator[FoundInput | NotLookedAt]:
     """Every file in or below a folder that may be a recording, and every other that belongs to none; stores as one."""
     source = printable(root.name)
     stores: list[str] = []
@@ -172,13 +187,15 @@ def _walk(root: Path, readers: PluginReaders) -> Iterator[FoundInput | NotLooked
         return stores[-1:] == [folder]
 
     for folder in walk_folders(root, skip=skip):
-        yield from _look_through(folder, source, readers)
+        yield from _look_through(folder, source, readers, patterns)
     for store in stores:
         below = printable(os.path.relpath(store, root).replace(os.sep, "/"))
         yield NotLookedAt(store, below, source, "store, to be named itself")
 
 
-def _look_through(folder: Folder, source: str, readers: PluginReaders) -> Iterator[FoundInput | NotLookedAt]:
+def _look_through(
+    folder: Folder, source: str, readers: PluginReaders, patterns: PathPatterns
+) -> Iterator[FoundInput | NotLookedAt]:
     headers = {name[: -len(".hea")]: name for name in folder.files if name.lower().endswith(".hea")}
     segments = _segments_in(folder.path, headers)
     signals: set[str] | None = None
@@ -186,6 +203,8 @@ def _look_through(folder: Folder, source: str, readers: PluginReaders) -> Iterat
         if name in segments:
             continue
         file, relative = os.path.join(folder.real, name), printable(folder.prefix + name)
+        if not patterns.takes(relative):
+            continue
         kind, named, reason = _kind_in_folder(os.path.join(folder.path, name), name, headers)
         if reason or (kind in BARE and not named):
             # what the headers name is theirs, whatever it is called; they are read only where there is such a file
@@ -248,6 +267,8 @@ def _kind_in_folder(path: str, name: str, headers: Mapping[str, str]) -> tuple[s
         return kind.reader, False, ""
     if kind.reader == "table" and stated in ("", "table"):
         named = names_leads(Path(path))
+        if not named and lists_records(Path(path)):
+            return "", False, "table of labels or patients"
         if named or suffix in _TEXT_IN_FOLDERS or name.lower().endswith((".csv.gz", ".tsv.gz")):
             return "table", named, ""
         return "", False, "text"
@@ -267,9 +288,7 @@ def _is_another(words: str) -> bool:
 
 def _single(given: Path, readers: PluginReaders) -> FoundInput:
     """A recording named by its file, or by its name without a suffix."""
-    header = given.with_suffix(".hea") if given.suffix.lower() in (".mat", ".dat") else Path(f"{given}.hea")
-    if given.suffix.lower() != ".hea" and header.is_file():
-        given = header
+    given = header_named(given) or given
     if not given.exists():
         raise InputError(
             f"{given}: does not exist; expected a store, a folder of recordings, a tarball, or a recording"

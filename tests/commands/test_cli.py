@@ -34,6 +34,7 @@ from ecg12.pipeline.evaluation.crossvalidate import TrainOptions
 from ecg12.pipeline.evaluation.evaluate import EvaluateConfig
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.ingest.dask_cluster import Cluster
+from ecg12.pipeline.ingest.plan import TOLD_NOTHING
 from ecg12.pipeline.prediction.explain_config import ExplainConfig
 from ecg12.pipeline.runs.presets import PRESETS
 from ecg12.pipeline.runs.run_folder import newest_run_folder
@@ -64,6 +65,9 @@ def test_build_cache_by_default() -> None:
     args, kwargs = kwargs_of("pipeline.ingest.build_cache.build_cache", "build-cache")
     assert args == ((Path("data"),), Path("data/ecg.zarr"), StoreConfig())
     assert kwargs == {
+        "told": TOLD_NOTHING,
+        "include": (),
+        "exclude": (),
         "cluster": Cluster(workers=available_cores()),
         "patients": (),
         "find_patients": True,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg12.ecg.errors import SignalError
+from ecg12.ecg.signals.recording import SourceSamples
 from ecg12.ecg.signals.voltage_units import spell_units
 from ecg12.pipeline.formats.dicom.elements import WAVEFORM_DATA, Item
 from ecg12.pipeline.formats.lead_names import find_lead, name_leads
@@ -101,10 +102,13 @@ def to_group(item: Item, number: int, told: InputConfig) -> Group:
     return Group(item, number, _names_of(channels), fs, n_samples, offset or 0.0, offset is not None, derived)
 
 
-def read_group(group: Group, rows: list[int], told: InputConfig) -> tuple[NDArray[np.float32], float, list[str]]:
+def read_group(
+    group: Group, rows: list[int], told: InputConfig
+) -> tuple[NDArray[np.float32], SourceSamples, float, list[str]]:
     """Microvolts of some channels of a group, float32 (channel, sample), NaN where the file pads.
 
-    With them when the first sample is, in samples after the group's begin, and what is to be said.
+    With them the samples as the file has them (none unless `told.with_source`), when the first sample is, in samples
+    after the group's begin, and what is to be said.
 
     Value × sensitivity × correction factor + baseline, which is in the units of the sensitivity (PS3.3 table C.10-9).
 
@@ -121,6 +125,7 @@ def read_group(group: Group, rows: list[int], told: InputConfig) -> tuple[NDArra
         raise SignalError(f"{item.name}: a channel's skew of {max(shifts):,} samples; expected less than the recording")
     digital, padding = _samples(group)
     signal = np.empty((len(rows), n_common), np.float32)
+    adu = np.empty((len(rows), n_common if told.with_source else 0), digital.dtype.newbyteorder("="))
     for at, (row, channel, shift) in enumerate(zip(rows, channels, shifts, strict=True)):
         gain, offset, note = _scale(channel, told, f"{item.name} lead {group.names[row]}")
         values = digital[shift : shift + n_common, row]
@@ -128,8 +133,10 @@ def read_group(group: Group, rows: list[int], told: InputConfig) -> tuple[NDArra
         signal[at] = extended * gain + offset
         if padding is not None:
             signal[at, values == padding] = np.nan
+        adu[at] = values[: adu.shape[1]]
         notes += [text for text in (note, mended) if text]
-    return signal, latest, list(dict.fromkeys(notes))
+    span = np.iinfo(digital.dtype)
+    return signal, SourceSamples(adu, (int(span.min), int(span.max))), latest, list(dict.fromkeys(notes))
 
 
 def _names_of(channels: list[Item]) -> tuple[str, ...]:

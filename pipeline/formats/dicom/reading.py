@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ecg12.ecg.errors import LeadError, SignalError
 from ecg12.ecg.signals.leads import LEADS, canonical_lead, plan_leads, select_leads
-from ecg12.ecg.signals.recording import Recording, make_recording
+from ecg12.ecg.signals.recording import Recording, SourceSamples, make_recording
 from ecg12.pipeline.files.foreign_readers import reading
 from ecg12.pipeline.formats.birth_date import OLDEST, years_between
 from ecg12.pipeline.formats.dicom.elements import Item, begins_like_dicom, parse_dicom
@@ -68,10 +68,10 @@ def read_dicom(path: Path, told: InputConfig) -> Recording:
             groups, key=lambda one: (len(set(one.names) & set(LEADS)), one.duration_s, not one.derived, -one.number)
         )
         if not set(base.names) & set(LEADS):
-            signal_uv, leads, fs, notes = _named_by_user(groups, told, path.name)
-            return _recording(path, dataset, signal_uv, leads, fs, [*unread, *notes])
+            signal_uv, source, leads, fs, notes = _named_by_user(groups, told, path.name)
+            return _recording(path, dataset, signal_uv, source, leads, fs, [*unread, *notes])
         joined, notes = _join(base, groups)
-        signal_uv, leads, said = _read(joined, told)
+        signal_uv, source, leads, said = _read(joined, told)
         own, of_others = joined[0][1], [lead for _, names in joined[1:] for lead in names]
         if (
             not all(group.timed for group, _ in joined[1:])
@@ -83,8 +83,8 @@ def read_dicom(path: Path, told: InputConfig) -> Recording:
                 f"limb leads in other groups contradict those in group {base.number}, and the file does not say when "
                 "they were sampled: other groups are left out"
             )
-            signal_uv, leads, said = _read(joined[:1], told)
-        return _recording(path, dataset, signal_uv, leads, base.fs, [*unread, *notes, *said])
+            signal_uv, source, leads, said = _read(joined[:1], told)
+        return _recording(path, dataset, signal_uv, source, leads, base.fs, [*unread, *notes, *said])
 
 
 def _content(path: Path) -> bytes:
@@ -146,20 +146,33 @@ def _join(base: Group, groups: Sequence[Group]) -> tuple[list[tuple[Group, list[
 
 def _read(
     joined: Sequence[tuple[Group, list[str]]], told: InputConfig
-) -> tuple[NDArray[np.float32], list[str], list[str]]:
-    """Microvolts (lead, sample) of leads in standard order, the leads, and what is to be said."""
+) -> tuple[NDArray[np.float32], SourceSamples | None, list[str], list[str]]:
+    """Microvolts (lead, sample) of leads in standard order, samples as filed, the leads, and what is to be said."""
     parts, names, notes = [], list[str](), list[str]()
     for group, leads in joined:
-        signal, begin, said = read_group(group, select_leads(group.names, leads), told)
-        parts.append((signal, begin))
+        signal, source, begin, said = read_group(group, select_leads(group.names, leads), told)
+        parts.append((signal, source, begin))
         names += leads
         notes += said
-    latest = max(begin for _, begin in parts)
-    aligned = [signal[:, round(min(latest - begin, signal.shape[1])) :] for signal, begin in parts]
-    length = min(signal.shape[1] for signal in aligned)
+    latest = max(begin for *_, begin in parts)
+    shifts = [round(min(latest - begin, signal.shape[1])) for signal, _, begin in parts]
     order = [names.index(lead) for lead in LEADS if lead in names]
-    stacked = aligned[0] if len(aligned) == 1 else np.concatenate([signal[:, :length] for signal in aligned])[order]
-    return stacked, [names[row] for row in order], list(dict.fromkeys(notes))
+    stacked = _stack([signal for signal, *_ in parts], shifts, order)
+    source = parts[0][1] if told.with_source else None
+    if source is not None and len(parts) > 1:  # groups of several widths have no limits in common
+        same = len({source.limits for _, source, _ in parts}) == 1
+        adu = _stack([source.adu for _, source, _ in parts], shifts, order)
+        source = SourceSamples(adu, source.limits if same else None)
+    elif source is not None:
+        source = SourceSamples(source.adu[:, shifts[0] :], source.limits)
+    return stacked, source, [names[row] for row in order], list(dict.fromkeys(notes))
+
+
+def _stack(parts: Sequence[NDArray], shifts: Sequence[int], order: list[int]) -> NDArray:
+    """The groups' leads in order, from where all have begun to where the first ends."""
+    aligned = [part[:, shift:] for part, shift in zip(parts, shifts, strict=True)]
+    length = min(part.shape[1] for part in aligned)
+    return aligned[0] if len(aligned) == 1 else np.concatenate([part[:, :length] for part in aligned])[order]
 
 
 def _contradict(signal_uv: NDArray[np.float32], leads: Sequence[str], among: Sequence[str] = LEADS) -> bool:
@@ -182,27 +195,34 @@ def _contradict(signal_uv: NDArray[np.float32], leads: Sequence[str], among: Seq
 
 def _named_by_user(
     groups: Sequence[Group], told: InputConfig, name: str
-) -> tuple[NDArray[np.float32], list[str], float, list[str]]:
+) -> tuple[NDArray[np.float32], SourceSamples | None, list[str], float, list[str]]:
     """The same of a group whose channels the user names, with its sampling frequency."""
     told_names = [canonical_lead(lead) for lead in told.lead_names or ()]
     group = next((group for group in groups if told_names and len(group.names) == len(told_names)), None)
     if group is None:
         found = "; ".join(f"group {one.number}: {', '.join(one.names)}" for one in groups)[:400]
         expected = f"a group of {len(told_names)}" if told_names else f"some of {', '.join(LEADS)}"
-        raise LeadError(f"{name}: channels {found}; expected {expected}, which --leads can name")
+        raise LeadError(f"{name}: channels {found}; expected {expected}, which {told.option('leads')} can name")
     leads = [lead for lead in LEADS if lead in told_names]
-    signal, _, notes = read_group(group, select_leads(told_names, leads), told)
+    signal, source, _, notes = read_group(group, select_leads(told_names, leads), told)
     pairs = ", ".join(f"{stated!r} is {lead}" for stated, lead in zip(group.names, told_names, strict=True))
-    return signal, leads, group.fs, [f"{pairs}, as told", *notes]
+    return signal, source if told.with_source else None, leads, group.fs, [f"{pairs}, as told", *notes]
 
 
 def _recording(
-    path: Path, dataset: Item, signal_uv: NDArray[np.float32], leads: list[str], fs: float, notes: list[str]
+    path: Path,
+    dataset: Item,
+    signal_uv: NDArray[np.float32],
+    source: SourceSamples | None,
+    leads: list[str],
+    fs: float,
+    notes: list[str],
 ) -> Recording:
     name = path.stem if path.suffix.lower() in (".dcm", ".dicom", ".ima") else path.name
     sex = _SEXES.get(dataset.text(_SEX).upper())
     age, said = _age(dataset)
-    return make_recording(name, signal_uv, leads, fs, age=age, sex=sex, notes=(*notes, *said), keep=True)
+    said = [*notes, *said]
+    return make_recording(name, signal_uv, leads, fs, age=age, sex=sex, notes=tuple(said), keep=True, source=source)
 
 
 def _age(dataset: Item) -> tuple[float | None, list[str]]:

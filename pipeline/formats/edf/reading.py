@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ecg12.ecg.errors import LeadError, SignalError
 from ecg12.ecg.signals.leads import LEADS, select_leads
-from ecg12.ecg.signals.recording import Recording, make_recording
+from ecg12.ecg.signals.recording import Recording, SourceSamples, make_recording
 from ecg12.pipeline.files.foreign_readers import reading
 from ecg12.pipeline.formats.birth_date import years_between
 from ecg12.pipeline.formats.edf.header import (
@@ -57,9 +57,7 @@ def read_edf(path: Path, told: InputConfig) -> Recording:
     """
     name = path.stem
     with reading(path, "an EDF or BDF file"), path.open("rb") as file:
-        head = file.read(HEADER_BYTES)
-        head += file.read(count_header_bytes(head, name) - HEADER_BYTES)
-        header = parse_edf_header(head, os.fstat(file.fileno()).st_size, name)
+        _, header = _read_header(file, name)
         leads, channels, notes = _choose(header, told, name)
         fs = _rate(header, channels, leads, told, name)
         if header.n_records * channels[0].n_samples * len(leads) > MOST_SAMPLES:
@@ -70,10 +68,32 @@ def read_edf(path: Path, told: InputConfig) -> Recording:
             gap = first_gap(_annotations(file, header, name), header.record_s, 1 / fs)
             notes += [f"{gap}; read as one piece, as {header.kind} states"] if gap else []
         scales = [_scale(channel, told, f"{name} lead {lead}") for channel, lead in zip(channels, leads, strict=True)]
-        signal_uv = _read_samples(file, header, channels, [(gain, offset) for gain, offset, _ in scales])
+        source = _room_for_source(header, channels) if told.with_source else None
+        signal_uv = _read_samples(file, header, channels, [(gain, offset) for gain, offset, _ in scales], source)
         age, sex = _patient(header)
         said = dict.fromkeys([*header.notes, *notes, *(note for *_, note in scales if note)])
-        return make_recording(name, signal_uv, leads, fs, age=age, sex=sex, notes=tuple(said), keep=True)
+        return make_recording(name, signal_uv, leads, fs, age=age, sex=sex, notes=tuple(said), keep=True, source=source)
+
+
+def measure_edf(path: Path, told: InputConfig) -> tuple[float, int, bytes]:
+    """Sampling frequency (Hz) and length (samples) that the header announces, and the header itself.
+
+    Raises
+    ------
+    LeadError, SignalError
+        As `read_edf`, for what the header tells.
+    """
+    name = path.stem
+    with reading(path, "an EDF or BDF file"), path.open("rb") as file:
+        head, header = _read_header(file, name)
+        leads, channels, _ = _choose(header, told, name)
+        return _rate(header, channels, leads, told, name), header.n_records * channels[0].n_samples, head
+
+
+def _read_header(file: BinaryIO, name: str) -> tuple[bytes, EdfHeader]:
+    head = file.read(HEADER_BYTES)
+    head += file.read(count_header_bytes(head, name) - HEADER_BYTES)
+    return head, parse_edf_header(head, os.fstat(file.fileno()).st_size, name)
 
 
 def _choose(header: EdfHeader, told: InputConfig, name: str) -> tuple[list[str], list[EdfChannel], list[str]]:
@@ -85,7 +105,9 @@ def _choose(header: EdfHeader, told: InputConfig, name: str) -> tuple[list[str],
         signals = marked or signals
         if len(signals) != len(told.lead_names):
             found = _listed([channel.label or "unnamed" for channel in signals])
-            raise LeadError(f"{name}: channels {found}; expected {len(told.lead_names)}, as many as --leads names")
+            raise LeadError(
+                f"{name}: channels {found}; expected {len(told.lead_names)}, as many as {told.option('leads')} names"
+            )
         names = name_leads(told.lead_names)
         notes.append(", ".join(f"{channel.label!r} is {lead}" for channel, lead in zip(signals, names, strict=True)))
         notes = [f"{notes[0]}, as told"]
@@ -94,7 +116,8 @@ def _choose(header: EdfHeader, told: InputConfig, name: str) -> tuple[list[str],
     standard = [lead for lead in LEADS if lead in names]
     if not standard:
         raise LeadError(
-            f"{name}: channels {_listed(names)}; expected some of {', '.join(LEADS)}, which --leads can tell"
+            f"{name}: channels {_listed(names)}; expected some of {', '.join(LEADS)}, "
+            f"which {told.option('leads')} can tell"
         )
     return standard, [signals[row] for row in select_leads(names, standard)], notes
 
@@ -121,7 +144,7 @@ def _rate(
     if seconds < 0:
         raise SignalError(f"{name}: records of {header.record_s} s; expected a positive duration")
     if seconds == 0 and told.fs is None:
-        raise SignalError(f"{name}: records of 0 s, which tell no sampling frequency; tell it with --fs")
+        raise SignalError(f"{name}: records of 0 s, which tell no sampling frequency; tell it with {told.option('fs')}")
     fs = require_fs(n_samples / seconds if seconds else None, told, name)
     if not _RATES_HZ[0] <= fs <= _RATES_HZ[1]:
         raise SignalError(f"{name}: {n_samples:,} samples in {header.record_s} s; expected 1 to 1,000,000 in one")
@@ -145,10 +168,20 @@ def _scale(channel: EdfChannel, told: InputConfig, where: str) -> tuple[float, f
     return gain, offset, note
 
 
+def _room_for_source(header: EdfHeader, channels: Sequence[EdfChannel]) -> SourceSamples:
+    top = 2 ** (8 * header.width - 1)
+    shape = (len(channels), header.n_records * channels[0].n_samples)
+    return SourceSamples(np.empty(shape, np.int16 if header.width == 2 else np.int32), (-top, top - 1))
+
+
 def _read_samples(
-    file: BinaryIO, header: EdfHeader, channels: Sequence[EdfChannel], scales: Sequence[tuple[float, float]]
+    file: BinaryIO,
+    header: EdfHeader,
+    channels: Sequence[EdfChannel],
+    scales: Sequence[tuple[float, float]],
+    source: SourceSamples | None,
 ) -> NDArray[np.float32]:
-    """Microvolts of some channels that are sampled alike, float32 (channel, sample)."""
+    """Microvolts of some channels that are sampled alike, float32 (channel, sample); `source` is filled as well."""
     length = channels[0].n_samples
     signal = np.empty((len(channels), header.n_records * length), np.float32)
     begin = 0
@@ -157,6 +190,8 @@ def _read_samples(
         for row, (channel, (gain, offset)) in enumerate(zip(channels, scales, strict=True)):
             digital = _to_numbers(records, channel, header.width)
             signal[row, begin:end] = (digital * gain + offset).ravel()
+            if source is not None:
+                source.adu[row, begin:end] = digital.ravel()
         begin = end
     return signal
 
@@ -172,13 +207,13 @@ def _blocks(file: BinaryIO, header: EdfHeader) -> Iterator[NDArray[np.uint8]]:
         left -= n
 
 
-def _to_numbers(records: NDArray[np.uint8], channel: EdfChannel, width: int) -> NDArray[np.float64]:
-    """Digital values of a channel, float64 (record, sample)."""
+def _to_numbers(records: NDArray[np.uint8], channel: EdfChannel, width: int) -> NDArray[np.integer]:
+    """Digital values of a channel, (record, sample)."""
     part = records[:, channel.at * width : (channel.at + channel.n_samples) * width]
     if width == 2:
-        return np.ascontiguousarray(part).view("<i2").astype(np.float64)
+        return np.ascontiguousarray(part).view("<i2")
     low, middle, high = (part[:, byte::3].astype(np.int32) for byte in range(3))
-    return ((low | middle << 8 | high << 16) - ((high & 0x80) << 17)).astype(np.float64)
+    return (low | middle << 8 | high << 16) - ((high & 0x80) << 17)
 
 
 def _annotations(file: BinaryIO, header: EdfHeader, name: str) -> Iterator[bytes]:

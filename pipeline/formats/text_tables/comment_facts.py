@@ -48,8 +48,12 @@ def fact_in(comment: str) -> tuple[str, str] | None:
     return key, value
 
 
-def parse_rate(text: str, name: str) -> float:
+def parse_rate(text: str, name: str, option: str = "--fs") -> float:
     """Hz, as a comment states them.
+
+    Parameters
+    ----------
+    option : by which another rate can be told
 
     Raises
     ------
@@ -61,7 +65,7 @@ def parse_rate(text: str, name: str) -> float:
     if re.fullmatch(r"\d{1,3},\d{3}|[1-9]\.\d{3}", number):
         raise SignalError(
             f"{name}: fs {text!r} in a comment may be thousands or decimals; expected a number such as 1000 or 500.0: "
-            "write it so, or tell it with --fs"
+            f"write it so, or tell it with {option}"
         )
     try:
         fs = float(number.replace(",", ".")) * (1000 if match and (match[2] or "").lower().startswith("k") else 1)
@@ -69,7 +73,8 @@ def parse_rate(text: str, name: str) -> float:
         fs = 0.0
     if not 0 < fs < 1e9:
         raise SignalError(
-            f"{name}: fs {text[:40]!r} in a comment; expected a positive number of Hz: mend it, or tell it with --fs"
+            f"{name}: fs {text[:40]!r} in a comment; expected a positive number of Hz: mend it, or tell it with "
+            f"{option}"
         )
     return fs
 

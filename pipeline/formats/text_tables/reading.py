@@ -6,6 +6,7 @@ Commas, semicolons, tabs, bars and blanks separate. How lines become text, text 
 in `text_lines`, `table_head`, `table_cells` and `table_values`.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from ecg12.ecg.errors import EcgError, LeadError, SignalError
 from ecg12.ecg.signals.leads import LEADS, canonical_lead
-from ecg12.ecg.signals.recording import Recording, make_recording
+from ecg12.ecg.signals.recording import Recording, SourceSamples, make_recording, whole_numbers
 from ecg12.ecg.signals.voltage_units import spell_units
 from ecg12.pipeline.files.foreign_readers import reading
 from ecg12.pipeline.files.text_lines import read_lines
@@ -35,6 +36,11 @@ from ecg12.pipeline.formats.told_by_user import InputConfig, require_fs, require
 
 _SNIFFED_LINES = 1000
 _MOST_NAMED = 24
+_OF_RECORDS = frozenset(
+    "record record_id record_name ecg_id patient patient_id subject_id study_id exam_id filename file_name file path "
+    "filename_lr filename_hr scp_codes scp_code diagnosis diagnoses dx label labels sex gender strat_fold fold".split()
+)
+"""Columns that no table of samples has."""
 
 
 def names_leads(path: Path) -> bool:
@@ -45,6 +51,16 @@ def names_leads(path: Path) -> bool:
     except EcgError:
         return False
     return bool(set(names or ()) & set(LEADS))
+
+
+def lists_records(path: Path) -> bool:
+    """Whether a text file's first line names columns about records, so that it is a table of labels or patients."""
+    try:
+        with reading(path, "a text table"):
+            first = next((line for line in islice(read_lines(path), _SNIFFED_LINES) if line.strip()), "")
+    except EcgError:
+        return False
+    return any(cell.strip().strip("\"'").strip().lower() in _OF_RECORDS for cell in re.split(r"[,;\t|]", first))
 
 
 def read_table(path: Path, told: InputConfig) -> Recording:
@@ -77,7 +93,9 @@ def _to_recording(head: Head, values: NDArray[np.float64], told: InputConfig, na
         np.multiply(values[:, column], factor, out=signal_uv[row])
         if note is not None and note not in notes:
             notes.append(note)
-    return make_recording(name, signal_uv, [lead for lead, _ in kept], fs, notes=tuple(notes))
+    adu = whole_numbers(values[:, [column for _, column in kept]].T) if told.with_source else None
+    source = None if adu is None else SourceSamples(adu)
+    return make_recording(name, signal_uv, [lead for lead, _ in kept], fs, notes=tuple(notes), source=source)
 
 
 def _without_empty_end(values: NDArray[np.float64], notes: list[str]) -> NDArray[np.float64]:
@@ -136,7 +154,7 @@ def _choose_fs(
     """Hz, from a comment, or from the columns of time or of a counter; as told where these do not tell one."""
     measured = _measure_fs(head, values, time, told, name, notes)
     try:
-        stated = parse_rate(head.facts["fs"], name) if "fs" in head.facts else None
+        stated = parse_rate(head.facts["fs"], name, told.option("fs")) if "fs" in head.facts else None
     except SignalError:
         if told.fs is None:
             raise
@@ -146,12 +164,14 @@ def _choose_fs(
     if stated and measured and abs(stated - measured) > 0.01 * stated:
         if told.fs is None:
             raise SignalError(
-                f"{name}: a comment states {stated:g} Hz, the column of time {measured:g} Hz; tell which with --fs"
+                f"{name}: a comment states {stated:g} Hz, the column of time {measured:g} Hz; tell which with "
+                f"{told.option('fs')}"
             )
         notes.append(f"fs taken as {told.fs:g} Hz, as told; a comment states {stated:g} Hz, the times {measured:g} Hz")
         return told.fs
     if told.fs is not None and of_file and abs(told.fs - of_file) > 1e-3 * told.fs:
-        notes.append(f"fs taken as {of_file:g} Hz, as the file states it; --fs is for files that state none")
+        option = told.option("fs")
+        notes.append(f"fs taken as {of_file:g} Hz, as the file states it; {option} is for files that state none")
     return require_fs(of_file, told, name)
 
 

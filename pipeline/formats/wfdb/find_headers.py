@@ -90,7 +90,7 @@ def _records_below(given: Location) -> Iterator[tuple[str, FoundRecord]]:
                     relative = printable(folder.prefix + name[: -len(".hea")])
                     yield file, FoundRecord(path=Path(header), relative=relative, source=printable(root.name))
         return
-    single = _header_named(given)
+    single = header_named(given)
     if single is None:
         raise InputError(f"{given}: {describe_what_is_there(given)}")
     path = single.parent.resolve() / single.name  # a link's own name is the record's, not its target's
@@ -104,7 +104,7 @@ def _instead(given: Location) -> str:
     return describe_what_is_there(given)
 
 
-def _header_named(given: Path) -> Path | None:
+def header_named(given: Path) -> Path | None:
     """The header of a record that is named with or without .hea, or by its signal file; None if there is none."""
     if is_header(given.name):
         return given if given.is_file() else None

@@ -75,6 +75,25 @@ def read_segments(path: Path, text: str, told: InputConfig) -> Recording:
     )
 
 
+def measure_segments(path: Path, text: str) -> tuple[float, int, str]:
+    """Sampling frequency (Hz) and length (samples) of the whole, and the text of all its headers.
+
+    Raises
+    ------
+    HeaderError, SignalError
+        As `read_segments`, for what the headers tell.
+    """
+    whole = parse_segments(text)
+    names = dict.fromkeys(name for name, _ in whole.parts if name != GAP)
+    texts = {name: read_header_text(path.with_name(f"{name}.hea")) for name in names}
+    headers = {name: _header_of(path, name) for name in names}
+    leads = _leads_of(headers, whole)
+    fs, spf = _rate_of(path, headers, leads)
+    lengths = [length * spf for _, length in whole.parts]
+    _check_lengths(path, whole, headers, lengths, len(leads))
+    return fs, sum(lengths), "\n".join([text, *texts.values()])
+
+
 def _header_of(path: Path, name: str) -> Header:
     try:
         return parse_header(read_header_text(path.with_name(f"{name}.hea")))

@@ -30,6 +30,8 @@ MEANINGS = {
     "gain_corrected": "the header states another gain than the true one of its dataset, which is used",
     "checksum": "the samples are not those that the header's checksum was made of",
     "unverified": "the header has no checksum",
+    "derived": "the source lacks the lead, which was calculated from two others",
+    "absent": "the source lacks the lead, and zeros stand for it",
 }
 """What each flag of `ecg.signals.quality.LeadFlag` says, in words."""
 

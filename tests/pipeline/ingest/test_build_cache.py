@@ -271,7 +271,7 @@ def test_all_rejected(tmp_path, path):
 
 def test_no_records(tmp_path, path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty: no WFDB record there; expected \.hea files"):
+    with pytest.raises(InputError, match=r"empty: no recording there; expected WFDB headers \(\.hea\)"):
         build_cache([tmp_path / "empty"], path, CONFIG)
     with pytest.raises(InputError, match="nowhere: does not exist"):
         build_cache([tmp_path / "nowhere"], path, CONFIG)

@@ -125,10 +125,10 @@ def test_what_cannot_be_announced_is_read_all_the_same(job, monkeypatch):
 def test_whatever_one_record_raises_is_said_of_it_and_the_others_are_stored(job, monkeypatch, error):
     real = partition.convert_record
 
-    def convert(planned, start, config):
+    def convert(planned, start, config, told):
         if planned.name == "A0001":
             raise error
-        return real(planned, start, config)
+        return real(planned, start, config, told)
 
     monkeypatch.setattr(partition, "convert_record", convert)
     assert ingest_partition(job) == (0, 3)

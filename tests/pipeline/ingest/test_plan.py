@@ -2,9 +2,9 @@ import os
 
 import pytest
 
-import ecg12.pipeline.ingest.plan as plan_module
 from ecg12.cache.schema import Reject, StoreConfig
 from ecg12.ecg.errors import ChecksumError, HeaderError, LeadError, SignalError
+from ecg12.pipeline.ingest import measure
 from ecg12.pipeline.ingest.plan import plan_records, reject_for
 from ecg12.pipeline.recordings.patient_groups import patient_group, record_group
 from tests.ecg.test_faulty_records import FAULTY, MENDED
@@ -186,14 +186,14 @@ def test_whatever_one_record_raises_the_others_are_planned(tmp_path, monkeypatch
     for name in ("A0001", "A0002"):
         write_record(tmp_path / "ward", name)
     (tmp_path / "ward" / f"{'x' * 245}.hea").write_bytes((tmp_path / "ward" / "A0001.hea").read_bytes())
-    parse = plan_module.parse_header
+    parse = measure.parse_header
 
     def trip(text):
         if text.startswith("A0002"):
             raise MemoryError("of a header")
         return parse(text)
 
-    monkeypatch.setattr(plan_module, "parse_header", trip)
+    monkeypatch.setattr(measure, "parse_header", trip)
     plan = planned(tmp_path)
     assert names(plan) == ["cpsc/A0001"]
     assert sorted(reject.reason[:60] for reject in plan.rejects) == [

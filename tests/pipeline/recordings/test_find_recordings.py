@@ -39,7 +39,7 @@ def test_a_folder_of_everything(tmp_path: Path) -> None:
     expected = {"A0001": "wfdb", "one": "edf", "two": "edf", "three": "dicom", "IM0001": "dicom", "four": "table"}
     assert kinds_of(tmp_path) == expected
     # told what bare arrays hold, they count
-    bare = {"weights": "npy", "patients": "table"}
+    bare = {"weights": "npy"}
     assert kinds_of(tmp_path, told=InputConfig(fs=500)) == expected | bare
 
 
