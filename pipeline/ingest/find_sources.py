@@ -7,7 +7,7 @@ from pathlib import Path
 from ecg12.cache.storage.location import Location, RemotePath
 from ecg12.ecg.errors import InputError
 from ecg12.pipeline.formats.told_by_user import InputConfig
-from ecg12.pipeline.formats.wfdb.find_headers import find_records
+from ecg12.pipeline.formats.wfdb.find_headers import find_records, header_named
 from ecg12.pipeline.recordings.find_recordings import FoundInput, find_inputs, path_without_suffix, stem_of
 from ecg12.pipeline.recordings.path_patterns import PathPatterns
 from ecg12.pipeline.recordings.set_aside import NotLookedAt
@@ -61,6 +61,9 @@ def find_sources(
     """
     patterns = patterns or PathPatterns()
     local = [given for given in inputs if isinstance(given, Path)]
+    for given in local:
+        if not given.exists() and header_named(given) is None:
+            raise InputError(f"{given}: does not exist; expected a folder of recordings, a tarball, or a recording")
     found = [_of_input(one) for one in find_inputs(local, told, aside, patterns)] if local else []
     found += _find_remote([given for given in inputs if isinstance(given, RemotePath)], patterns)
     return sorted(found, key=lambda one: (one.source, one.relative, str(one.path)))

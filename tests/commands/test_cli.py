@@ -83,9 +83,10 @@ def test_build_cache_by_default() -> None:
 def test_build_cache_with_every_option() -> None:
     line = "build-cache a b --output c.zarr --fs 250 --codec zstd --seed 3 --bad-checksum flag"
     line += " --patients p.csv --patients none --leads v5,II --highpass 0.5 --notch 50"
-    line += " --scheduler tcp://s:1 --dashboard"
     line += " --labels l.csv --labels m.tsv --label-columns ignore=x"
     told = ("--label-columns", "record=file, a,target=qt+hr")
+    line += " --scheduler tcp://s:1 --dashboard --include x* --exclude y --exclude z --source-fs 250 --source-units mV"
+    line += " --source-leads I,II --missing-leads zero --reader readers:One"
     args, kwargs = kwargs_of(
         "pipeline.ingest.build_cache.build_cache", *line.split(), *told, "--strict", "--workers", 3, "--force"
     )
@@ -94,6 +95,18 @@ def test_build_cache_with_every_option() -> None:
     )
     assert args == ((Path("a"), Path("b")), Path("c.zarr"), config)
     assert kwargs == {
+        "told": InputConfig(
+            fs=250.0,
+            units="mV",
+            leads=("I", "II"),
+            missing_leads="zero",
+            bad_checksum="flag",
+            readers=("readers:One",),
+            prefix="source-",
+            with_source=True,
+        ),
+        "include": ("x*",),
+        "exclude": ("y", "z"),
         "cluster": Cluster(workers=3, scheduler="tcp://s:1", dashboard=True),
         "patients": (Path("p.csv"),),
         "find_patients": False,
@@ -625,7 +638,10 @@ def test_usage_errors_exit_with_2() -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["build-cache", "nowhere"], "Error: nowhere: does not exist; expected a folder of WFDB records, or a record"),
+        (
+            ["build-cache", "nowhere"],
+            "Error: nowhere: does not exist; expected a folder of recordings, a tarball",
+        ),
         (["inspect", "nowhere"], "Error: nowhere: no store there; make one with build-cache"),
         (["verify", "nowhere"], "Error: nowhere: no store there; make one with build-cache"),
         (["train", "nowhere"], "Error: nowhere: no store there; make one with build-cache"),
@@ -633,7 +649,10 @@ def test_usage_errors_exit_with_2() -> None:
         (["predict"], "no run folder output_*/model.pth there; run train, or name one with --model"),
         (["evaluate", ".", "nowhere"], "Error: nowhere: no such folder; expected one Challenge CSV for each record"),
         (["build-cache", "--fs", "0"], "Error: fs is 0.0; expected 1 to 100,000 Hz"),
-        (["build-cache", "."], "no WFDB record there; expected .hea files"),
+        (
+            ["build-cache", "."],
+            "no recording there; expected WFDB headers (.hea), EDF, BDF, DICOM",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_1(
