@@ -72,7 +72,7 @@ def find_sources(
 def _of_input(one: FoundInput) -> Source:
     path = one.path
     if one.kind == WFDB:
-        return Source(path, one.relative[: -len(path.suffix)], path.stem, path.suffix, one.source, WFDB)
+        return Source(path, one.relative[:-4], path.stem, one.relative[-4:], one.source, WFDB)
     whole, name = path_without_suffix(one), stem_of(one)
     return Source(path, whole, name, one.relative[len(whole) :], one.source, one.kind)
 

@@ -34,6 +34,9 @@ BARE = ("table", "npy", "mat")
 OTHER = "other"
 """The kind of a file that is not read, which its reader says."""
 
+_SIGNAL_FILES = (".mat", ".dat")
+"""Beside a header of the same name they are the record's, at a glance; others are looked at."""
+
 _SURE = ("edf", "dicom", "npy", "mat")
 _TEXT_IN_FOLDERS = (".csv", ".tsv")
 _WHY_BARE = {"table": "table without lead names", "npy": "bare .npy array", "mat": "bare .mat array"}
@@ -200,7 +203,7 @@ def _look_through(
     segments = _segments_in(folder.path, headers)
     signals: set[str] | None = None
     for name in folder.files:
-        if name in segments:
+        if name in segments or (name[-4:] in _SIGNAL_FILES and name[:-4] in headers):
             continue
         file, relative = os.path.join(folder.real, name), printable(folder.prefix + name)
         if not patterns.takes(relative):

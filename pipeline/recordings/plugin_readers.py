@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -22,10 +22,11 @@ from ecg12.pipeline.files.regular_files import open_regular
 from ecg12.pipeline.formats.file_kinds import SNIFFED_BYTES, kind_of
 from ecg12.pipeline.plugins.choosing import installed_names, spell_plugin
 from ecg12.pipeline.plugins.consent import consent_to
-from ecg12.pipeline.plugins.forms import as_reader
 from ecg12.pipeline.plugins.kinds import READER
 from ecg12.pipeline.plugins.loading import load_plugin
-from ecg12.pipeline.plugins.protocols import Reader
+
+if TYPE_CHECKING:
+    from ecg12.pipeline.plugins.protocols import Reader
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class PluginReaders:
     failed : files, by reader, that it could not be asked about
     """
 
-    readers: dict[str, Reader] = field(default_factory=dict)
+    readers: dict[str, "Reader"] = field(default_factory=dict)
     passed_over: dict[str, list[str]] = field(default_factory=dict)
     failed: dict[str, list[str]] = field(default_factory=dict)
 
@@ -142,8 +143,10 @@ def find_readers(named: Sequence[str] = ()) -> PluginReaders:
 
 
 @cache
-def _load(name: str) -> Reader:
+def _load(name: str) -> "Reader":
     """The object that reads, made once; whoever calls this names it, or has it installed."""
+    from ecg12.pipeline.plugins.forms import as_reader  # which knows torch, and a build's workers need not
+
     return as_reader(load_plugin(READER, name, consent_to(asked=[name])))
 
 
