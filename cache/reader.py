@@ -218,10 +218,6 @@ class Store:
             )
         return self.column(RANK.path)
 
-    def optional(self, path: str) -> NDArray | None:
-        """A column that a store may have, or None."""
-        return self.column(path) if path in _COLUMNS and self.has(path) else None
-
     def has(self, path: str) -> bool:
         """Whether a column that a store may have is there; those that it must have always are."""
         if path in FURTHER:
