@@ -118,9 +118,9 @@ def _echo_remarks(found: Any, *, first: bool) -> None:
         some = ", ".join(found.absent[:MOST_CODES])
         click.echo(f"no record has {len(found.absent)} of its codes: {some}{', …' * (len(found.absent) > MOST_CODES)}")
     if found.unused:
-        some = dict(list(found.unused.items())[:MOST_CODES])
-        more = f" and {len(found.unused) - len(some)} more" if len(found.unused) > len(some) else ""
-        click.echo(f"codes of its vocabulary that it does not use: {_counted(some)}{more}")
+        first = dict(list(found.unused.items())[:MOST_CODES])
+        more = f" and {len(found.unused) - len(first)} more" if len(found.unused) > len(first) else ""
+        click.echo(f"codes of its vocabulary that it does not use: {_counted(first)}{more}")
 
 
 def _counted(counts: Mapping[str, int]) -> str:
