@@ -8,6 +8,7 @@
 - `labels.csv`: a table of their labels, folds and QT intervals
 - `new-ecgs/` and `records/`: three recordings each, without labels
 - `my.zarr`: the store of `my-ecgs/`
+- `ptb-xl/`: thirty recordings and their table in the form of PTB-XL's own release
 - `numbers.npy`: a bare array of one recording, 500 Hz, mV
 
 A page that makes one of these itself says so in `MADE_BY_THE_PAGE`: it begins without.
@@ -45,6 +46,7 @@ def prepare(folder: Path, published: Published) -> None:
     train(folder / "data" / "ecg.zarr", folder=folder / "runs" / "example", options=QUICK, model_options=TINY)
     run_demo(folder / "demo", n_records=60, train_options=QUICK, model_options=TINY)
     _write_own(folder)
+    _write_ptbxl(folder / "ptb-xl")
     build_cache([folder / "my-ecgs"], folder / "my.zarr", StoreConfig())
 
 
@@ -62,6 +64,20 @@ def _write_own(folder: Path) -> None:
     (folder / "labels.csv").write_text(text + "\n", encoding="utf-8")
     np.save(folder / "numbers.npy", pulses_uv(5000, seed=5) / 1000)
     (folder / "patients.csv").write_text("\n".join(["record,patient_id", *rows]) + "\n", encoding="utf-8")
+
+
+def _write_ptbxl(folder: Path) -> None:
+    lines = ["ecg_id,patient_id,age,sex,site,device,recording_date,scp_codes,strat_fold,filename_lr,filename_hr"]
+    for number in range(1, 31):
+        name = f"records500/00000/{number:05d}_hr"
+        record = (folder / name).parent
+        header = write_record(record, f"{number:05d}_hr", pulses_uv(5000, seed=number), dx=None, age=None, sex=None)
+        code = ("NORM", "IMI", "NDT", "LVH", "CLBBB")[number % 5]
+        facts = f"{number},{number}.0,{50 + number}.0,{number % 2},1.0,CS-12,1990-01-{number:02d} 10:00:00"
+        fold = (number - 1) // 5 + 5  # 5 to 10, each with every superclass
+        lines.append(f"{facts},\"{{'{code}': 100.0, 'SR': 0.0}}\",{fold},records100/00000/{number:05d}_lr,{name}")
+        assert header.is_file()
+    (folder / "ptbxl_database.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def begin_page(page: str, prepared: Path, folder: Path) -> None:
