@@ -11,6 +11,7 @@ from ecg12.cache.chunk_reader import ChunkReader
 from ecg12.cache.reader import Store as Held
 from ecg12.cache.schema import SEX_OF_CODE, StoreConfig
 from ecg12.cache.several_stores import open_stores
+from ecg12.cache.stated import TEXTS
 from ecg12.cache.verify import require_tables
 from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.labels.class_choice import choose_columns
@@ -144,7 +145,8 @@ class Store:
         `annotated`, whether there are any; `start` (first column in the store's signal), `length` (samples at `fs`,
         Hz), `duration_s`; `length_source` and `fs_source`, the same of the source; `scale_uv`, its amplitude;
         `n_invalid` and `n_clipped`, samples that were interpolated and clipped; `flags`, quality in words, "" for
-        nothing; `digest`, SHA-256 of the source's samples.
+        nothing; `digest`, SHA-256 of the source's samples. Where a table of labels stated them also `fold`, `site`,
+        `device`, `date` (ISO 8601) and `quality_note`, "" where it did not, and each measurement by its name.
         """
         import pandas as pd
 
@@ -152,7 +154,7 @@ class Store:
         column = held.column
         sex = [SEX_OF_CODE[int(code)] for code in column("record/sex")]
         flags = (describe_lead_flags(held.leads, row) for row in column("record/lead_flags"))
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "name": list(map(str, held.names)),
                 "dataset": list(map(str, held.datasets)),
@@ -175,6 +177,18 @@ class Store:
             },
             index=pd.Index(self.names, name="record"),
         )
+        stated = {name: values for name, values in self._stated() if name not in frame}  # a record's own stay
+        return frame.assign(**stated) if stated else frame
+
+    def _stated(self) -> Iterator[tuple[str, "NDArray | list[str]"]]:
+        """Columns of what a table of labels stated, by their names, other than those that every store has."""
+        for name in TEXTS:
+            texts = self._held.optional(f"record/{name}")
+            if texts is not None:
+                yield name, list(map(str, texts))
+        names, values = self._held.optional("target/name"), self._held.optional("target/value")
+        if names is not None and values is not None:
+            yield from ((str(name), column) for name, column in zip(names, values.T, strict=True))
 
     @cached_property
     def rejects(self) -> "pd.DataFrame":

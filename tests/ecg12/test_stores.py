@@ -223,9 +223,11 @@ def test_labels_of_a_task(simulated_store: Path) -> None:
 def test_labels_of_a_table_reach_the_store(tmp_path: Path) -> None:
     write_record(tmp_path / "in", "A", pulses_uv(5000, seed=2))
     table = tmp_path / "labels.csv"
-    table.write_text("file,findings,hr\nA.mat,AFIB,61\n", encoding="utf-8")
+    table.write_text("file,findings,hr,fold,length\nA.mat,AFIB,61,3,9\n", encoding="utf-8")
     told = {"record": "file", "codes": ["findings"]}
     store = ecg12.build_store(tmp_path / "in", tmp_path / "s.zarr", labels=table, label_columns=told)
     assert store.records["codes"].tolist() == [("426783006", "AFIB")]
+    assert store.records[["fold", "hr", "length"]].iloc[0].tolist() == ["3", 61.0, 4000]
+    assert "site" not in store.records
     with pytest.raises(ConfigError, match="label columns 'colour'"):
         ecg12.build_store(tmp_path / "in", tmp_path / "x.zarr", labels=table, label_columns={"colour": "hr"})
