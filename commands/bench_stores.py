@@ -82,11 +82,23 @@ def bench_codecs(store: Path, chunks: int) -> None:
     show_default=True,
     help="Records for the slow baseline, evenly spread.",
 )
-def bench_ingest(inputs: tuple[Path, ...], **options: Any) -> None:
+@click.option(
+    "--kind",
+    type=click.Choice(["wfdb", "edf", "dicom", "csv", "npy", "mat"]),
+    default="wfdb",
+    show_default=True,
+    help="Of the simulated records' files; others than wfdb are measured against their library's own reading.",
+)
+def bench_ingest(inputs: tuple[Path, ...], kind: str, **options: Any) -> None:
     """Converting records, against wfdb and scipy under dask, and against reading the bytes alone.
 
     INPUTS are folders or records; by default simulated records of ten seconds.
     """
+    if kind != "wfdb":
+        if inputs:
+            raise click.UsageError(f"--kind {kind} measures on files that it makes; leave out INPUTS")
+        _bench_kind(kind, options["n_records"], options["workers"])
+        return
     from ecg12.pipeline.bench import ingest as benchmark
 
     result = benchmark.run(inputs, progress=Bar, **options)
@@ -114,6 +126,23 @@ def bench_ingest(inputs: tuple[Path, ...], **options: Any) -> None:
         f"{result.n_records:,} records, {result.seconds_of_signal / result.n_records:.1f} s long on average, "
         f"{format_bytes(result.n_bytes)}; reading all headers took {result.plan_s:.2f} s, and is not in the rates"
         + (f"; wfdb could not read {result.n_unread} of the baseline's" if result.n_unread else "")
+    )
+
+
+def _bench_kind(kind: str, n_records: int, workers: tuple[int, ...]) -> None:
+    from ecg12.pipeline.bench import ingest_kinds as benchmark
+
+    echo_rows(
+        benchmark.run(kind, n_records=n_records, workers=workers, progress=Bar),
+        [
+            ("what", "what"),
+            ("workers", "workers"),
+            ("records", "n_records"),
+            ("s", "seconds"),
+            ("records/s", lambda row: int(row.rate)),
+            ("× baseline", "over_baseline"),
+            ("× reading alone", "over_reading"),
+        ],
     )
 
 
