@@ -33,7 +33,7 @@ from ecg12.pipeline.runtime.prefetch import prefetch
 LONGEST = 2**28
 """Samples of a lead at the store's rate: a week at 400 Hz, which takes 13 GB to convert."""
 
-_SECONDS_TO_READ = {"table": 0.02}
+_SECONDS_TO_READ = {"table": 0.01}
 _SECONDS_OF_OTHERS = 0.002
 WORTH_WORKERS_S = 4.0
 """Reading that takes longer is shared out: starting workers takes a second or two."""

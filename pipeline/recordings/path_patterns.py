@@ -1,7 +1,7 @@
 """Which files in or below an input are meant, by patterns on their paths: `--include` and `--exclude`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import lru_cache
@@ -63,5 +63,5 @@ def _matches(relative: str, pattern: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _compile(pattern: str):  # noqa: ANN202 - the method of a compiled pattern
+def _compile(pattern: str) -> Callable[[str], re.Match[str] | None]:
     return re.compile(translate(pattern)).match

@@ -207,6 +207,8 @@ def _text(field: bytes) -> str:
         text = field.decode("utf-8")
     except UnicodeDecodeError:
         text = field.decode("latin-1")
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 

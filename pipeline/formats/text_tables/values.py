@@ -13,6 +13,7 @@ from ecg12.ecg.errors import SignalError
 from ecg12.pipeline.files.text_lines import mend, read_lines
 from ecg12.pipeline.formats.text_tables.cells import NumberStyle, is_missing, is_number, split_cells, to_number
 from ecg12.pipeline.formats.text_tables.comment_facts import fact_in
+from ecg12.pipeline.formats.text_tables.plain_values import read_plain_values
 from ecg12.pipeline.formats.text_tables.table_head import Head, is_note
 from ecg12.pipeline.formats.text_tables.times import to_seconds
 
@@ -26,7 +27,8 @@ def read_values(path: Path, head: Head) -> NDArray[np.float64]:
         If a line has more or fewer cells than others, or a cell is no number, naming the line.
     """
     try:
-        return _read_plain(path, head)
+        values = read_plain_values(path, head)
+        return _read_plain(path, head) if values is None else values
     except (ValueError, _NotPlainError) as error:
         if isinstance(error, SignalError):
             raise
