@@ -1,4 +1,4 @@
-"""How good predictions are, by the official figures of the Challenge."""
+"""How good predictions are, by the figures of a task: the official ones of the Challenge, or of another."""
 
 import io
 from collections.abc import Sequence
@@ -6,11 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ecg12.ecg.errors import ConfigError
-from ecg12.pipeline.evaluation.evaluate import EvaluateConfig
+from ecg12.ecg.tasks.named import CHALLENGE_2020
+from ecg12.pipeline.evaluation.evaluate import EvaluateConfig, WhichRecords
 from ecg12.pipeline.evaluation.evaluate import evaluate as evaluate_folder
 from ecg12.pipeline.evaluation.in_memory import evaluate_arrays
-from ecg12.pipeline.evaluation.result import OFFICIAL_COLUMNS, EvaluateSummary
+from ecg12.pipeline.evaluation.result import EvaluateSummary, PartScores
 from ecg12.pipeline.evaluation.score_tables import format_class_scores, format_part_scores
+from ecg12.pipeline.tasks.task_files import read_task
 from ecg12.places import PathLike, Paths, to_folder, to_places
 from ecg12.predictions import Predictions
 from ecg12.stores import Store
@@ -27,8 +29,10 @@ class Evaluation:
     Attributes
     ----------
     n_records, n_unlabelled : records that were scored, and those of them without any scored label
-    figures : the official evaluator's figures by name: auroc, auprc, accuracy, f_measure, f_beta, g_beta,
-        challenge_metric; and calibration_error
+    task : name of the task whose figures they are
+    n_left_out : records that the task has no label of, and that were not scored
+    figures : the task's figures by name, of the Challenge the official evaluator's: auroc, auprc, accuracy, f_measure,
+        f_beta, g_beta, challenge_metric; and calibration_error, where there are classes
     intervals : (low, high) of each figure, by the Bayesian bootstrap over patients (or records, where only headers are
         known); empty where none were asked for
     """
@@ -37,8 +41,12 @@ class Evaluation:
         self._summary = summary
         self.n_records: int = summary.n_records
         self.n_unlabelled: int = summary.n_unlabelled
-        figures = {name: float(getattr(summary.scores, name)) for name in OFFICIAL_COLUMNS.values()}
-        self.figures: dict[str, float] = figures | {"calibration_error": float(summary.calibration)}
+        self.task: str = summary.task.name
+        self.n_left_out: int = summary.n_left_out
+        figures = {name: float(getattr(summary.scores, name)) for name in summary.scores.shown}
+        self.figures: dict[str, float] = dict(figures)
+        if summary.calibration_classes:
+            self.figures["calibration_error"] = float(summary.calibration)
         self.intervals: dict[str, tuple[float, float]] = {}
         if summary.intervals is not None:
             self.intervals = {name: summary.intervals.macro[name] for name in figures}
@@ -49,39 +57,53 @@ class Evaluation:
 
     @cached_property
     def classes(self) -> "pd.DataFrame":
-        """A row a scored class: abbreviation, name, n_positive, its figures, calibration_error, intervals."""
+        """A row a class: abbreviation, name, n_positive, figures, calibration_error, intervals; none of a number."""
         import pandas as pd
 
-        summary = self._summary
-        text = format_class_scores(summary.scores, summary.calibration_classes, summary.intervals)
+        if not self._summary.calibration_classes:
+            return pd.DataFrame()
+        text = format_class_scores(self._summary)
         return pd.read_csv(io.StringIO(text), dtype={"code": str}).set_index("code")
 
     @cached_property
     def datasets(self) -> "pd.DataFrame":
         """A row a dataset: n_records, n_unlabelled and its figures."""
-        import pandas as pd
+        return _frame_of(self._summary.datasets)
 
-        text = format_part_scores(self._summary.datasets)
-        return pd.read_csv(io.StringIO(text), dtype={"part": str}).set_index("part")
+    @cached_property
+    def by(self) -> "dict[str, pd.DataFrame]":
+        """For each column that was asked for a row a group, as in `datasets`."""
+        return {name: _frame_of(parts) for name, parts in self._summary.by.items()}
+
+
+def _frame_of(parts: Sequence[PartScores]) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.read_csv(io.StringIO(format_part_scores(parts)), dtype={"part": str}).set_index("part")
 
 
 def evaluate(
     labels: Store | Paths,
     predictions: Predictions | PathLike,
     *,
+    task: str | None = None,
     records: Sequence[str] | None = None,
+    by: Sequence[str] = (),
     n_bootstrap: int = _DEFAULT.n_bootstrap,
     seed: int = _DEFAULT.seed,
     level: float = _DEFAULT.level,
     n_bins: int = _DEFAULT.n_bins,
 ) -> Evaluation:
-    """Score predictions as the official evaluator of the Challenge does.
+    """Score predictions by a task: by the Challenge's as its official evaluator does.
 
     Parameters
     ----------
     labels : a store, or paths of stores (which are read as one) and of folders of WFDB headers
     predictions : of `Model.predict`; or a folder with a Challenge CSV for each record, whoever wrote them
+    task : name of a task, or the path of its TOML file; None for that of a folder of predictions which carries one,
+        else "challenge2020"
     records : names of the records to score, of `Predictions`; None for all that are in `labels`
+    by : columns of the store whose groups are scored, too: sex, age (by decades), dataset, site, device, fold
     n_bootstrap, seed, level : replicates for the intervals (0 for none), their seed, and the share of them within
     n_bins : of equal width, for calibration
 
@@ -103,11 +125,15 @@ def evaluate(
             predictions.classes,
             predictions.labels,
             predictions.scores,
+            task=read_task(task or CHALLENGE_2020),
+            by=by,
             only=None if records is None else list(records),
             config=config,
         )
     else:
         if records is not None:
             raise ConfigError("records are named, but predictions are a folder; expected Predictions with them")
-        summary = evaluate_folder(places, to_folder(predictions), config=config)
+        own = None if task is None else read_task(task)
+        which = WhichRecords(by=tuple(by))
+        summary = evaluate_folder(places, to_folder(predictions), task=own, which=which, config=config)
     return Evaluation(summary)

@@ -26,12 +26,10 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from ecg12.ecg.errors import ConfigError, PredictionError
-from ecg12.ecg.labels.snomed import NORMAL_INDEX, WEIGHTS
-from ecg12.ecg.scores.metric_inputs import BoolArray, FloatArray, to_bool_pair, to_score_matrix
-
-MACRO_FIGURES = ("auroc", "auprc", "accuracy", "f_measure", "f_beta", "g_beta", "challenge_metric")
-CLASS_FIGURES = ("auroc", "auprc", "f_measure", "f_beta", "g_beta")
-"""Fields of `ecg.scores.challenge_metric.Scores`; those of single classes have the ending `_classes` there."""
+from ecg12.ecg.scores.challenge_metric import find_hits, label_shares
+from ecg12.ecg.scores.metric_inputs import BoolArray, FloatArray
+from ecg12.ecg.scores.scores import challenge, check_answers
+from ecg12.ecg.tasks.task import BALANCED, METRIC, NUMBER_FIGURES, ONE, Metric, Task
 
 BLOCK = 32
 """Replicates that are computed together: few enough that a class's sums stay in the processor's cache."""
@@ -46,8 +44,8 @@ class Intervals:
     Attributes
     ----------
     n_replicates, n_units, level : how often, from how many groups, and how wide
-    macro : figure → (low, high), figures as in `MACRO_FIGURES`; NaN where it is never defined
-    classes : figure → (low, high) for each class, figures as in `CLASS_FIGURES`
+    macro : figure → (low, high), all figures of the task; NaN where it is never defined
+    classes : figure → (low, high) for each class, figures as in `ecg.scores.scores.OF_CLASSES`; none of a number
     """
 
     n_replicates: int
@@ -62,16 +60,18 @@ def bootstrap_scores(
     binary: npt.ArrayLike,
     scores: npt.ArrayLike,
     units: Sequence[str] | npt.NDArray[np.object_],
+    task: Task | None = None,
+    known: BoolArray | None = None,
     *,
     n_replicates: int = 1000,
     seed: int = 0,
     level: float = 0.95,
 ) -> Intervals:
-    """Intervals of all official figures; the same for the same records in any order.
+    """Intervals of all figures of a task; the same for the same records in any order.
 
     Parameters
     ----------
-    labels, binary, scores : shape (record, class), as `ecg.scores.challenge_metric.compute_scores` takes them
+    labels, binary, scores, task, known : as `ecg.scores.scores.compute_scores` takes them
     units : what each record is weighed with, its group or itself, shape (record,)
     n_replicates : how often to weigh; 1,000 give the ends of a 95 % interval to about a tenth of a standard error
     level : share of the replicates between the ends
@@ -83,9 +83,34 @@ def bootstrap_scores(
     ConfigError
         If `n_replicates` is below 1, or `level` not between 0 and 1.
     """
+    of_records = _Records(labels, binary, scores, task or challenge(), known)
+    return _intervals(of_records, units, n_replicates, seed, level)
+
+
+def bootstrap_numbers(
+    truth: FloatArray,
+    found: FloatArray,
+    units: Sequence[str] | npt.NDArray[np.object_],
+    *,
+    n_replicates: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Intervals:
+    """Intervals of the figures of a number; `truth` and `found` of shape (record,), else as `bootstrap_scores`."""
+    known = np.isfinite(truth)
+    of_numbers = _Numbers(truth[known], found[known])
+    return _intervals(of_numbers, np.asarray(units, object)[known], n_replicates, seed, level)
+
+
+def _intervals(
+    of_records: "_Records | _Numbers",
+    units: Sequence[str] | npt.NDArray[np.object_],
+    n_replicates: int,
+    seed: int,
+    level: float,
+) -> Intervals:
     if n_replicates < 1 or not 0 < level < 1:
         raise ConfigError(f"{n_replicates} replicates at level {level}; expected at least 1, between 0 and 1")
-    of_records = _Records(labels, binary, scores)
     names, unit = np.unique(np.asarray(units, object).astype(str), return_inverse=True)
     blocks = [of_records.compute(weights[unit]) for weights in draw_weights(len(names), n_replicates, seed)]
     figures = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
@@ -93,9 +118,11 @@ def bootstrap_scores(
         n_replicates=n_replicates,
         n_units=len(names),
         level=level,
-        macro={name: _ends(figures[name], level) for name in MACRO_FIGURES},
+        macro={name: _ends(values, level) for name, values in figures.items() if values.ndim == 1},
         classes={
-            name: tuple(_ends(column, level) for column in figures[f"{name}_classes"].T) for name in CLASS_FIGURES
+            name.removesuffix("_classes"): tuple(_ends(column, level) for column in values.T)
+            for name, values in figures.items()
+            if values.ndim == 2
         },
     )
 
@@ -109,37 +136,47 @@ def draw_weights(n_units: int, n_replicates: int, seed: int) -> Iterator[FloatAr
 
 
 def compute_replicates(
-    labels: npt.ArrayLike, binary: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike
+    labels: npt.ArrayLike,
+    binary: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    weights: npt.ArrayLike,
+    task: Task | None = None,
+    known: BoolArray | None = None,
 ) -> dict[str, FloatArray]:
-    """The official figures of records that count more, or less, than once.
+    """The figures of records that count more, or less, than once.
 
     Parameters
     ----------
-    labels, binary, scores : shape (record, class)
+    labels, binary, scores, task, known : as `ecg.scores.scores.compute_scores` takes them
     weights : 0 or more, shape (record, replicate)
 
     Returns
     -------
-    each of `MACRO_FIGURES` as float64 (replicate,), each of `CLASS_FIGURES` as NAME_classes (replicate, class)
+    each figure as float64 (replicate,), each of `ecg.scores.scores.OF_CLASSES` as NAME_classes (replicate, class)
     """
-    return _Records(labels, binary, scores).compute(np.asarray(weights, np.float64))
+    return _Records(labels, binary, scores, task or challenge(), known).compute(np.asarray(weights, np.float64))
 
 
 class _Records:
     """What the figures need of the records, whatever their weights: computed once, for all replicates."""
 
-    def __init__(self, labels: npt.ArrayLike, binary: npt.ArrayLike, scores: npt.ArrayLike) -> None:
-        labels, binary = to_bool_pair(labels, binary)
-        scores = to_score_matrix(scores, labels.shape)
-        if labels.shape[1] != len(WEIGHTS) or not len(labels):
-            raise PredictionError(
-                f"labels have shape {labels.shape}; expected at least one record and {len(WEIGHTS)} classes"
-            )
-        self.credit = _challenge_credit(labels, binary)
-        self.right = (labels == binary).all(axis=1)
-        self.hits = [(labels & binary), (~labels & binary), (labels & ~binary)]
-        self.share = 1.0 / np.maximum(labels.sum(axis=1), 1)
-        self.rankings = [_Ranking(*columns) for columns in zip(labels.T, scores.T, strict=True)]
+    def __init__(
+        self,
+        labels: npt.ArrayLike,
+        binary: npt.ArrayLike,
+        scores: npt.ArrayLike,
+        task: Task,
+        known: BoolArray | None,
+    ) -> None:
+        labels, binary, scores = check_answers(labels, binary, scores, task)
+        counted = np.ones_like(labels) if known is None else known
+        whole = counted.all(axis=1)[:, None]
+        self.credit = None if task.metric is None else _challenge_credit(labels, binary, task.metric) * whole
+        self.is_balanced = task.kind == ONE
+        self.right, self.whole = whole[:, 0] & (labels == binary).all(axis=1), whole[:, 0]
+        self.hits = find_hits(labels, binary, known)
+        self.share = label_shares(labels, known)
+        self.rankings = [_Ranking(*columns) for columns in zip(labels.T, scores.T, counted.T, strict=True)]
 
     def compute(self, weights: FloatArray) -> dict[str, FloatArray]:
         """All figures; `weights` (record, replicate)."""
@@ -148,12 +185,16 @@ class _Records:
         # each of shape (replicate, class)
         classes = {"auroc": areas[:, 0].T, "auprc": areas[:, 1].T, "f_measure": self._f_measure(weights)}
         classes["f_beta"], classes["g_beta"] = self._beta_measures(weights)
-        observed, correct, inactive = self.credit.T @ weights
         figures = {name: _mean_of_defined(values) for name, values in classes.items()}
-        figures["accuracy"] = _divide(self.right @ weights, weights.sum(axis=0))
-        figures["challenge_metric"] = np.where(
-            correct == inactive, 0.0, _divide(observed - inactive, correct - inactive)
-        )
+        counted = weights.sum(axis=0) if self.whole.all() else self.whole @ weights
+        figures["accuracy"] = _divide(self.right @ weights, counted)
+        figures["geom_mean"] = np.sqrt(figures["f_beta"] * figures["g_beta"])
+        if self.is_balanced:
+            right, _, missed = (weights.T @ hit for hit in self.hits)
+            figures[BALANCED] = _mean_of_defined(_divide(right, right + missed))
+        if self.credit is not None:
+            observed, correct, inactive = self.credit.T @ weights
+            figures[METRIC] = np.where(correct == inactive, 0.0, _divide(observed - inactive, correct - inactive))
         return figures | {f"{name}_classes": values for name, values in classes.items()}
 
     def _f_measure(self, weights: FloatArray) -> FloatArray:
@@ -173,7 +214,8 @@ class _Ranking:
     A segment is one score that a positive has, or all records between two such scores.
     """
 
-    def __init__(self, label: BoolArray, score: FloatArray) -> None:
+    def __init__(self, label: BoolArray, score: FloatArray, known: BoolArray) -> None:
+        label = label & known
         order = np.argsort(score, kind="stable")
         ranked = score[order]
         # compared, not subtracted: infinite scores are equal to each other, their difference is no number
@@ -183,7 +225,7 @@ class _Ranking:
         segment = np.empty(len(order), np.int64)
         segment[order] = of_tie[tie]
         n_segments = int(of_tie[-1]) + 1
-        self.everyone = _membership(segment, np.ones(len(label), bool), n_segments)
+        self.everyone = _membership(segment, known, n_segments)
         self.positives = _membership(segment, label, n_segments)
 
     def areas(self, weights: npt.NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
@@ -199,6 +241,31 @@ class _Ranking:
         return auroc, auprc
 
 
+class _Numbers:
+    """What the figures of a number need of the records."""
+
+    def __init__(self, truth: FloatArray, found: FloatArray) -> None:
+        if not len(truth):
+            raise PredictionError("no record whose number is known; expected at least one")
+        self.errors = np.abs(found - truth)
+        self.centred = np.stack([truth - truth.mean(), found - truth.mean()])
+
+    def compute(self, weights: FloatArray) -> dict[str, FloatArray]:
+        """All of `NUMBER_FIGURES`, shape (replicate,); `weights` (record, replicate)."""
+        share = weights / weights.sum(axis=0)
+        squares = self.errors**2 @ share
+        truth, found = (values[:, None] - values @ share for values in self.centred)
+        spread = (share * truth**2).sum(axis=0)
+        both = np.sqrt(spread * (share * found**2).sum(axis=0))
+        values = (
+            self.errors @ share,
+            np.sqrt(squares),
+            1.0 - _divide(squares, spread),
+            _divide((share * truth * found).sum(axis=0), both),
+        )
+        return dict(zip(NUMBER_FIGURES, values, strict=True))
+
+
 def _membership(segment: npt.NDArray[np.int64], inside: BoolArray, n_segments: int) -> csr_array:
     """A sparse 0/1 matrix, shape (segment, record), that adds up the records of a segment."""
     records = np.flatnonzero(inside)
@@ -211,11 +278,11 @@ def _from_the_top(values: FloatArray) -> FloatArray:
     return np.cumsum(values[::-1], axis=0)[::-1]
 
 
-def _challenge_credit(labels: BoolArray, binary: BoolArray) -> FloatArray:
+def _challenge_credit(labels: BoolArray, binary: BoolArray, metric: Metric) -> FloatArray:
     """What each record adds to the observed, the correct and the inactive sum; shape (record, 3)."""
     inactive = np.zeros_like(labels)
-    inactive[:, NORMAL_INDEX] = True
-    reward = labels @ WEIGHTS
+    inactive[:, metric.normal_index] = True
+    reward = labels @ metric.weights
     answers = (binary, labels, inactive)
     return np.stack(
         [(reward * answer).sum(axis=1) / np.maximum((labels | answer).sum(axis=1), 1) for answer in answers], axis=1

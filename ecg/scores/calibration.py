@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg12.ecg.errors import ConfigError
-from ecg12.ecg.scores.metric_inputs import FloatArray, to_bool_matrix, to_score_matrix
+from ecg12.ecg.scores.metric_inputs import BoolArray, FloatArray, to_bool_matrix, to_score_matrix
 
 N_BINS = 10
 
@@ -36,13 +36,16 @@ class Reliability:
     positive_share: FloatArray
 
 
-def compute_reliability(labels: npt.ArrayLike, scores: npt.ArrayLike, *, n_bins: int = N_BINS) -> Reliability:
+def compute_reliability(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, known: BoolArray | None = None, *, n_bins: int = N_BINS
+) -> Reliability:
     """Mean score and share of positives by bins of the score.
 
     Parameters
     ----------
     labels : 0/1 array, shape (record, class)
     scores : float array, same shape, without NaN
+    known : bool, same shape: labels that count; None for all
 
     Raises
     ------
@@ -55,7 +58,8 @@ def compute_reliability(labels: npt.ArrayLike, scores: npt.ArrayLike, *, n_bins:
         raise ConfigError(f"{n_bins} bins; expected at least 1")
     labels = to_bool_matrix("labels", labels)
     scores = to_score_matrix(scores, labels.shape)
-    rows = [_reliability_of_class(*columns, n_bins) for columns in zip(labels.T, scores.T, strict=True)]
+    columns = zip(labels.T, scores.T, np.ones_like(labels.T) if known is None else known.T, strict=True)
+    rows = [_reliability_of_class(label[counted], score[counted], n_bins) for label, score, counted in columns]
     counts, sums, positives = (np.array(part).reshape(labels.shape[1], n_bins) for part in zip(*rows, strict=True))
     return Reliability(
         np.linspace(0.0, 1.0, n_bins + 1), counts.astype(np.int64), _divide(sums, counts), _divide(positives, counts)

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg12.ecg.errors import PredictionError
-from ecg12.ecg.labels.snomed import SCORED_CLASSES, name_of, representative
+from ecg12.ecg.labels.class_columns import ClassColumns
+from ecg12.ecg.labels.snomed import CHALLENGE_COLUMNS, name_of, representative
 from ecg12.ecg.scores.challenge_metric import merge_equivalents
 
 _POSITIVE = ("1", "True", "true", "T", "t")
@@ -251,24 +252,29 @@ def _is_finite(text: str) -> bool:
 
 def to_scored_matrices(
     predictions: Sequence[Prediction],
+    by_class: ClassColumns = CHALLENGE_COLUMNS,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    """Labels and scores of all records over the 24 scored classes, by the official merging rule.
+    """Labels and scores of all records over the classes that are scored, by the official merging rule.
 
     Every prediction may have its own codes in its own order; those with the same codes are merged together.
 
+    Parameters
+    ----------
+    by_class : the classes and what stands for them; those of the Challenge of 2020
+
     Returns
     -------
-    labels : uint8 array, shape (n_records, 24), columns in SCORED_CLASSES order
+    labels : uint8 array, shape (n_records, n_classes), columns as the classes
     scores : float64 array, same shape
     """
     rows_of: dict[tuple[str, ...], list[int]] = {}
     for row, prediction in enumerate(predictions):
         rows_of.setdefault(prediction.codes, []).append(row)
-    labels = np.zeros((len(predictions), len(SCORED_CLASSES)), dtype=np.uint8)
+    labels = np.zeros((len(predictions), len(by_class.classes)), dtype=np.uint8)
     scores = np.zeros(labels.shape, dtype=np.float64)
     for codes, rows in rows_of.items():
         shape = (len(rows), len(codes))
         own_labels = np.array([predictions[row].labels for row in rows], dtype=np.uint8).reshape(shape)
         own_scores = np.array([predictions[row].scores for row in rows], dtype=np.float64).reshape(shape)
-        labels[rows], scores[rows] = merge_equivalents(codes, own_labels, own_scores)
+        labels[rows], scores[rows] = merge_equivalents(codes, own_labels, own_scores, by_class)
     return labels, scores

@@ -1,24 +1,24 @@
 """The Challenge's official scores as pure functions on arrays, and the thresholds that maximise one of them.
 
-Rows are records, columns classes; labels and outputs are 0/1, scores any numbers. Every function but
-`compute_scores` takes any set of classes. Where the official evaluator loops over records and thresholds,
-matrix products and one sort per class do the same here, equal to rounding. A class for which a figure is
-undefined gets NaN, and a macro figure is the mean over the other classes.
+Rows are records, columns classes; labels and outputs are 0/1, scores any numbers. Every function takes any set of
+classes; weights and columns that are not told are those of the Challenge of 2020. Where the official evaluator loops
+over records and thresholds, matrix products and one sort per class do the same here, equal to rounding. A class for
+which a figure is undefined gets NaN, and a macro figure is the mean over the other classes. All figures of a task at
+once: `ecg.scores.scores`.
 
 Source: evaluate_12ECG_score.py of the PhysioNet/CinC Challenge 2020 (last version, August 2020); its results
 on 300 records are the test's oracle. Alday et al., Physiological Measurement 41 (2020) 124003, describe it.
 """
 
-import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ecg12.ecg.errors import PredictionError
-from ecg12.ecg.labels.snomed import NORMAL_INDEX, SCORED_CLASSES, WEIGHTS, representative
+from ecg12.ecg.labels.class_columns import ClassColumns
+from ecg12.ecg.labels.snomed import CHALLENGE_COLUMNS, NORMAL_INDEX, WEIGHTS
 from ecg12.ecg.scores.curves import count_outcomes
 from ecg12.ecg.scores.fit_thresholds import fit_thresholds as fit_thresholds  # belongs to the metric's surface
 from ecg12.ecg.scores.metric_inputs import (
@@ -29,79 +29,6 @@ from ecg12.ecg.scores.metric_inputs import (
     to_bool_pair,
     to_score_matrix,
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scores:
-    """What the official evaluator prints: macro figures, and per class (SCORED_CLASSES order) as tuples.
-
-    `f_measure` is F1; `f_beta` and `g_beta` have beta 2; `n_positive` counts the records with each class.
-    """
-
-    auroc: float
-    auprc: float
-    accuracy: float
-    f_measure: float
-    f_beta: float
-    g_beta: float
-    challenge_metric: float
-    auroc_classes: tuple[float, ...]
-    auprc_classes: tuple[float, ...]
-    f_measure_classes: tuple[float, ...]
-    f_beta_classes: tuple[float, ...]
-    g_beta_classes: tuple[float, ...]
-    n_positive: tuple[int, ...]
-
-    def to_dict(self) -> dict[str, float | list[str] | list[float | None] | None]:
-        """For JSON: the fields, NaN as None, tuples as lists, and `classes` with the 24 codes."""
-        values = {key: _without_nan(value) for key, value in dataclasses.asdict(self).items()}
-        return {"classes": list(SCORED_CLASSES), **values}
-
-
-def _without_nan(value: float | tuple[float, ...]) -> float | list[float | None] | None:
-    if isinstance(value, tuple):
-        return [None if math.isnan(item) else item for item in value]
-    return None if math.isnan(value) else value
-
-
-def compute_scores(labels: npt.ArrayLike, binary: npt.ArrayLike, scores: npt.ArrayLike) -> Scores:
-    """All official figures at once.
-
-    Parameters
-    ----------
-    labels, binary : 0/1 arrays, shape (n_records, 24), columns in SCORED_CLASSES order (`scored_matrix`
-        makes the labels, `merge_equivalents` the outputs)
-    scores : float array, same shape, without NaN
-
-    Raises
-    ------
-    PredictionError
-        If there is no record, shapes differ or are not 24 wide, or a value is out of range.
-    """
-    labels = to_bool_matrix("labels", labels)
-    if labels.shape[1] != len(SCORED_CLASSES) or not len(labels):
-        raise PredictionError(
-            f"labels have shape {labels.shape}; expected at least one record and the {len(SCORED_CLASSES)} "
-            f"scored classes, as scored_matrix and merge_equivalents give them"
-        )
-    auroc, auprc = compute_areas(labels, scores)
-    f_measure = compute_f_measure(labels, binary)
-    f_beta, g_beta = compute_beta_measures(labels, binary)
-    return Scores(
-        auroc=macro_mean(auroc),
-        auprc=macro_mean(auprc),
-        accuracy=compute_accuracy(labels, binary),
-        f_measure=macro_mean(f_measure),
-        f_beta=macro_mean(f_beta),
-        g_beta=macro_mean(g_beta),
-        challenge_metric=compute_challenge_metric(labels, binary),
-        auroc_classes=tuple(auroc.tolist()),
-        auprc_classes=tuple(auprc.tolist()),
-        f_measure_classes=tuple(f_measure.tolist()),
-        f_beta_classes=tuple(f_beta.tolist()),
-        g_beta_classes=tuple(g_beta.tolist()),
-        n_positive=tuple(labels.sum(axis=0).tolist()),
-    )
 
 
 def macro_mean(values: FloatArray) -> float:
@@ -148,15 +75,18 @@ def compute_accuracy(labels: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     return float(np.mean((labels == outputs).all(axis=1))) if len(labels) else math.nan
 
 
-def compute_f_measure(labels: npt.ArrayLike, outputs: npt.ArrayLike) -> FloatArray:
-    """F1 = 2TP / (2TP + FP + FN), shape (n_classes,); NaN for a class neither labelled nor predicted."""
+def compute_f_measure(labels: npt.ArrayLike, outputs: npt.ArrayLike, known: BoolArray | None = None) -> FloatArray:
+    """F1 = 2TP / (2TP + FP + FN), shape (n_classes,); NaN for a class neither labelled nor predicted.
+
+    `known`, bool of the same shape, says which labels count; None for all.
+    """
     labels, outputs = to_bool_pair(labels, outputs)
-    tp, fp, fn = _weighted_counts(labels, outputs, np.ones(len(labels)))
+    tp, fp, fn = _weighted_counts(labels, outputs, np.ones(len(labels)), known)
     return _divide(2 * tp, 2 * tp + fp + fn)
 
 
 def compute_beta_measures(
-    labels: npt.ArrayLike, outputs: npt.ArrayLike, *, beta: float = 2.0
+    labels: npt.ArrayLike, outputs: npt.ArrayLike, known: BoolArray | None = None, *, beta: float = 2.0
 ) -> tuple[FloatArray, FloatArray]:
     """F-beta and G-beta per class, each record's counts divided by its number of labels (at least 1).
 
@@ -168,20 +98,29 @@ def compute_beta_measures(
     f_beta, g_beta : float64 arrays, shape (n_classes,); NaN for a class neither labelled nor predicted
     """
     labels, outputs = to_bool_pair(labels, outputs)
-    tp, fp, fn = _weighted_counts(labels, outputs, 1.0 / np.maximum(labels.sum(axis=1), 1))
+    tp, fp, fn = _weighted_counts(labels, outputs, label_shares(labels, known), known)
     f_numerator = (1 + beta**2) * tp
     return _divide(f_numerator, f_numerator + fp + beta**2 * fn), _divide(tp, tp + fp + beta * fn)
 
 
+def label_shares(labels: BoolArray, known: BoolArray | None = None) -> FloatArray:
+    """What each record counts where it is shared among its labels that are known; shape (record,)."""
+    counted = labels if known is None else labels & known
+    return 1.0 / np.maximum(counted.sum(axis=1), 1)
+
+
+def find_hits(labels: BoolArray, outputs: BoolArray, known: BoolArray | None = None) -> tuple[BoolArray, ...]:
+    """True positives, false positives and false negatives among what is known, each of shape (record, class)."""
+    hits = labels & outputs, ~labels & outputs, labels & ~outputs
+    return hits if known is None else tuple(hit & known for hit in hits)
+
+
 def _weighted_counts(
-    labels: BoolArray, outputs: BoolArray, record_weights: FloatArray
+    labels: BoolArray, outputs: BoolArray, record_weights: FloatArray, known: BoolArray | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """True positives, false positives, false negatives per class, each record counted by its weight."""
-    return (
-        record_weights @ (labels & outputs),
-        record_weights @ (~labels & outputs),
-        record_weights @ (labels & ~outputs),
-    )
+    tp, fp, fn = (record_weights @ hit for hit in find_hits(labels, outputs, known))
+    return tp, fp, fn
 
 
 def _divide(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
@@ -238,23 +177,27 @@ def compute_challenge_metric(
 
 
 def merge_equivalents(
-    codes: Sequence[str], binary: npt.ArrayLike, scores: npt.ArrayLike
+    codes: Sequence[str],
+    binary: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    by_class: ClassColumns = CHALLENGE_COLUMNS,
 ) -> tuple[npt.NDArray[np.uint8], FloatArray]:
-    """Bring outputs over any class list to the 24 scored classes, by the official rule.
+    """Bring outputs over any list of codes to the classes that are scored, by the official rule.
 
     Columns with equivalent (or the same) codes become one: binary if any is 1, score the mean over the
     columns that are there and not NaN. A class without a column, or with nothing but NaN, gets 0 and 0.0;
-    a code that is not scored is dropped. Labels are merged by passing them as `binary`.
+    a code of no class is dropped. Labels are merged by passing them as `binary`.
 
     Parameters
     ----------
-    codes : n_codes SNOMED CT codes, in any order
+    codes : n_codes codes, in any order
     binary : 0/1 array, shape (n_records, n_codes)
     scores : float array, same shape
+    by_class : the classes and what stands for them; those of the Challenge of 2020
 
     Returns
     -------
-    binary : uint8 array, shape (n_records, 24), columns in SCORED_CLASSES order
+    binary : uint8 array, shape (n_records, n_classes), columns as the classes
     scores : float64 array, same shape, without NaN
 
     Raises
@@ -269,10 +212,13 @@ def merge_equivalents(
             f"binary outputs have shape {binary.shape}, scores {scores.shape}; "
             f"expected one column for each of the {len(codes)} codes"
         )
-    merged_binary = np.zeros((len(binary), len(SCORED_CLASSES)), dtype=np.uint8)
+    merged_binary = np.zeros((len(binary), len(by_class.classes)), dtype=np.uint8)
     merged_scores = np.zeros(merged_binary.shape, dtype=np.float64)
-    for index, kept in enumerate(SCORED_CLASSES):
-        columns = [column for column, code in enumerate(codes) if representative(code) == kept]
+    places: dict[str, list[int]] = {}
+    for column, code in enumerate(codes):
+        places.setdefault(by_class.class_of(code), []).append(column)
+    for index, kept in enumerate(by_class.classes):
+        columns = places.get(kept, [])
         if columns:
             merged_binary[:, index] = binary[:, columns].any(axis=1)
             merged_scores[:, index] = _mean_or_zero(scores[:, columns])

@@ -16,10 +16,11 @@ from ecg12.ecg.scores.challenge_metric import (
     compute_beta_measures,
     compute_challenge_metric,
     compute_f_measure,
+    find_hits,
     macro_mean,
 )
 from ecg12.ecg.scores.metric_inputs import FloatArray
-from ecg12.ecg.tasks.task import METRIC, NUMBER_FIGURES, Task
+from ecg12.ecg.tasks.task import BALANCED, METRIC, NUMBER_FIGURES, ONE, Task
 
 BoolMatrix = npt.NDArray[np.bool_]
 
@@ -51,7 +52,7 @@ def compute_figures(
         )
     auroc, auprc, f_measure, f_beta, g_beta = map(macro_mean, compute_class_figures(truth, binary, scores, known))
     whole = slice(None) if known is None else known.all(axis=1)
-    return figures | {
+    figures |= {
         "auroc": auroc,
         "auprc": auprc,
         "accuracy": compute_accuracy(truth[whole], binary[whole]),
@@ -60,6 +61,9 @@ def compute_figures(
         "g_beta": g_beta,
         "geom_mean": math.sqrt(f_beta * g_beta),
     }
+    if task.kind == ONE:
+        figures[BALANCED] = compute_balanced_accuracy(truth, binary, known)
+    return figures
 
 
 def compute_class_figures(
@@ -72,18 +76,27 @@ def compute_class_figures(
 
     A record whose label of a class is not known counts for that class in nothing.
     """
+    measures = compute_f_measure(truth, binary, known), *compute_beta_measures(truth, binary, known)
     if known is None:
-        return (*compute_areas(truth, scores), compute_f_measure(truth, binary), *compute_beta_measures(truth, binary))
-    figures = np.full((5, truth.shape[1]), math.nan)
-    for number in range(truth.shape[1]):
-        rows = known[:, number]
+        return (*compute_areas(truth, scores), *measures)
+    areas = np.full((2, truth.shape[1]), math.nan)
+    for number, rows in enumerate(known.T):
         if rows.any():
-            own, answer = truth[rows, number : number + 1], binary[rows, number : number + 1]
-            areas = compute_areas(own, scores[rows, number : number + 1])
-            measures = (*areas, compute_f_measure(own, answer), *compute_beta_measures(own, answer))
-            figures[:, number] = [float(one[0]) for one in measures]
-    auroc, auprc, f_measure, f_beta, g_beta = figures
-    return auroc, auprc, f_measure, f_beta, g_beta
+            own = slice(number, number + 1)
+            auroc, auprc = compute_areas(truth[rows, own], scores[rows, own])
+            areas[:, number] = auroc[0], auprc[0]
+    auroc, auprc = areas
+    return (auroc, auprc, *measures)
+
+
+def compute_balanced_accuracy(
+    truth: npt.NDArray[np.integer], binary: npt.NDArray[np.integer], known: BoolMatrix | None = None
+) -> float:
+    """The mean over the classes of the share of their records that are told right; NaN where no record has a class."""
+    labels, outputs = truth == 1, binary == 1
+    right, _, missed = (hit.sum(axis=0) for hit in find_hits(labels, outputs, known))
+    n_positive = right + missed
+    return float((right[n_positive > 0] / n_positive[n_positive > 0]).mean()) if n_positive.any() else math.nan
 
 
 def compute_number_figures(truth: FloatArray, found: FloatArray) -> dict[str, float]:

@@ -5,10 +5,15 @@ import numpy.typing as npt
 
 from ecg12.ecg.labels.snomed import NORMAL_INDEX, WEIGHTS
 from ecg12.ecg.scores.challenge_metric import compute_challenge_confusion
-from ecg12.ecg.scores.metric_inputs import FloatArray, to_bool_pair
+from ecg12.ecg.scores.metric_inputs import FloatArray, check_weights, to_bool_pair
 
 
-def compute_lost_score(labels: npt.ArrayLike, outputs: npt.ArrayLike) -> FloatArray:
+def compute_lost_score(
+    labels: npt.ArrayLike,
+    outputs: npt.ArrayLike,
+    weights: FloatArray = WEIGHTS,
+    normal_index: int = NORMAL_INDEX,
+) -> FloatArray:
     """What each class's row of the confusion matrix takes off the metric; the sum is 1 - metric.
 
     A record with several labels counts in each of their rows, as in the metric. A row that gains, because wrong
@@ -16,17 +21,19 @@ def compute_lost_score(labels: npt.ArrayLike, outputs: npt.ArrayLike) -> FloatAr
 
     Parameters
     ----------
-    labels, outputs : 0/1 arrays, shape (n_records, 24), columns in SCORED_CLASSES order
+    labels, outputs : 0/1 arrays, shape (n_records, n_classes)
+    weights, normal_index : of the metric, see `compute_challenge_metric`; those of 2020
 
     Returns
     -------
-    float64 array, shape (24,); NaN where the metric is not defined by these records
+    float64 array, shape (n_classes,); NaN where the metric is not defined by these records
     """
     labels, outputs = to_bool_pair(labels, outputs)
+    check_weights(weights, labels.shape[1])
     inactive = np.zeros_like(labels)
-    inactive[:, NORMAL_INDEX] = True
+    inactive[:, normal_index] = True
     observed, correct, without = (
-        (WEIGHTS * compute_challenge_confusion(labels, answer)).sum(axis=1) for answer in (outputs, labels, inactive)
+        (weights * compute_challenge_confusion(labels, answer)).sum(axis=1) for answer in (outputs, labels, inactive)
     )
     room = float((correct - without).sum())
     return (correct - observed) / room if room else np.full(len(observed), np.nan)

@@ -21,11 +21,13 @@ from ecg12.ecg.errors import ConfigError
 from ecg12.ecg.labels.snomed import abbreviation_of, name_of
 from ecg12.ecg.tasks.hierarchy import expand
 from ecg12.ecg.tasks.task import (
+    BALANCED,
     CLASS_FIGURES,
     MANY,
     METRIC,
     NUMBER,
     NUMBER_FIGURES,
+    ONE,
     VOCABULARIES,
     Metric,
     NumberRange,
@@ -128,7 +130,7 @@ def _task_of(values: dict[str, Any], read_beside: ReadBeside | None) -> Task:
     _check_columns(columns, {one.code for one in classes} | class_of.keys())
     metric = _metric(values["metric"], classes, read_beside) if "metric" in values else None
     choices = {key: values[key] for key in ("title", "source", "labelled", "doubtful", "several") if key in values}
-    figures = NUMBER_FIGURES if kind == NUMBER else CLASS_FIGURES
+    figures = _figures_of(kind)
     default = METRIC if metric is not None else "mae" if kind == NUMBER else "auroc"
     return Task(
         name=name,
@@ -148,6 +150,14 @@ def _task_of(values: dict[str, Any], read_beside: ReadBeside | None) -> Task:
         number=_number(values.get("number", {})) if kind == NUMBER else None,
         **choices,
     )
+
+
+def _figures_of(kind: str) -> tuple[str, ...]:
+    """What is reported of a task of a kind that does not say it."""
+    if kind == NUMBER:
+        return NUMBER_FIGURES
+    first = ("accuracy", BALANCED) if kind == ONE else ()
+    return (*first, *(figure for figure in CLASS_FIGURES if figure not in first))
 
 
 def _check_keys(values: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:

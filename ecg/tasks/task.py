@@ -18,6 +18,8 @@ VOCABULARIES = ("snomed-ct", "scp-ecg", "own")
 
 CLASS_FIGURES = ("auroc", "auprc", "accuracy", "f_measure", "f_beta", "g_beta", "geom_mean")
 METRIC = "challenge_metric"
+BALANCED = "balanced_accuracy"
+"""Of one-of-many: the mean of the classes' shares of records that are told right."""
 NUMBER_FIGURES = ("mae", "rmse", "r2", "pearson")
 LOSS = "valid_loss"
 LESS_IS_BETTER = ("mae", "rmse", LOSS)
@@ -181,7 +183,8 @@ class Task:
         """All figures that it can be judged by."""
         if self.kind == NUMBER:
             return NUMBER_FIGURES
-        return (METRIC, *CLASS_FIGURES) if self.metric is not None else CLASS_FIGURES
+        own = (*CLASS_FIGURES, BALANCED) if self.kind == ONE else CLASS_FIGURES
+        return (METRIC, *own) if self.metric is not None else own
 
     def name_of(self, code: str) -> str:
         """A column of its predictions in words."""

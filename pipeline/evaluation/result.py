@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from ecg12.cache.remarks import Remarked
 from ecg12.ecg.scores.bootstrap import Intervals
-from ecg12.ecg.scores.challenge_metric import Scores, macro_mean
+from ecg12.ecg.scores.scores import TaskScores, challenge, mean_of_parts
+from ecg12.ecg.tasks.task import Task
 
 OFFICIAL_COLUMNS: Mapping[str, str] = {
     "AUROC": "auroc",
@@ -21,6 +20,24 @@ OFFICIAL_COLUMNS: Mapping[str, str] = {
 }
 """The official evaluator's columns, in its order, and our names for them."""
 
+_OTHERS: Mapping[str, str] = {
+    "Geometric mean": "geom_mean",
+    "Balanced accuracy": "balanced_accuracy",
+    "Mean absolute error": "mae",
+    "Root mean square error": "rmse",
+    "R2": "r2",
+    "Pearson correlation": "pearson",
+}
+"""Of other tasks; the geometric mean is that of Fbeta and Gbeta."""
+
+TITLES: Mapping[str, str] = {name: title for title, name in (OFFICIAL_COLUMNS | _OTHERS).items()}
+"""Figure → what its column is called."""
+
+
+def columns_of(task: Task) -> dict[str, str]:
+    """The columns of a task's scores, in its order: title → figure; of the Challenge `OFFICIAL_COLUMNS`."""
+    return {TITLES[figure]: figure for figure in task.report}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartScores:
@@ -32,7 +49,7 @@ class PartScores:
     name: str
     n_records: int
     n_unlabelled: int
-    scores: Scores
+    scores: TaskScores
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,12 +93,15 @@ class EvaluateSummary:
 
     Attributes
     ----------
+    task : whose figures they are
+    n_left_out : further records, which are not labelled by the task and count in nothing
     intervals : None where none were asked for
     units, seed : what was weighed for them, "groups" or "records", and the seed
     calibration, calibration_classes : expected calibration error: mean over the classes with positives, and each;
         NaN where scores leave 0 to 1
     n_bins : of equal width, that calibration was taken in
     datasets : the scores of each dataset
+    by : column → the scores of each of its groups
     held_out : the scores of each fold, or of each dataset that was left out; empty where OUTPUTS is no
         cross-validation
     gains : of a gain sweep, from the lowest gain up; empty otherwise
@@ -92,7 +112,7 @@ class EvaluateSummary:
     written : files
     """
 
-    scores: Scores
+    scores: TaskScores
     n_records: int
     n_unlabelled: int
     intervals: Intervals | None
@@ -109,9 +129,16 @@ class EvaluateSummary:
     remarks: Mapping[str, Remarked] = field(default_factory=dict)
     interrupted: bool = False
     written: tuple[Path, ...] = ()
+    task: Task = field(default_factory=challenge)
+    n_left_out: int = 0
+    by: Mapping[str, tuple[PartScores, ...]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Titles of the figures, in the task's order, and the figures."""
+        return columns_of(self.task)
 
     @staticmethod
     def mean_of_parts(parts: Sequence[PartScores]) -> dict[str, float]:
-        """Each official figure's plain mean over the parts where it is defined, however large they are."""
-        columns = {name: [getattr(part.scores, name) for part in parts] for name in OFFICIAL_COLUMNS.values()}
-        return {name: macro_mean(np.array(values)) for name, values in columns.items()}
+        """Each shown figure's plain mean over the parts where it is defined, however large they are."""
+        return mean_of_parts([part.scores for part in parts], parts[0].scores.shown)

@@ -6,42 +6,40 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ecg12.ecg.labels.snomed import SCORED_CLASSES, abbreviation_of, name_of
-from ecg12.ecg.scores.bootstrap import CLASS_FIGURES, MACRO_FIGURES, Intervals
-from ecg12.ecg.scores.challenge_metric import Scores
-from ecg12.pipeline.evaluation.result import OFFICIAL_COLUMNS, EvaluateSummary, PartScores
+from ecg12.ecg.scores.scores import OF_CLASSES, Scores, TaskScores
+from ecg12.pipeline.evaluation.result import TITLES, EvaluateSummary, PartScores
 
 
-def format_scores(scores: Scores) -> str:
-    """The official evaluator's two lines, with every digit."""
-    values = [repr(float(getattr(scores, name))) for name in OFFICIAL_COLUMNS.values()]
-    return f"{','.join(OFFICIAL_COLUMNS)}\n{','.join(values)}\n"
+def format_scores(scores: TaskScores) -> str:
+    """The official evaluator's two lines, with every digit; of another task its own figures."""
+    values = [repr(float(getattr(scores, name))) for name in scores.shown]
+    return f"{','.join(TITLES[name] for name in scores.shown)}\n{','.join(values)}\n"
 
 
-def format_class_scores(
-    scores: Scores, calibration: Sequence[float] | None = None, intervals: Intervals | None = None
-) -> str:
-    """A line for each scored class: code, abbreviation, name, positives, its figures, calibration error, intervals."""
-    header = ["code", "abbreviation", "name", "n_positive", *CLASS_FIGURES]
-    header += [] if calibration is None else ["calibration_error"]
-    header += [] if intervals is None else [f"{name}_{end}" for name in CLASS_FIGURES for end in ("low", "high")]
+def format_class_scores(summary: EvaluateSummary) -> str:
+    """A line for each class: code, abbreviation, name, positives, its figures, calibration error, intervals."""
+    scores, intervals, task = summary.scores, summary.intervals, summary.task
+    assert isinstance(scores, Scores)
+    header = ["code", "abbreviation", "name", "n_positive", *OF_CLASSES, "calibration_error"]
+    header += [] if intervals is None else [f"{name}_{end}" for name in OF_CLASSES for end in ("low", "high")]
     rows: list[list[Any]] = []
-    for number, code in enumerate(SCORED_CLASSES):
-        row: list[Any] = [code, abbreviation_of(code), name_of(code), scores.n_positive[number]]
-        row += [getattr(scores, f"{name}_classes")[number] for name in CLASS_FIGURES]
-        row += [] if calibration is None else [calibration[number]]
-        row += [] if intervals is None else [end for name in CLASS_FIGURES for end in intervals.classes[name][number]]
+    for number, code in enumerate(scores.classes):
+        row: list[Any] = [code, task.abbreviation_of(code), task.name_of(code), scores.n_positive[number]]
+        row += [getattr(scores, f"{name}_classes")[number] for name in OF_CLASSES]
+        row.append(summary.calibration_classes[number])
+        row += [] if intervals is None else [end for name in OF_CLASSES for end in intervals.classes[name][number]]
         rows.append(row)
     return _format_table(header, rows)
 
 
 def format_part_scores(parts: Sequence[PartScores]) -> str:
-    """A line for each part of the records, such as a dataset: its name, records, and official figures."""
+    """A line for each part of the records, such as a dataset: its name, records, and the task's figures."""
+    shown = parts[0].scores.shown
     rows = [
-        [part.name, part.n_records, part.n_unlabelled, *(getattr(part.scores, name) for name in MACRO_FIGURES)]
+        [part.name, part.n_records, part.n_unlabelled, *(getattr(part.scores, name) for name in shown)]
         for part in parts
     ]
-    return _format_table(["part", "n_records", "n_unlabelled", *MACRO_FIGURES], rows)
+    return _format_table(["part", "n_records", "n_unlabelled", *shown], rows)
 
 
 def _format_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -55,8 +53,10 @@ def _format_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def to_json(summary: EvaluateSummary) -> dict[str, Any]:
     """Everything an evaluation found, as plain JSON values; what is undefined is null."""
     found: dict[str, Any] = {
+        "task": summary.task.name,
         "n_records": summary.n_records,
         "n_unlabelled": summary.n_unlabelled,
+        "n_left_out": summary.n_left_out,
         "scores": summary.scores.to_dict(),
         "calibration": {
             "error": "expected calibration error",
@@ -66,13 +66,17 @@ def to_json(summary: EvaluateSummary) -> dict[str, Any]:
         },
         "datasets": [_part(part) for part in summary.datasets],
     }
+    if not summary.calibration_classes:
+        del found["calibration"]
+    if summary.by:
+        found["by"] = {name: [_part(part) for part in parts] for name, parts in summary.by.items()}
     if summary.intervals is not None:
         found["intervals"] = {
             "level": summary.intervals.level,
             "n_replicates": summary.intervals.n_replicates,
             "units": f"{summary.intervals.n_units} {summary.units}",
             "seed": summary.seed,
-            "macro": _plain(summary.intervals.macro),
+            "macro": _plain({name: summary.intervals.macro[name] for name in summary.scores.shown}),
             "classes": _plain(summary.intervals.classes),
         }
     if summary.slips:

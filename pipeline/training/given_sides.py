@@ -60,13 +60,7 @@ def given_sides(store: Store, task: Task, split: str, rows: NDArray[np.int64], *
     StoreError
         If a file names a record that the store has not.
     """
-    if split in (AUTO, OFFICIAL):
-        side = _official(store, task)
-    elif Path(split).is_dir():
-        side = _of_files(store, Path(split))
-    else:
-        side = _of_column(store, task, split)
-    side = side[rows]
+    side = stated_sides(store, task, split)[rows]
     found = Sides(train=side == TRAIN, valid=side == VALID, test=side == TEST)
     if not found.train.any():
         raise ConfigError(f"split {split}: none of the {len(rows)} labelled records is to train; expected some")
@@ -75,6 +69,15 @@ def given_sides(store: Store, task: Task, split: str, rows: NDArray[np.int64], *
         logger.warning("split %s: %d of %d labelled records are on no side and left out", split, n_left, len(rows))
     _check_groups(store.column("record/group")[rows], side, split, torn_patients=torn_patients)
     return found
+
+
+def stated_sides(store: Store, task: Task, split: str) -> NDArray[np.object_]:
+    """The side of each row of a store: train, valid, test, or "" for none; arguments and errors of `given_sides`."""
+    if split in (AUTO, OFFICIAL):
+        return _official(store, task)
+    if Path(split).is_dir():
+        return _of_files(store, Path(split))
+    return _of_column(store, task, split)
 
 
 def _official(store: Store, task: Task) -> NDArray[np.object_]:

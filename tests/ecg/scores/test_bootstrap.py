@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from ecg12.ecg.errors import ConfigError, PredictionError
 from ecg12.ecg.labels.snomed import SCORED_CLASSES
 from ecg12.ecg.scores import bootstrap
-from ecg12.ecg.scores.bootstrap import CLASS_FIGURES, MACRO_FIGURES, bootstrap_scores, compute_replicates, draw_weights
-from ecg12.ecg.scores.challenge_metric import compute_scores
+from ecg12.ecg.scores.bootstrap import CLASS_FIGURES, bootstrap_scores, compute_replicates, draw_weights
+from ecg12.ecg.scores.scores import challenge, compute_scores
+
+MACRO_FIGURES = challenge().report
 
 N = len(SCORED_CLASSES)
 
@@ -121,5 +123,5 @@ def test_bad_arguments_are_named() -> None:
         bootstrap_scores(labels, binary, scores, range(40), n_replicates=0)
     with pytest.raises(ConfigError, match=r"10 replicates at level 1\.0"):
         bootstrap_scores(labels, binary, scores, range(40), n_replicates=10, level=1.0)
-    with pytest.raises(PredictionError, match=r"labels have shape \(40, 3\); expected at least one record and 24"):
+    with pytest.raises(PredictionError, match=r"labels have shape \(40, 3\); expected at least one record and the 24"):
         bootstrap_scores(labels[:, :3], binary[:, :3], scores[:, :3], range(40))

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import math
 
@@ -11,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from ecg12.ecg.errors import ConfigError, PredictionError
 from ecg12.ecg.labels.snomed import NORMAL_INDEX, SCORED_CLASSES, WEIGHTS, scored_matrix
 from ecg12.ecg.scores import challenge_metric as metric
+from ecg12.ecg.scores.scores import OF_CLASSES, challenge, compute_scores
 
 SMALL_WEIGHTS = np.array([[1.0, 0.5, 0.3], [0.5, 1.0, 0.2], [0.3, 0.2, 1.0]])
 NAN = math.nan
@@ -102,7 +102,7 @@ class TestOracle:
     pytestmark = pytest.mark.shared
 
     def test_every_figure(self, official, official_arrays):
-        scores = metric.compute_scores(*official_arrays)
+        scores = compute_scores(*official_arrays)
         expected = dict(official["expected"])
         assert tuple(expected.pop("classes")) == SCORED_CLASSES
         assert len(expected) == 10
@@ -290,7 +290,7 @@ class TestComputeScores:
     def test_undefined_classes(self):
         labels = np.zeros((4, 24), dtype=np.uint8)
         labels[:2, 0] = 1
-        scores = metric.compute_scores(labels, labels, labels * 0.8)
+        scores = compute_scores(labels, labels, labels * 0.8)
         assert (scores.auroc, scores.auprc, scores.accuracy, scores.f_measure) == (1.0, 1.0, 1.0, 1.0)
         assert (scores.f_beta, scores.g_beta, scores.challenge_metric) == (1.0, 1.0, 1.0)
         assert scores.n_positive == (2, *[0] * 23)
@@ -300,36 +300,36 @@ class TestComputeScores:
     def test_to_dict_is_json(self):
         labels = np.zeros((4, 24), dtype=np.uint8)
         labels[:2, 0] = 1
-        scores = metric.compute_scores(labels, labels, labels * 0.8)
+        scores = compute_scores(labels, labels, labels * 0.8)
         again = json.loads(json.dumps(scores.to_dict(), allow_nan=False))
         assert again["classes"] == list(SCORED_CLASSES)
         assert again["auroc_classes"] == [1.0, *[None] * 23]
-        assert set(again) == {"classes"} | {item.name for item in dataclasses.fields(metric.Scores)}
+        assert set(again) == {"classes", "n_positive", *challenge().report} | {f"{name}_classes" for name in OF_CLASSES}
 
     def test_nothing_defined_is_none_in_json(self):
         nothing = np.zeros((2, 24))
-        as_dict = metric.compute_scores(nothing, nothing, nothing).to_dict()
+        as_dict = compute_scores(nothing, nothing, nothing).to_dict()
         assert as_dict["auroc"] is None
         assert (as_dict["accuracy"], as_dict["challenge_metric"]) == (1.0, 0.0)
 
     @pytest.mark.parametrize("shape", [(0, 24), (3, 27)])
     def test_shape(self, shape):
-        with pytest.raises(PredictionError, match=r"labels have shape .*at least one record and the 24 scored"):
-            metric.compute_scores(np.zeros(shape), np.zeros(shape), np.zeros(shape))
+        with pytest.raises(PredictionError, match=r"labels have shape .*at least one record and the 24 classes"):
+            compute_scores(np.zeros(shape), np.zeros(shape), np.zeros(shape))
 
     def test_outputs_of_another_shape(self):
         with pytest.raises(PredictionError, match=r"outputs have shape \(3, 24\); expected the labels' \(2, 24\)"):
-            metric.compute_scores(np.zeros((2, 24)), np.zeros((3, 24)), np.zeros((2, 24)))
+            compute_scores(np.zeros((2, 24)), np.zeros((3, 24)), np.zeros((2, 24)))
 
     def test_scores_of_another_shape(self):
         with pytest.raises(PredictionError, match=r"scores have shape \(2, 3\); expected the labels' \(2, 24\)"):
-            metric.compute_scores(np.zeros((2, 24)), np.zeros((2, 24)), np.zeros((2, 3)))
+            compute_scores(np.zeros((2, 24)), np.zeros((2, 24)), np.zeros((2, 3)))
 
     def test_scores_passed_for_outputs(self):
         outputs = np.full((2, 24), 0.0)
         outputs[1, 2] = 0.37
         with pytest.raises(PredictionError, match=r"outputs hold 0.37 at record 1, column 2; expected 0 or 1"):
-            metric.compute_scores(np.zeros((2, 24)), outputs, outputs)
+            compute_scores(np.zeros((2, 24)), outputs, outputs)
 
     def test_labels_of_one_dimension(self):
         with pytest.raises(PredictionError, match=r"labels have shape \(3,\); expected two dimensions"):
@@ -339,7 +339,7 @@ class TestComputeScores:
         scores = np.zeros((2, 24))
         scores[1, 3] = NAN
         with pytest.raises(PredictionError, match=r"scores hold nan at record 1, column 3; .*merge_equivalents"):
-            metric.compute_scores(np.zeros((2, 24)), np.zeros((2, 24)), scores)
+            compute_scores(np.zeros((2, 24)), np.zeros((2, 24)), scores)
 
 
 def simulate(n_records, seed):
