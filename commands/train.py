@@ -14,15 +14,36 @@ from ecg12.commands.shared.printing import echo_epoch_row, echo_table, program_n
 from ecg12.commands.shared.progress import Bar
 from ecg12.commands.shared.train_options import TRAIN_OPTIONS, TrainCommand, split_options
 
-EPOCH_COLUMNS = {
-    "train loss": ("train_loss", ".4f"),
-    "valid loss": ("valid_loss", ".4f"),
-    "challenge": ("challenge_metric", ".4f"),
-    "AUROC": ("auroc", ".4f"),
-    "AUPRC": ("auprc", ".4f"),
+LOSS_COLUMNS = {"train loss": ("train_loss", ".4f"), "valid loss": ("valid_loss", ".4f")}
+FIGURE_COLUMNS = (
+    {"challenge": "challenge_metric", "AUROC": "auroc", "AUPRC": "auprc"},
+    {"MAE": "mae", "RMSE": "rmse", "R2": "r2"},
+    {"balanced": "balanced_accuracy", "accuracy": "accuracy", "AUROC": "auroc"},
+    {"AUROC": "auroc", "AUPRC": "auprc", "F": "f_measure"},
+)
+"""What an epoch is shown by: the first line of which it has the figures, as its task has them."""
+
+SPEED_COLUMNS = {
     "windows/s": ("windows_per_second", ".1f"),
     "waiting": ("waiting", ".4f"),
     "s": ("seconds", ".1f"),
+}
+
+
+FIGURE_NAMES = {
+    "challenge_metric": "challenge metric",
+    "auroc": "macro AUROC",
+    "auprc": "macro AUPRC",
+    "f_measure": "macro F1",
+    "f_beta": "macro F2",
+    "g_beta": "macro G2",
+    "geom_mean": "geometric mean of F2 and G2",
+    "balanced_accuracy": "balanced accuracy",
+    "mae": "mean absolute error",
+    "rmse": "root mean square error",
+    "r2": "R2",
+    "pearson": "Pearson correlation",
+    "valid_loss": "validation loss",
 }
 
 
@@ -65,8 +86,11 @@ def train(
     pretrain_config.json and pretrain_model.pth gives the network a pretrained stage, and its records; so does
     --pretrained, where the run is to be in a folder of its own.
 
-    With --folds or --leave-out some patients, or a dataset, are held out, and tested on when all is done; the records
-    to validate on, by which the best epoch and the thresholds are chosen, are others.
+    What it is to tell is said by --task: by default the classes of the Challenge of 2020.
+
+    With --folds or --leave-out some patients, or a dataset or what has one value of a column, are held out, and tested
+    on when all is done; the records to validate on, by which the best epoch and the thresholds are chosen, are others.
+    So is the test side of a --split, such as a task's official one.
 
     torchrun --nproc-per-node N cli.py train … trains one network with N processes, each on its share of every batch.
     """
@@ -107,16 +131,43 @@ def train(
         f"{'stopped' if summary.interrupted else 'done'} after {len(summary.history)} epochs on {summary.n_train:,} "
         f"records ({summary.residency}), "
         + (
-            f"validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: "
-            f"challenge metric {best['challenge_metric']:.3f}, macro AUROC {best['auroc']:.3f}"
+            f"validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: {describe(summary.figure, best)}"
             if summary.n_valid
             else "validated on none: the last weights are the model, and its thresholds are not fitted"
         )
     )
     click.echo(f"run folder: {summary.folder}")
+    if summary.n_test and not summary.interrupted:
+        _test(stores, summary, train_options, model_options, pretrained, plugins, cuda)
     if summary.interrupted:
         click.echo(f"continue with: {program_name()} train {' '.join(map(str, stores))} --folder {summary.folder}")
         raise SystemExit(130)
+
+
+def describe(figure: str, row: Mapping[str, float]) -> str:
+    """An epoch in words: the figure that it was chosen by, and the macro AUROC, if there is one."""
+    chosen = f"{FIGURE_NAMES.get(figure, figure)} {row[figure]:.3f}"
+    return chosen if figure == "auroc" or "auroc" not in row else f"{chosen}, macro AUROC {row['auroc']:.3f}"
+
+
+def _test(
+    stores: tuple[Path, ...],
+    summary: Any,
+    options: dict[str, Any],
+    model_options: dict[str, Any],
+    pretrained: Path | None,
+    plugins: tuple[str, ...],
+    cuda: bool,
+) -> None:
+    """Judge a run on the test side of its split."""
+    from ecg12.pipeline.evaluation import crossvalidate
+
+    how = crossvalidate.TrainOptions(
+        options=options, model_options=model_options, pretrained=pretrained, plugins=plugins, cuda=cuda
+    )
+    tested = crossvalidate.test_run(stores, summary, how, progress=Bar)
+    click.echo(f"== Test records; labels by {tested.decided_by}")
+    echo_scores(tested.evaluation)
 
 
 def _train_and_test(
@@ -129,7 +180,8 @@ def _train_and_test(
     folds, fold, leave_out = given.get("folds"), given.pop("fold", crossvalidate.ALL), given.get("leave_out")
     if folds is not None and leave_out is not None:
         raise click.UsageError("--folds and --leave-out hold out different things; give one of them")
-    every_part = crossvalidate.ALL in (leave_out, fold if folds is not None else None)
+    of_column = leave_out is not None and leave_out.endswith(f":{crossvalidate.ALL}")
+    every_part = of_column or crossvalidate.ALL in (leave_out, fold if folds is not None else None)
     if folds is not None and not every_part:
         given["fold"] = fold
     kept = {key: value for key, value in given.items() if not (every_part and key in ("folds", "leave_out"))}
@@ -137,6 +189,8 @@ def _train_and_test(
     options = crossvalidate.TrainOptions(options=train_options, model_options=model_options, **how)
     common: dict[str, Any] = {"dated": dated, "progress": Bar, "report": echo_epoch}
     if every_part:
+        if of_column:
+            common["leave_out"] = leave_out
         summary = crossvalidate.cross_validate(
             stores, folder, options, folds=folds, say=lambda text: click.echo(f"== {text}"), **common
         )
@@ -174,4 +228,5 @@ def _only_test(
 
 def echo_epoch(row: Mapping[str, float]) -> None:
     """Print the figures of one epoch."""
-    echo_epoch_row(row, EPOCH_COLUMNS)
+    titles = next(titles for titles in FIGURE_COLUMNS if set(titles.values()) <= row.keys())
+    echo_epoch_row(row, LOSS_COLUMNS | {title: (name, ".4f") for title, name in titles.items()} | SPEED_COLUMNS)

@@ -53,6 +53,10 @@ class TrainOptions(TypedDict, total=False):
     train_share: float
     save_last: bool
     save_logits: bool
+    task: str
+    select_by: str
+    split: str
+    torn_patients: bool
     window_length: int
     normalisation: str
     model: str

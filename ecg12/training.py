@@ -25,7 +25,10 @@ class TrainedRun:
     ----------
     folder : the run folder, which `load_model` takes
     n_train, n_valid : records that it was trained and validated on
+    n_test : records that its split keeps for testing; their names stand in test_ids.txt of the folder
+    task : name of what it was trained for
     best_epoch : whose weights are the model, from 0
+    figure : what the best epoch was chosen by, a column of `history`
     interrupted : whether Ctrl-C ended it before its last epoch; the same call goes on
     """
 
@@ -34,7 +37,10 @@ class TrainedRun:
         self.folder: Path = summary.folder
         self.n_train: int = summary.n_train
         self.n_valid: int = summary.n_valid
+        self.n_test: int = summary.n_test
+        self.task: str = summary.task
         self.best_epoch: int = summary.best_epoch
+        self.figure: str = summary.figure
         self.interrupted: bool = summary.interrupted
 
     def __repr__(self) -> str:

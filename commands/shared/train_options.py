@@ -8,14 +8,29 @@ import click
 from ecg12.commands.shared.field_options import FieldCommand, Sections
 from ecg12.commands.shared.options import FloatList, FoldNumber, NameOrPlugin, NamesOrNone, NumberList, PluginOptions
 from ecg12.ecg.decisions.named_mappings import NAMED
-from ecg12.ecg.models.config.option_names import AUGMENTATIONS
+from ecg12.ecg.models.config.option_names import AUGMENTATIONS, CLASS_WEIGHTS
 
 TRAIN_OPTIONS: Sections = {
+    "Task": (
+        ("task", str, "What to tell: a name that tasks lists, or a TOML file."),
+        ("select_by", str, "Figure by which the best epoch is chosen; auto: the task's own; or valid_loss."),
+    ),
     "Records": (
+        (
+            "split",
+            str,
+            "Who trains, validates and tests: official, the task's; random; a column of the store, TABLE:COLUMN, or a "
+            "folder of train_ids.txt, valid_ids.txt, test_ids.txt; auto: official where there is one.",
+        ),
+        ("torn_patients", bool, "Take a split although a patient is on two of its sides."),
         ("valid_split", float, "Share of the records to validate on; with 1 nothing trains."),
         ("folds", int, "Cross-validate: hold out one of so many folds of patients for testing."),
         ("fold", FoldNumber(), "Which, from 0; or all, as without it: one after the other, scored together."),
-        ("leave_out", str, "Hold out this dataset for testing; or all, each in turn."),
+        (
+            "leave_out",
+            str,
+            "Hold out this dataset for testing, or COLUMN:VALUE, such as site:3; or all, COLUMN:all, each in turn.",
+        ),
         ("n_total", int, "Take so many of the records, chosen by a hash of their names."),
         ("train_share", float, "Learn from this share of the training patients only."),
         ("shuffle", bool, "A new order in each epoch."),
@@ -68,7 +83,11 @@ TRAIN_OPTIONS: Sections = {
         ("augment", NamesOrNone(), f"Change windows: some of {','.join(AUGMENTATIONS)}, or MODULE:NAME, or none."),
         ("loss", NameOrPlugin(["layer"], "LOSS"), "That of the output layer, or a function or class of yours."),
         ("ema", float, "Decay of the weights' moving average, which becomes the model; 0 for none."),
-        ("class_weights", click.Choice(["none", "metric"]), "Weights in the sigmoid's loss, by the challenge metric."),
+        (
+            "class_weights",
+            click.Choice(list(CLASS_WEIGHTS)),
+            "Weights in the sigmoid's loss: by the task's metric, or each class as much as its negatives.",
+        ),
         ("label_smoothing", float, "Of the sigmoid's labels."),
         ("save_last", bool, "The last weights are the model, not the best."),
         ("save_logits", bool, "Write logits.csv of the validation windows with the model."),
@@ -80,7 +99,11 @@ TRAIN_OPTIONS: Sections = {
     ),
     "Classes and decisions": (
         ("output_layer", str, f"{', '.join(NAMED)}, a mapping file, or MODULE:CLASS."),
-        ("train_classes", click.Choice(["scored", "dset"]), "What softmax and sigmoid decide on; dset: all there are."),
+        (
+            "train_classes",
+            click.Choice(["scored", "dset"]),
+            "What softmax and sigmoid decide on: the task's; dset: all codes.",
+        ),
         ("valid_classes", click.Choice(["scored", "dset"]), "What is judged and predicted."),
         ("correction_factor", click.Choice(["uniform", "train"]), "Of scores: 1 / frequency, or 1."),
         ("correction_limits", FloatList(), "Smallest and largest of these factors."),

@@ -1,7 +1,8 @@
 """Training several times, each time with other records held out, and judging what was said of all of them together.
 
-Parts are run folders side by side in one folder: fold-0, fold-1, … or leave-out-cpsc, leave-out-georgia, …. Each goes
-on where it was interrupted; the same command, given again, does what is missing.
+Parts are run folders side by side in one folder: fold-0, fold-1, … or leave-out-cpsc, leave-out-georgia, …, or
+leave-out-site-1, … for each value of another column. Each goes on where it was interrupted; the same command, given
+again, does what is missing.
 """
 
 import datetime
@@ -15,11 +16,15 @@ import numpy as np
 
 from ecg12.cache.reader import Store
 from ecg12.cache.several_stores import Locations, open_stores
+from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.ecg.errors import ConfigError, RunFolderError
 from ecg12.ecg.plugin_names import is_plugin_name
+from ecg12.ecg.tasks.named import CHALLENGE_2020
+from ecg12.ecg.tasks.task import Task
+from ecg12.ecg.tasks.writing import format_task
 from ecg12.pipeline.compute.ranks import find_ranks
 from ecg12.pipeline.evaluation.evaluate import evaluate
-from ecg12.pipeline.evaluation.held_out_testing import HeldOut, pool, predict_held_out
+from ecg12.pipeline.evaluation.held_out_testing import HeldOut, HeldOutTruth, pool, predict_held_out
 from ecg12.pipeline.evaluation.result import EvaluateSummary
 from ecg12.pipeline.runs.prediction_folders import CROSS_VALIDATION, read_cross_validation, write_cross_validation
 from ecg12.pipeline.runs.reference_folder import PRETRAIN_MODEL
@@ -27,8 +32,12 @@ from ecg12.pipeline.runs.run_folder import PRETRAIN_TRAIN_IDS, read_ids
 from ecg12.pipeline.runs.run_lock import run_lock
 from ecg12.pipeline.runs.run_plugins import names_in
 from ecg12.pipeline.runtime.progress import Progress, silent
+from ecg12.pipeline.tasks.stored_labels import labels_of
+from ecg12.pipeline.tasks.task_files import TASK, task_of_folder
 from ecg12.pipeline.training.configure import spell
+from ecg12.pipeline.training.run_task import choose_task
 from ecg12.pipeline.training.train import TrainSummary, train
+from ecg12.pipeline.training.train_rows import left_out
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +104,9 @@ def train_and_test(
     progress: Progress = silent,
     report: Callable[[Mapping[str, float]], None] = lambda row: None,
 ) -> HeldOutSummary:
-    """Train one run that holds records out (`folds` and `fold`, or `leave_out` among its options), and test it on them.
+    """Train one run that holds records out, and test it on them.
+
+    It does by `folds` and `fold`, or `leave_out`, among its options; or by a split that has a test side.
 
     Labels are decided by the run's own rule; test_scores.csv, test_scores-classes.csv, … and test_scores.json say what
     they are worth, and predictions/ has them.
@@ -110,6 +121,11 @@ def train_and_test(
         Also if there is no such fold or dataset.
     """
     summary = _train(stores, folder, how, {}, progress, report, dated=dated)
+    return test_run(stores, summary, how, progress=progress)
+
+
+def test_run(stores: Locations, summary: TrainSummary, how: TrainOptions, *, progress: Progress) -> HeldOutSummary:
+    """Test a run that was trained on the records that it held out; see `train_and_test`."""
     folder = summary.folder
     runs = {folder.name: summary}
     if summary.interrupted or not find_ranks().writes:
@@ -120,18 +136,22 @@ def train_and_test(
     return HeldOutSummary(folder=folder, runs=runs, decided_by="the run's own rule", evaluation=found)
 
 
+test_run.__test__ = False  # type: ignore[attr-defined]  # for pytest: no test, in spite of its name
+
+
 def cross_validate(
     stores: Locations,
     folder: Path | None,
     how: TrainOptions,
     *,
     folds: int | None = None,
+    leave_out: str = ALL,
     dated: bool = False,
     progress: Progress = silent,
     report: Callable[[Mapping[str, float]], None] = lambda row: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> HeldOutSummary:
-    """Train once for each fold, or for each dataset that has scored labels, and judge all held-out records together.
+    """Train once for each fold, or for each dataset that has labels of the task, and judge all held-out records.
 
     Parameters
     ----------
@@ -139,14 +159,15 @@ def cross_validate(
         scores-held-out.csv (a line for each part), …, scores.json, and thresholds.json for the models as an ensemble;
         None makes a dated one in the current directory
     dated : make a dated folder inside `folder`
-    folds : how many; None leaves out each dataset in turn
+    folds : how many; None leaves out each dataset, or each value of another column, in turn
+    leave_out : "all" datasets; or COLUMN:all, each value that a column of the store has for labelled records
     report : called with each epoch's row of each history
     say : called with a line before each part
 
     Raises
     ------
     ConfigError
-        If there are too few groups for so many folds, or less than two datasets; or if torchrun started several
+        If there are too few groups for so many folds, or less than two datasets or values; or if torchrun started several
         processes, which can share one run but not the order of several.
     RunFolderError
         If `folder` holds a cross-validation of another kind, another process is at work in it, or it cannot be written.
@@ -158,11 +179,12 @@ def cross_validate(
             "a time (--fold 0, --fold 1, …)"
         )
     store = open_stores(stores)
-    parts = plan_parts(store, folds)
     if folder is None or dated:
         folder = new_folder(folder or Path.cwd(), datetime.datetime.now())
+    task = choose_task(folder, how.options.get("task"))
+    parts = plan_parts(store, folds, task, leave_out)
     with run_lock(folder, "train"):
-        return _cross_validate(stores, store, folder, how, parts, folds, progress, report, say)
+        return _cross_validate(stores, store, folder, how, task, parts, folds, progress, report, say)
 
 
 def _cross_validate(
@@ -170,13 +192,16 @@ def _cross_validate(
     store: Store,
     folder: Path,
     how: TrainOptions,
+    task: Task,
     parts: Mapping[str, dict[str, Any]],
     folds: int | None,
     progress: Progress,
     report: Callable[[Mapping[str, float]], None],
     say: Callable[[str], None],
 ) -> HeldOutSummary:
-    _begin(folder, parts, folds)
+    _begin(folder, parts, folds, task)
+    if task.name != CHALLENGE_2020:
+        how = replace(how, options={**how.options, "task": str(folder / TASK)})
     if how.pretrained is None and (folder / PRETRAIN_MODEL).is_file():
         how = replace(how, pretrained=folder)
     runs: dict[str, TrainSummary] = {}
@@ -188,32 +213,47 @@ def _cross_validate(
             return HeldOutSummary(folder=folder, runs=runs, interrupted=True)
         held_out.append(predict_held_out(store, folder / name, plugins=how.named, cuda=how.cuda, progress=progress))
     _warn_of_pretrained(how.pretrained or folder, held_out)
-    labels = store.column("label/scored")
-    truth = {str(name): labels[row] for row, name in enumerate(store.ids)}
+    row_of = {str(name): row for row, name in enumerate(store.ids)}
+    truth = HeldOutTruth(task=task, found=labels_of(store, task), row_of=row_of)
     n_valid = min(summary.n_valid for summary in runs.values())
     decided_by = pool(held_out, truth, folder, across=folds is not None or n_valid == 0)
     done = HeldOutSummary(folder=folder, runs=runs, decided_by=decided_by)
     write_cross_validation(
-        folder, _describe(parts, folds) | {"decided_by": decided_by, "seconds_of_training": done.seconds}
+        folder, _describe(parts, folds, task) | {"decided_by": decided_by, "seconds_of_training": done.seconds}
     )
     found = evaluate(stores, folder, folder / SCORES, json_path=folder / SCORES_JSON, progress=progress)
     return replace(done, evaluation=found)
 
 
-def plan_parts(store: Store, folds: int | None) -> dict[str, dict[str, Any]]:
-    """Name of each part → the options that make it: all folds, or each dataset with scored labels."""
+def plan_parts(store: Store, folds: int | None, task: Task, leave_out: str = ALL) -> dict[str, dict[str, Any]]:
+    """Name of each part → the options that make it: all folds, or each dataset, or value of a column, with labels."""
     if folds is not None:
         if folds < 2:
             raise ConfigError(f"folds is {folds}; expected at least 2")
         return {f"fold-{fold}": {"folds": folds, "fold": fold} for fold in range(folds)}
-    labelled = store.column("label/annotated").astype(bool) & store.column("label/scored").any(axis=1)
-    datasets = np.unique(store.datasets[labelled].astype(str)).tolist()
-    if len(datasets) < 2:
+    found = labels_of(store, task)
+    labelled = found.labelled & (found.matrix.any(axis=1) if found.number is None else np.isfinite(found.number))
+    column = leave_out.removesuffix(f":{ALL}") if leave_out != ALL else "dataset"
+    values = left_out(store, f"{column}:")[0][labelled].astype(str)
+    values_there = sorted(set(values) - {""})
+    if len(values_there) < 2:
         raise ConfigError(
-            f"{store.path}: {len(datasets)} dataset with scored labels ({', '.join(datasets) or 'none'}); expected at "
-            "least two to leave one out"
+            f"{store.path}: {len(values_there)} {column} with scored labels ({', '.join(values_there) or 'none'}); "
+            "expected at least two to leave one out"
         )
-    return {f"leave-out-{name.replace('/', '-')}": {"leave_out": name} for name in datasets}
+    n_without = int((values == "").sum())
+    if n_without:
+        logger.warning("%d of %d labelled records have no %s and are never left out", n_without, len(values), column)
+    of_dataset = column == "dataset"
+    parts = {
+        f"leave-out-{'' if of_dataset else f'{column}-'}{name}".replace("/", "-").replace(":", "-"): {
+            "leave_out": name if of_dataset else f"{column}:{name}"
+        }
+        for name in values_there
+    }
+    if len(parts) < len(values_there):
+        raise ConfigError(f"{store.path}: two of {column} {', '.join(values_there)} make the same name of a folder")
+    return parts
 
 
 def new_folder(parent: Path, now: datetime.datetime) -> Path:
@@ -221,21 +261,31 @@ def new_folder(parent: Path, now: datetime.datetime) -> Path:
     return parent / now.strftime("crossvalidation_%Y-%m-%d_%H_%M_%S_%f")
 
 
-def _describe(parts: Mapping[str, Any], folds: int | None) -> dict[str, Any]:
-    return {"kind": "leave-out" if folds is None else "folds", "folds": folds, "parts": list(parts)}
+def _describe(parts: Mapping[str, Any], folds: int | None, task: Task) -> dict[str, Any]:
+    what = {"kind": "leave-out" if folds is None else "folds", "folds": folds, "parts": list(parts)}
+    return what if task.name == CHALLENGE_2020 else what | {"task": task.name}
 
 
-def _begin(folder: Path, parts: Mapping[str, Any], folds: int | None) -> None:
+def _begin(folder: Path, parts: Mapping[str, Any], folds: int | None, task: Task) -> None:
     """Say what the folder is, unless it says so already."""
-    expected = _describe(parts, folds)
+    expected = _describe(parts, folds, task)
     if (folder / CROSS_VALIDATION).is_file():
         found = read_cross_validation(folder)
+        own = task_of_folder(folder)
+        if format_task(own) != format_task(task):
+            raise RunFolderError(
+                f"{folder}: holds a cross-validation of task {own.name}; asked for is {task.name}, which is another: "
+                "leave --task out to continue it, or choose another --folder"
+            )
         if any(found.get(key) != value for key, value in expected.items()):
             raise RunFolderError(
                 f"{folder}: holds a cross-validation over {', '.join(found['parts'])}; asked for is one over "
                 f"{', '.join(parts)}: choose another --folder"
             )
         return
+    if task.name != CHALLENGE_2020:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(folder / TASK, format_task(task))
     write_cross_validation(folder, expected)
 
 

@@ -5,7 +5,9 @@ held-out records of each are decided by thresholds that were fitted to the held-
 nothing that is reported was fitted on itself.
 """
 
+import csv
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -18,17 +20,18 @@ from numpy.typing import NDArray
 from ecg12.cache.reader import Store
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import RunFolderError
-from ecg12.ecg.labels.snomed import CHALLENGE_COLUMNS, SCORED_CLASSES, representative
-from ecg12.ecg.scores.challenge_csv import Prediction, format_prediction, to_scored_matrices
-from ecg12.ecg.scores.challenge_metric import fit_thresholds
+from ecg12.ecg.scores.challenge_csv import Prediction, format_prediction, format_scores, to_scored_matrices
 from ecg12.ecg.scores.fit_thresholds import DEFAULT_THRESHOLD
+from ecg12.ecg.scores.task_thresholds import fit_task_thresholds
+from ecg12.ecg.tasks.task import NUMBER, Task
+from ecg12.ecg.tasks.truth import TaskLabels
+from ecg12.pipeline.evaluation.answers import are_predicted, read_own
 from ecg12.pipeline.prediction.ensemble import load_ensemble
 from ecg12.pipeline.prediction.interface import Predictor
 from ecg12.pipeline.prediction.output_files import PredictionFiles, replace_text
-from ecg12.pipeline.prediction.output_folder import held_output
+from ecg12.pipeline.prediction.output_folder import TABLE, TABLE_COLUMNS, held_output
 from ecg12.pipeline.prediction.own_model import OwnPredictor
 from ecg12.pipeline.prediction.stream import predict_rows
-from ecg12.pipeline.runs.challenge_csv_files import read_prediction
 from ecg12.pipeline.runs.prediction_folders import PREDICTIONS, TEST_IDS
 from ecg12.pipeline.runs.run_folder import MODEL, write_json, write_thresholds
 from ecg12.pipeline.runtime.device import choose_device
@@ -67,16 +70,18 @@ def predict_held_out(
         If the run held nothing out, or cannot be loaded.
     """
     if not (folder / TEST_IDS).is_file():
-        raise RunFolderError(f"{folder / TEST_IDS}: missing; expected a run that holds records out: give --folds")
+        raise RunFolderError(
+            f"{folder / TEST_IDS}: missing; expected a run that holds records out: give --folds, or a split with a test side"
+        )
     rows = rows_of(store, folder / TEST_IDS)
     predictor = load_ensemble([folder], plugins=plugins)
     digest = _digest(folder / MODEL)
-    files = [folder / PREDICTIONS / f"{name}.csv" for name in store.ids[rows]]
-    if not _is_tested(folder, digest) or not all(file.is_file() for file in files):
+    names = [str(name) for name in store.ids[rows]]
+    if not _is_tested(folder, digest) or not are_predicted(folder / PREDICTIONS, names):
         (folder / TESTED).unlink(missing_ok=True)
         _predict(store, rows, predictor, folder / PREDICTIONS, cuda=cuda, progress=progress)
         write_json(folder / TESTED, {"model_digest": digest, "n_records": len(rows)})
-    found = [read_prediction(file) for file in files]
+    found = read_own(folder / PREDICTIONS, names)
     return HeldOut(name=folder.name, predictions=tuple(found), thresholds=_thresholds_of(predictor))
 
 
@@ -122,65 +127,93 @@ def _thresholds_of(predictor: Predictor) -> dict[str, float] | None:
     return dict(zip(rule.merged, map(float, rule.thresholds), strict=True))
 
 
-def pool(parts: Sequence[HeldOut], truth: Mapping[str, NDArray[np.uint8]], folder: Path, *, across: bool) -> str:
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class HeldOutTruth:
+    """What the records of a store are by a task, for thresholds; `row_of` gives the row of a record's name."""
+
+    task: Task
+    found: TaskLabels
+    row_of: Mapping[str, int]
+
+
+def pool(parts: Sequence[HeldOut], truth: HeldOutTruth, folder: Path, *, across: bool) -> str:
     """Write the held-out predictions of all parts into one folder, and say how their labels were decided.
 
     Parameters
     ----------
-    truth : 0/1 array over the 24 scored classes for each record
     across : decide by thresholds that were fitted to the other parts' held-out records, where thresholds decide at
         all; `folder` then gets thresholds that were fitted to all, for its models together
     """
-    output = folder / PREDICTIONS
     decided_by = "the thresholds of each run's validation records"
-    if any(part.thresholds is None for part in parts):
+    if truth.task.kind == NUMBER:
+        decided_by = "nothing: numbers are as each run tells them"
+    elif any(part.thresholds is None for part in parts):
         decided_by = "the rule of each run's model"
     elif across:
         decided_by = "thresholds fitted to the held-out records of the other parts"
         parts = _decide_across(parts, truth)
         _write_thresholds(parts, truth, folder)
-    with held_output(output, force=True) as held:
-        held.begin()
-        for part in parts:
-            for prediction in part.predictions:
-                path = held.path_of(prediction.record_name)
-                path.parent.mkdir(parents=True, exist_ok=True)  # a name may be DATASET/NAME
-                replace_text(path, format_prediction(prediction), os.fspath(held.work / "record.partial"))
-        held.finish()
+    _write_predictions([one for part in parts for one in part.predictions], truth.task, folder / PREDICTIONS)
     return decided_by
 
 
-def _decide_across(parts: Sequence[HeldOut], truth: Mapping[str, NDArray[np.uint8]]) -> list[HeldOut]:
+def _write_predictions(predictions: Sequence[Prediction], task: Task, output: Path) -> None:
+    """A Challenge CSV for each record; numbers, which have no labels, as one table."""
+    with held_output(output, force=True) as held:
+        held.begin()
+        if task.kind == NUMBER:
+            replace_text(output / TABLE, _format_table(predictions, task), os.fspath(held.work / "record.partial"))
+        for prediction in () if task.kind == NUMBER else predictions:
+            path = held.path_of(prediction.record_name)
+            path.parent.mkdir(parents=True, exist_ok=True)  # a name may be DATASET/NAME
+            replace_text(path, format_prediction(prediction), os.fspath(held.work / "record.partial"))
+        held.finish()
+
+
+def _format_table(predictions: Sequence[Prediction], task: Task) -> str:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(TABLE_COLUMNS)
+    for one in predictions:
+        for code, score in zip(one.codes, format_scores(one), strict=True):
+            table.writerow([one.record_name, code, task.name_of(code), score, "", "", ""])
+    return text.getvalue()
+
+
+def _decide_across(parts: Sequence[HeldOut], truth: HeldOutTruth) -> list[HeldOut]:
     """The parts with their labels decided by thresholds of the others."""
     decided = []
     for part in parts:
         others = [other for other in parts if other is not part]
-        thresholds = _fit(others, truth) if others else np.full(len(SCORED_CLASSES), DEFAULT_THRESHOLD)
-        by_code = dict(zip(SCORED_CLASSES, thresholds, strict=True))
-        decided.append(replace(part, predictions=tuple(_decide(one, by_code) for one in part.predictions)))
+        thresholds = _fit(others, truth) if others else np.full(len(truth.task.classes), DEFAULT_THRESHOLD)
+        by_code = dict(zip(truth.task.codes, thresholds, strict=True))
+        decided.append(replace(part, predictions=tuple(_decide(one, by_code, truth.task) for one in part.predictions)))
     return decided
 
 
-def _fit(parts: Sequence[HeldOut], truth: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.float64]:
+def _fit(parts: Sequence[HeldOut], truth: HeldOutTruth) -> NDArray[np.float64]:
     predictions = [prediction for part in parts for prediction in part.predictions]
-    _, scores = to_scored_matrices(predictions)
-    return fit_thresholds(np.array([truth[one.record_name] for one in predictions]), scores)
+    _, scores = to_scored_matrices(predictions, truth.task.by_class)
+    rows = np.array([truth.row_of[one.record_name] for one in predictions], np.int64)
+    known = None if truth.found.known is None else truth.found.known[rows]
+    return fit_task_thresholds(truth.task, truth.found.matrix[rows], scores, known)
 
 
-def _decide(prediction: Prediction, thresholds: Mapping[str, float]) -> Prediction:
-    """The prediction with labels of the scored classes by `thresholds`; those of other classes stay."""
+def _decide(prediction: Prediction, thresholds: Mapping[str, float], task: Task) -> Prediction:
+    """The prediction with labels of the task's classes by `thresholds`; those of other classes stay."""
+    class_of = task.by_class.class_of
     entries = zip(prediction.codes, prediction.labels, prediction.scores, strict=True)
     labels = tuple(
-        int(score > thresholds[representative(code)]) if representative(code) in thresholds else label
+        int(score > thresholds[class_of(code)]) if class_of(code) in thresholds else label
         for code, label, score in entries
     )
     return replace(prediction, labels=labels)
 
 
-def _write_thresholds(parts: Sequence[HeldOut], truth: Mapping[str, NDArray[np.uint8]], folder: Path) -> None:
-    """For all models together: fitted to all held-out records; of classes that are not scored the runs' mean."""
-    stated = dict(zip(SCORED_CLASSES, _fit(parts, truth), strict=True))
-    classes = CHALLENGE_COLUMNS.merged(parts[0].predictions[0].codes)
+def _write_thresholds(parts: Sequence[HeldOut], truth: HeldOutTruth, folder: Path) -> None:
+    """For all models together: fitted to all held-out records; of classes beyond the task's the runs' mean."""
+    stated = dict(zip(truth.task.codes, _fit(parts, truth), strict=True))
+    classes = truth.task.by_class.merged(parts[0].predictions[0].codes)
     of_runs = {
         code: float(np.mean([part.thresholds[code] for part in parts if part.thresholds is not None]))
         for code in classes

@@ -14,6 +14,7 @@ from ecg12.ecg.errors import ConfigError, RunFolderError
 from ecg12.ecg.labels.snomed import SCORED_CLASSES
 from ecg12.ecg.scores.challenge_csv import parse_prediction, to_scored_matrices
 from ecg12.ecg.scores.challenge_metric import fit_thresholds
+from ecg12.ecg.scores.scores import challenge
 from ecg12.pipeline.evaluation import crossvalidate
 from ecg12.pipeline.evaluation.crossvalidate import (
     HeldOutSummary,
@@ -301,4 +302,4 @@ def test_one_dataset_cannot_be_left_out(tmp_path: Path, simulated: Path) -> None
 
     build_cache([simulated / "Training_CPSC"], tmp_path / "ecg.zarr", StoreConfig())
     with pytest.raises(ConfigError, match=r"1 dataset with scored labels \(cpsc\); expected at least two"):
-        plan_parts(Store(tmp_path / "ecg.zarr"), None)
+        plan_parts(Store(tmp_path / "ecg.zarr"), None, challenge())
