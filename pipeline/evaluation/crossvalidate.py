@@ -35,7 +35,7 @@ from ecg12.pipeline.runtime.progress import Progress, silent
 from ecg12.pipeline.tasks.stored_labels import labels_of
 from ecg12.pipeline.tasks.task_files import TASK, task_of_folder
 from ecg12.pipeline.training.configure import spell
-from ecg12.pipeline.training.run_task import choose_task
+from ecg12.pipeline.training.run_task import choose_task, task_of_codes
 from ecg12.pipeline.training.train import TrainSummary, train
 from ecg12.pipeline.training.train_rows import left_out
 
@@ -167,8 +167,8 @@ def cross_validate(
     Raises
     ------
     ConfigError
-        If there are too few groups for so many folds, or less than two datasets or values; or if torchrun started several
-        processes, which can share one run but not the order of several.
+        If there are too few groups for so many folds, or less than two datasets or values; or if torchrun started
+        several processes, which can share one run but not the order of several.
     RunFolderError
         If `folder` holds a cross-validation of another kind, another process is at work in it, or it cannot be written.
     """
@@ -181,7 +181,7 @@ def cross_validate(
     store = open_stores(stores)
     if folder is None or dated:
         folder = new_folder(folder or Path.cwd(), datetime.datetime.now())
-    task = choose_task(folder, how.options.get("task"))
+    task = task_of_codes(store, choose_task(folder, how.options.get("task")), how.options, how.preset)
     parts = plan_parts(store, folds, task, leave_out)
     with run_lock(folder, "train"):
         return _cross_validate(stores, store, folder, how, task, parts, folds, progress, report, say)

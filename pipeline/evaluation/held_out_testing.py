@@ -71,7 +71,7 @@ def predict_held_out(
     """
     if not (folder / TEST_IDS).is_file():
         raise RunFolderError(
-            f"{folder / TEST_IDS}: missing; expected a run that holds records out: give --folds, or a split with a test side"
+            f"{folder / TEST_IDS}: missing; expected a run that holds records out: give --folds, or another --split"
         )
     rows = rows_of(store, folder / TEST_IDS)
     predictor = load_ensemble([folder], plugins=plugins)

@@ -12,18 +12,22 @@ from numpy.typing import NDArray
 
 from ecg12.cache.reader import Store
 from ecg12.ecg.errors import ConfigError, RunFolderError
+from ecg12.ecg.labels.snomed import abbreviation_of, name_of
 from ecg12.ecg.tasks.named import CHALLENGE_2020
-from ecg12.ecg.tasks.task import LESS_IS_BETTER, LOSS, METRIC, ONE, NumberRange, Task
+from ecg12.ecg.tasks.task import LESS_IS_BETTER, LOSS, METRIC, ONE, NumberRange, Task, TaskClass, Term
 from ecg12.ecg.tasks.writing import format_task
 from ecg12.pipeline.runs import run_folder as files
+from ecg12.pipeline.runs.presets import preset_values
 from ecg12.pipeline.runs.train_config import TrainConfig
-from ecg12.pipeline.tasks.stored_labels import labels_of
+from ecg12.pipeline.tasks.stored_labels import labels_of, stored_labels
 from ecg12.pipeline.tasks.task_files import TASK, read_task, task_of_folder
 from ecg12.pipeline.training.targets import Targets
 
 logger = logging.getLogger(__name__)
 
 AUTO = "auto"
+OWN_CODES = "own-codes"
+"""What the task of a store's own codes is called."""
 
 
 def choose_task(folder: Path, asked: str | None, *, finished: bool = False) -> Task:
@@ -54,6 +58,41 @@ def choose_task(folder: Path, asked: str | None, *, finished: bool = False) -> T
                 "--task out to continue it, or choose another --folder"
             )
     return own
+
+
+def task_of_codes(store: Store, task: Task, options: Mapping[str, Any], preset: str | None) -> Task:
+    """The task, or one of the store's own codes, where all of them are to be learned and the task knows none.
+
+    A network that learns codes of the store (`train_classes` "dset") would be judged by the default task's classes, of
+    which no record is one: nothing could be chosen or decided. So its classes are what is asked for.
+
+    Parameters
+    ----------
+    options, preset : what was asked for; a task by its name is what was meant
+    """
+    train_classes = options.get("train_classes", preset_values(preset)[0].get("train_classes"))
+    if train_classes != "dset" or options.get("task") is not None:
+        return task
+    stored = stored_labels(store)
+    if not stored.codes or set(map(task.by_class.class_of, stored.codes)) & set(task.codes):
+        return task
+    vocabulary = [stored.vocabulary_of(place) for place in range(len(stored.codes))]
+    logger.warning(
+        "none of the %d codes of %s is of task %s: each of them is a class of this run",
+        len(stored.codes),
+        store.path,
+        task.name,
+    )
+    return Task(
+        name=OWN_CODES,
+        title="the codes of the store that it was trained on",
+        vocabularies=tuple(dict.fromkeys(vocabulary)),
+        classes=tuple(
+            TaskClass(code=code, name=name_of(code), abbreviation=abbreviation_of(code), codes=(Term(of, code),))
+            for code, of in zip(stored.codes, vocabulary, strict=True)
+        ),
+        columns=stored.codes,
+    )
 
 
 def _fixed(task: Task) -> str:
@@ -120,18 +159,21 @@ def select_figure(config: TrainConfig, targets: Targets, valid: NDArray[np.int64
     """The figure by which the best epoch is chosen.
 
     The challenge metric is 0 whatever a network says where no validation record has one of its classes; then the epoch
-    would be the first, and the area under the curve of what classes there are is taken, which is said.
+    would be the first. The area under the curve of what classes there are is taken instead, or where there are none the
+    loss, which is said.
     """
     task = targets.task
     figure = task.select if config.select_by == AUTO else config.select_by
     if figure == METRIC and len(valid) and not targets.truth[valid, : len(task.classes)].any():
+        any_other = bool(targets.truth[valid].any())
         logger.warning(
             "none of the %d validation records has a class of task %s, so its metric says nothing: the best epoch is "
-            "chosen by the macro AUROC",
+            "chosen by the %s",
             len(valid),
             task.name,
+            "macro AUROC" if any_other else "loss",
         )
-        return "auroc"
+        return "auroc" if any_other else LOSS
     return figure
 
 

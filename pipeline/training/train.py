@@ -27,7 +27,7 @@ from ecg12.pipeline.training.loop import TrainState, run_epochs, train_pass
 from ecg12.pipeline.training.open_run import opened
 from ecg12.pipeline.training.optimise import schedule_of
 from ecg12.pipeline.training.resume import keep_epoch
-from ecg12.pipeline.training.run_task import choose_task, score_of, select_figure
+from ecg12.pipeline.training.run_task import choose_task, score_of, select_figure, task_of_codes
 from ecg12.pipeline.training.train_rows import Rows, choose_rows
 from ecg12.pipeline.training.validation import Judged, no_judgement, rule_of, validate
 
@@ -110,7 +110,7 @@ def train(
     consent = consent_to(plugins, names_in(options or {}, model_options or {}))
     with opened(stores, folder, "train", dated=dated, cuda=cuda) as place:
         folder, store, ranks = place.folder, place.store, place.ranks
-        task = choose_task(folder, (options or {}).get("task"))
+        task = task_of_codes(store, choose_task(folder, (options or {}).get("task")), options or {}, preset)
         how: dict[str, Any] = {"preset": preset, "pretrained": pretrained}
         config = configure(folder, store, options or {}, model_options or {}, task=task, **how)
         rows = rows or choose_rows(store, folder, config, task, pretrained)

@@ -31,7 +31,7 @@ from ecg12.pipeline.bench.predict import PredictBench, PredictRow
 from ecg12.pipeline.bench.training import TrainingRow
 from ecg12.pipeline.demo import run_demo
 from ecg12.pipeline.evaluation.crossvalidate import TrainOptions
-from ecg12.pipeline.evaluation.evaluate import EvaluateConfig
+from ecg12.pipeline.evaluation.evaluate import EvaluateConfig, WhichRecords
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.ingest.dask_cluster import Cluster
 from ecg12.pipeline.ingest.plan import TOLD_NOTHING
@@ -537,7 +537,13 @@ def test_plot_in_words(simulated_store: Path, tmp_path: Path) -> None:
 def test_evaluate_arguments() -> None:
     args, kwargs = kwargs_of("pipeline.evaluation.evaluate.evaluate", *"evaluate l o".split())
     assert args == ((Path("l"),), Path("o"), None)
-    assert kwargs == {"config": EvaluateConfig(), "json_path": None, "progress": Bar}
+    assert kwargs == {
+        "task": None,
+        "which": WhichRecords(),
+        "config": EvaluateConfig(),
+        "json_path": None,
+        "progress": Bar,
+    }
     line = "evaluate l o s.csv --also m --also n --json s.json --bootstrap 50 --seed 9 --bins 5"
     args, kwargs = kwargs_of("pipeline.evaluation.evaluate.evaluate", *line.split())
     assert args == ((Path("l"), Path("m"), Path("n")), Path("o"), Path("s.csv"))
