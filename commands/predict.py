@@ -152,8 +152,13 @@ def predict(
 def _echo_predicted(summary: Any) -> None:
     from ecg12.ecg.scores.challenge_csv import sort_scores
 
-    if summary.only is not None:
-        found = [f"{name} {score:.2f}" for name, score, label in sort_scores(summary.only) if label]
-        click.echo(f"{summary.only.record_name}: {'; '.join(found) or 'none of the classes'}")
+    only, names = summary.only, summary.names
+    if only is not None and names.unit is not None:
+        told = "; ".join(map(names.format_number, only.codes, only.scores))
+        click.echo(f"{only.record_name}: {told}")
+    elif only is not None:
+        ordered = sort_scores(only, names.name_of, names.class_of)
+        found = [f"{name} {score:.2f}" for name, score, label in ordered if label]
+        click.echo(f"{only.record_name}: {'; '.join(found) or 'none of the classes'}")
     word = "prediction" if summary.n_records == 1 else "predictions"
     click.echo(f"{summary.n_records:,} {word} in {summary.output}, by {summary.model}")

@@ -52,7 +52,8 @@ class Model:
     Attributes
     ----------
     folders : it was loaded from
-    classes : SNOMED CT codes of the columns of its predictions
+    classes : codes of the columns of its predictions, as its task has them
+    class_names : the same in words
     thresholds : above which score each class's label is 1; None where another rule decides
     leads : that it is fed, in order
     """
@@ -61,6 +62,7 @@ class Model:
         self._predictor, self._device = predictor, device
         self.folders = tuple(folders)
         self.classes: tuple[str, ...] = predictor.classes
+        self.class_names: tuple[str, ...] = tuple(map(predictor.names.name_of, predictor.classes))
         self.thresholds: tuple[float | None, ...] = predictor.thresholds
         self.leads: tuple[str, ...] = predictor.leads
 
@@ -116,7 +118,7 @@ class Model:
         )
         asked = _Asked(told, stops=on_error == "raise")
         found = self._find(given, asked)
-        return join_predictions(found, self.classes, self.thresholds, asked.rejects)
+        return join_predictions(found, self.classes, self.thresholds, asked.rejects, self._predictor.names)
 
     def _find(self, given: "Store | Given | Sequence[Given]", asked: "_Asked") -> list[Found]:
         if isinstance(given, Store):

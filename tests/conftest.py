@@ -19,6 +19,7 @@ from ecg12.pipeline.simulate import PATIENTS, simulate
 from tests.browser import NAMES, find_chromium, run_chromium
 from tests.pipeline.http_server import Server
 from tests.pipeline.published import Published, publish
+from tests.pipeline.task_runs import RHYTHM
 from tests.s3_server import S3Server
 
 settings.register_profile("any machine", deadline=None)  # an example may take long because others are at work
@@ -68,6 +69,20 @@ def run(simulated_store: Path) -> Path:
     folder = simulated_store.parent / "run"
     train(simulated_store, folder=folder, options={"epochs": 3, "seed": 5}, model_options=TINY)
     return folder
+
+
+@pytest.fixture(scope="session")
+def task_runs(simulated_store: Path) -> dict[str, Path]:
+    """Run folders of other tasks than the Challenge's, by their names: sex, age and rhythm; tests only read them."""
+    from ecg12.pipeline.training.train import train
+
+    parent = simulated_store.parent / "tasks"
+    parent.mkdir()
+    (parent / "rhythm.toml").write_text(RHYTHM)
+    for name, task in {"sex": "sex", "age": "age", "rhythm": str(parent / "rhythm.toml")}.items():
+        options = {"epochs": 1, "seed": 5, "task": task}
+        train(simulated_store, folder=parent / name, options=options, model_options=TINY)
+    return {name: parent / name for name in ("sex", "age", "rhythm")}
 
 
 @pytest.fixture(scope="session")

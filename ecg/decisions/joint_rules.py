@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ecg12.ecg.decisions.reference_rules import AprilRule, AugustRule, Decided
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import ConfigError
-from ecg12.ecg.labels.snomed import SCORED_CODES, TEXT_LABELS
+from ecg12.ecg.labels.snomed import CHALLENGE_COLUMNS, SCORED_CODES, TEXT_LABELS
 
 AnyRule = ThresholdRule | AugustRule | AprilRule
 
@@ -96,19 +96,26 @@ def known_to(rule: AnyRule) -> NDArray[np.bool_]:
     return np.array([code in known for code in rule.classes])
 
 
+def _answers_challenge(rule: AnyRule) -> bool:
+    """Whether a model is one of the Challenge of 2020: the reference system's, or one for its classes and columns."""
+    if isinstance(rule, ThresholdRule):
+        return rule.by_class == CHALLENGE_COLUMNS
+    return isinstance(rule, AprilRule) or set(SCORED_CODES) <= set(rule.classes)
+
+
 class Vote:
     """Models of different classes, brought together by code.
 
     Attributes
     ----------
-    classes : the 27 scored codes if any model has one of them, then all others, as they come
+    classes : the Challenge's 27 scored codes if any model answers the Challenge, then all others, as they come
     """
 
     def __init__(self, rules: Sequence[AnyRule]) -> None:
         self._codes = [codes_of(rule) for rule in rules]
         self._known = [known_to(rule) for rule in rules]
         everything = tuple(dict.fromkeys(code for codes in self._codes for code in codes))
-        scored = SCORED_CODES if set(everything) & set(SCORED_CODES) else ()
+        scored = SCORED_CODES if any(map(_answers_challenge, rules)) else ()
         self.classes = (*scored, *(code for code in everything if code not in scored))
         place = {code: number for number, code in enumerate(self.classes)}
         self._places = [np.array([place[code] for code in codes]) for codes in self._codes]

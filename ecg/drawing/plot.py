@@ -40,12 +40,14 @@ class Caption:
     ----------
     labels : diagnoses of an annotator, in words
     predictions : what a model says: class in words, score, and whether it decided for it; highest first
+    number : or a number that it says, in words
     model : what the model is called
     source : where the recording is from
     """
 
     labels: tuple[str, ...] = ()
     predictions: tuple[tuple[str, float, bool], ...] = ()
+    number: str = ""
     model: str = ""
     source: str = ""
 
@@ -166,6 +168,8 @@ def _findings(caption: Caption, score_map: ScoreMap | None) -> list[tuple[str, s
     found = [("Explained", describe_map(score_map))] if score_map is not None else []
     if caption.labels:
         found.append(("Labels", "; ".join(caption.labels)))
+    if caption.number:
+        found.append(("Prediction", caption.number + (f" [{caption.model}]" if caption.model else "")))
     if caption.predictions:
         decided = [f"{name} {score:.2f}" for name, score, label in caption.predictions if label]
         others = [f"{name} {score:.2f}" for name, score, label in caption.predictions if not label][:3]

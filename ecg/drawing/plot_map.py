@@ -38,13 +38,14 @@ def draw_map(axes: Axes, sheet: Sheet, recording: Recording, score_map: ScoreMap
 def draw_legend(axes: Axes, left_mm: float, top_mm: float, score_map: ScoreMap, *, size: float, colour: str) -> None:
     """What the marks mean: a line of patches with words, as tall as a line of text."""
     middle, width = top_mm - 1.3, 4.0
-    axes.text(left_mm, top_mm, "against", fontsize=size, va="top", color=colour)
+    low, high = ("against", "for") if score_map.unit is None else ("lower", "higher")
+    axes.text(left_mm, top_mm, low, fontsize=size, va="top", color=colour)
     x = left_mm + 11.0
     for grade in (*range(-len(GRADES), 0), *range(1, len(GRADES) + 1)):
         _mark(axes, np.array([x, x + width - 0.4]), np.array([middle, middle]), grade, "legend")
         x += width
     largest = strongest(score_map.smooth())
-    axes.text(x + 1.0, top_mm, f"for; darkest: {largest:.2g} in 0.1 s", fontsize=size, va="top", color=colour)
+    axes.text(x + 1.0, top_mm, f"{high}; darkest: {largest:.2g} in 0.1 s", fontsize=size, va="top", color=colour)
 
 
 def describe_map(score_map: ScoreMap) -> str:
@@ -54,7 +55,8 @@ def describe_map(score_map: ScoreMap) -> str:
     )
     decided = "" if score_map.is_positive else " (not decided for)"
     without = f"{score_map.silent:.2f} without a signal"
-    return f"{score_map.name} {score_map.score:.2f}{decided}, {without}; most: {leads} [{score_map.method}]"
+    said = f"{score_map.name} {score_map.score:.2f} {score_map.unit or ''}".rstrip()
+    return f"{said}{decided}, {without}; most: {leads} [{score_map.method}]"
 
 
 def _mark(axes: Axes, x: np.ndarray, y: np.ndarray, grade: int, gid: str) -> None:

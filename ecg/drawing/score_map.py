@@ -40,6 +40,7 @@ class ScoreMap:
     silent : what would be without any signal in it (in what was calculated)
     is_positive : whether the model decided for the class
     method : in words
+    unit : of a number, which is told in place of a class
     """
 
     name: str
@@ -50,6 +51,7 @@ class ScoreMap:
     silent: float
     is_positive: bool
     method: str
+    unit: str | None = None
 
     def smooth(self) -> NDArray[np.float64]:
         """Shares of a tenth of a second, (lead, sample), 0 where nothing was calculated."""

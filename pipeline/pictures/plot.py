@@ -18,15 +18,16 @@ from ecg12.ecg.drawing.plot import Caption, draw_ecg
 from ecg12.ecg.drawing.score_map import ScoreMap
 from ecg12.ecg.errors import ConfigError, InputError
 from ecg12.ecg.labels.snomed import name_of
-from ecg12.ecg.scores.challenge_csv import sort_scores
+from ecg12.ecg.scores.challenge_csv import Prediction, sort_scores
 from ecg12.ecg.signals.recording import Recording
+from ecg12.ecg.tasks.class_names import ClassNames
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.recordings.find_recordings import find_inputs, name_inputs
 from ecg12.pipeline.recordings.reader_registry import read_input
 from ecg12.pipeline.recordings.set_aside import NotLookedAt
 from ecg12.pipeline.recordings.stored_recording import read_stored
 from ecg12.pipeline.recordings.tarballs import unpacked
-from ecg12.pipeline.runs.challenge_csv_files import read_prediction
+from ecg12.pipeline.runs.predicted_folder import PredictedFolder, open_predicted
 from ecg12.pipeline.runtime.printable_names import in_one_line
 from ecg12.pipeline.runtime.progress import Progress, silent
 from ecg12.pipeline.runtime.record_fence import FENCED, reason_of
@@ -87,6 +88,7 @@ def plot(
     ------
     InputError
         If there is nothing to draw, a name is not in `place`, or a picture is there already.
+        Or the table in `predictions` cannot be read.
     ConfigError
         If `form` or `dpi` make no sense.
     """
@@ -96,6 +98,7 @@ def plot(
         raise ConfigError(f"dpi is {dpi:g}; expected 20 to 2,400")
     told, written, rejects, notes = told or InputConfig(), [], list[Reject](), list[str]()
     aside: list[NotLookedAt] = []
+    predicted = None if predictions is None else open_predicted(predictions)
     with ExitStack() as stack:
         work = stack.enter_context(_unfinished(output))
         sources = list(_sources(records, place, told, work, stack, aside))
@@ -107,7 +110,7 @@ def plot(
             for name, source, read in sources:
                 try:
                     recording = read()
-                    caption = _caption(recording, source, predictions)
+                    caption = _caption(recording, source, predicted)
                     content = render(recording, config, caption, form=form, dpi=dpi)
                     _write(paths[name], content, work)
                 except FENCED as error:
@@ -168,14 +171,27 @@ def _sources(
         yield name, named[name].source, partial(read_input, named[name], told, name)
 
 
-def _caption(recording: Recording, source: str, predictions: Path | None) -> Caption:
-    predicted = read_prediction(predictions / f"{recording.name}.csv") if predictions is not None else None
+def caption_of(
+    recording: Recording, source: str, prediction: Prediction, names: ClassNames, model: str = ""
+) -> Caption:
+    """What stands above the traces: labels, and what a model says, by the names of its task."""
+    number = ""
+    if names.unit is not None:
+        number = "; ".join(map(names.format_number, prediction.codes, prediction.scores))
     return Caption(
         labels=tuple(name_of(code) for code in recording.dx_codes),
-        predictions=sort_scores(predicted) if predicted is not None else (),
-        model="" if predictions is None else predictions.name,
+        predictions=() if number else sort_scores(prediction, names.name_of, names.class_of),
+        number=number,
+        model=model,
         source=source,
     )
+
+
+def _caption(recording: Recording, source: str, predictions: PredictedFolder | None) -> Caption:
+    if predictions is None:
+        return Caption(labels=tuple(name_of(code) for code in recording.dx_codes), source=source)
+    found = predictions.read(recording.name)
+    return caption_of(recording, source, found, predictions.names, predictions.folder.name)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from ecg12.ecg.models.config.model import ModelConfig
 from ecg12.ecg.models.output_layers import OutputLayer
 from ecg12.ecg.signals.leads import LEADS
 from ecg12.ecg.signals.recording import Recording
+from ecg12.ecg.tasks.class_names import ClassNames
 from ecg12.pipeline.compute.window_feeds import FeedBatches, Windows
 from ecg12.pipeline.compute.window_logits import WindowLogits
 from ecg12.pipeline.loading.batch import Batch, join_batches
@@ -66,8 +67,8 @@ class EnsemblePredictor:
     Raises
     ------
     ConfigError
-        If logits are asked for and the members cannot be averaged so, naming two and the difference; or if
-        `thresholds` lacks a class.
+        If logits are asked for and the members cannot be averaged so, naming two and the difference; if
+        `thresholds` lacks a class; or if some tell classes and others a number, or other numbers.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class EnsemblePredictor:
             raise ConfigError(f"average is {average!r}; expected {' or '.join(AVERAGES)}")
         self.members = tuple(members)
         self.network = nn.ModuleList([member.network for member in members])
+        self.names = ClassNames(tuple(dict.fromkeys(member.task for member in members)))
         self.rule = _with_thresholds(combine_rules([member.rule for member in members]), thresholds)
         self._vote = Vote([member.rule for member in members])
         keys = [_feed_of(member) for member in members]

@@ -4,6 +4,7 @@ A record is read a second time for this, which takes milliseconds where its expl
 waits in memory.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,14 @@ from numpy.typing import NDArray
 
 from ecg12.cache.reader import Store
 from ecg12.ecg.drawing.paper import PaperConfig
-from ecg12.ecg.drawing.plot import Caption
 from ecg12.ecg.drawing.score_map import ScoreMap
 from ecg12.ecg.errors import ConfigError, UnknownCodeError
-from ecg12.ecg.labels.snomed import abbreviation_of, lookup, name_of, representative
-from ecg12.ecg.scores.challenge_csv import Prediction, sort_scores
+from ecg12.ecg.labels.snomed import is_concept_id, lookup
+from ecg12.ecg.scores.challenge_csv import Prediction
 from ecg12.ecg.signals.recording import Recording
 from ecg12.pipeline.compute.window_feeds import Windows, join_windows
 from ecg12.pipeline.formats.told_by_user import InputConfig
-from ecg12.pipeline.pictures.plot import read_stored, render
+from ecg12.pipeline.pictures.plot import caption_of, read_stored, render
 from ecg12.pipeline.prediction.explain_config import POSITIVE, TOP, ExplainConfig
 from ecg12.pipeline.prediction.interface import Predictor
 from ecg12.pipeline.prediction.output_folder import EXPLAINED, WORK
@@ -86,6 +86,7 @@ class Explainer:
         self, predictor: Predictor, config: ExplainConfig, output: Path, device: torch.device, model: str
     ) -> None:
         self.predictor, self.config, self.device, self.model = predictor, config, device, model
+        self.names = predictor.names
         predictor.network.requires_grad_(False)  # gradients are wanted of the input, not of the weights
         self.folder, self.work = output / FOLDER, output / WORK
         self.wanted = None if config.classes[0] in (POSITIVE, TOP) else _find_classes(config.classes, predictor)
@@ -126,13 +127,15 @@ class Explainer:
         return stored(store, store.index_of(name), self.predictor)
 
     def _columns(self, prediction: Prediction) -> list[int]:
-        """Columns to explain, the highest score first, equivalent classes with the same score once."""
+        """Columns to explain, the highest score first, equivalent classes with the same score once; any number."""
+        if self.names.unit is not None:
+            return list(range(len(prediction.codes)))
         order = sorted(range(len(prediction.codes)), key=lambda column: -prediction.scores[column])
         if self.wanted is not None:
             return [column for column in order if prediction.codes[column] in self.wanted]
         once: dict[tuple[str, float], int] = {}
         for column in order:
-            once.setdefault((representative(prediction.codes[column]), prediction.scores[column]), column)
+            once.setdefault((self.names.class_of(prediction.codes[column]), prediction.scores[column]), column)
         if self.config.classes[0] == TOP:
             return list(once.values())[:1]
         return [column for column in once.values() if prediction.labels[column]][: self.config.most_classes]
@@ -141,7 +144,7 @@ class Explainer:
         return {
             "attribution": maps.values,
             "classes": np.array(names),
-            "abbreviations": np.array([abbreviation_of(name) for name in names]),
+            "abbreviations": np.array([self.names.abbreviation_of(name) for name in names]),
             "leads": np.array(self.predictor.leads),
             "fs": np.array(maps.fs),
             "score": maps.score,
@@ -159,27 +162,29 @@ class Explainer:
         name = prediction.codes[column]
         partly = f", {maps.n_explained} of {maps.n_windows} windows" if maps.n_explained < maps.n_windows else ""
         score_map = ScoreMap(
-            name=name_of(name),
+            name=self.names.name_of(name),
             values=maps.values[row],
             leads=self.predictor.leads,
             fs=maps.fs,
             score=prediction.scores[column],
             silent=float(maps.silent[row]),
-            is_positive=prediction.labels[column] == 1,
+            is_positive=prediction.labels[column] == 1 or self.names.unit is not None,
+            unit=self.names.unit,
             method=f"integrated gradients, {maps.n_steps} steps{partly}",
         )
-        caption = Caption(
-            labels=tuple(name_of(code) for code in given.recording.dx_codes),
-            predictions=sort_scores(prediction),
-            model=self.model,
-            source=given.source,
-        )
+        caption = caption_of(given.recording, given.source, prediction, self.names, self.model)
         paper = PaperConfig(layout=LAYOUT, start_s=score_map.find_start(PaperConfig().seconds))
         content = render(
             given.recording, paper, caption, form=self.config.form, dpi=self.config.dpi, score_map=score_map
         )
-        path = self.folder / f"{prediction.record_name}.{abbreviation_of(name)}.{self.config.form}"
+        path = self.folder / f"{prediction.record_name}.{self._in_file_name(name)}.{self.config.form}"
         self._write(path, lambda file: file.write(content))
+
+    def _in_file_name(self, code: str) -> str:
+        """The abbreviation, or the code where another class has the same; what is no part of a name is replaced."""
+        short = list(map(self.names.abbreviation_of, self.predictor.classes))
+        own = self.names.abbreviation_of(code)
+        return re.sub(r'[\\/:*?"<>|\s]', "_", own if short.count(own) == 1 else code)
 
     def _write(self, path: Path, fill: Callable[[Any], object]) -> None:
         """Write whole or not at all; until then it lies where what is unfinished is removed."""
@@ -191,25 +196,34 @@ class Explainer:
 
 def _find_classes(wanted: Sequence[str], predictor: Predictor) -> frozenset[str]:
     """The predictor's columns that are meant, equivalent ones by one."""
-    found = set()
+    found, names = set(), predictor.names
     for text in wanted:
         if text in predictor.classes:
             found.add(text)
             continue
-        try:
-            code = representative(lookup(text).code)
-        except UnknownCodeError as error:
-            raise UnknownCodeError(f"explain: {error}; paths of recordings stand before --explain") from None
-        columns = [column for column in predictor.classes if representative(column) == code]
-        if not columns:
+        column = names.find(text, predictor.classes) or _find_by_table(text, predictor)
+        if column is None:
             raise ConfigError(
                 f"explain: the model has no class {text}; expected some of "
-                + ", ".join(abbreviation_of(column) for column in predictor.classes)
+                f"{', '.join(map(names.abbreviation_of, predictor.classes))}; paths of recordings stand before "
+                "--explain"
             )
-        found.add(code if code in columns else columns[0])
+        found.add(column)
     unknown = [name for name in sorted(found) if not knows(predictor, name)]
     if unknown:
         raise ConfigError(
             f"explain: the model was not trained for {', '.join(unknown)}; expected classes that it knows"
         )
     return frozenset(found)
+
+
+def _find_by_table(text: str, predictor: Predictor) -> str | None:
+    """The column that stands for what the table of SNOMED's classes calls so; None where the model has none of it."""
+    if not any(map(is_concept_id, predictor.classes)):
+        return None
+    try:
+        code = predictor.names.class_of(lookup(text).code)
+    except UnknownCodeError as error:
+        raise UnknownCodeError(f"explain: {error}; paths of recordings stand before --explain") from None
+    columns = [column for column in predictor.classes if predictor.names.class_of(column) == code]
+    return code if code in columns else next(iter(columns), None)

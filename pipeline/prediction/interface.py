@@ -13,6 +13,8 @@ from ecg12.ecg.decisions.joint_rules import AnyRule
 from ecg12.ecg.decisions.reference_rules import Decided
 from ecg12.ecg.signals.recording import Recording
 from ecg12.ecg.signals.window import WindowConfig
+from ecg12.ecg.tasks.class_names import ClassNames
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.pipeline.compute.window_feeds import Windows
 from ecg12.pipeline.compute.window_logits import WindowLogits, compute_window_logits
 from ecg12.pipeline.loading.batch import Batch
@@ -27,6 +29,10 @@ class Predictor(Protocol):
     @property
     def classes(self) -> tuple[str, ...]:
         """What the columns of its predictions are called."""
+
+    @property
+    def names(self) -> ClassNames:
+        """What these columns are called, by the model's task."""
 
     @property
     def leads(self) -> tuple[str, ...]:
@@ -59,12 +65,15 @@ class NetworkPredictor:
     Attributes
     ----------
     model : network, configuration, output layer and rule, as the run folder has them
+    task : what it was trained for
     windows : how recordings are cut
     """
 
     def __init__(self, model: TrainedModel | ReferenceModel, windows: WindowConfig) -> None:
         self.network = model.network
         self.classes = model.rule.classes
+        self.task = model.task if isinstance(model, TrainedModel) else named_task(CHALLENGE_2020)
+        self.names = ClassNames((self.task,))
         self.config = model.config
         self.leads = model.config.leads
         self.windows = windows

@@ -1,5 +1,6 @@
 """What a prediction leaves on disk: a Challenge CSV for each record, one table of them all, and JSON for programs.
 
+A number is no label, so that a model that tells one leaves no Challenge CSV: its table and the JSON have the number.
 The table and the JSON are written as records come, so that a million of them need no memory, and have their names only
 when they are whole.
 """
@@ -18,9 +19,16 @@ from typing import IO, Any, Self
 
 from ecg12.cache.schema import Reject
 from ecg12.ecg.errors import InputError
-from ecg12.ecg.labels.snomed import abbreviation_of, name_of
 from ecg12.ecg.scores.challenge_csv import Prediction, format_prediction, format_scores
-from ecg12.pipeline.prediction.output_folder import JSON_BEGIN, TABLE, TABLE_COLUMNS, PredictionFolder, held_output
+from ecg12.ecg.tasks.class_names import ClassNames
+from ecg12.pipeline.prediction.output_folder import (
+    JSON_BEGIN,
+    NUMBER_COLUMNS,
+    TABLE,
+    TABLE_COLUMNS,
+    PredictionFolder,
+    held_output,
+)
 from ecg12.pipeline.recordings.set_aside import NotLookedAt
 from ecg12.pipeline.runtime.scratch import is_no_room
 
@@ -61,8 +69,9 @@ class PredictionFiles:
     output : folder, with whatever earlier predictions
     thresholds : of each class, None where another rule decides
     json_path : None for none
+    names : what the columns are called
     model : named in the JSON
-    table : write the table, too
+    table : write the table, too; that of numbers is always written
     held : the folder, if the caller holds it already
     """
 
@@ -72,11 +81,15 @@ class PredictionFiles:
         thresholds: Sequence[float | None],
         json_path: Path | None = None,
         *,
+        names: ClassNames | None = None,
         model: str = "",
         table: bool = True,
         held: PredictionFolder | None = None,
     ) -> None:
-        self.output, self.json_path, self.model, self.has_table = output, json_path, model, table
+        self.names = names or ClassNames()
+        self.unit = self.names.unit
+        self.output, self.json_path, self.model = output, json_path, model
+        self.has_table = table or self.unit is not None
         self.thresholds = tuple(thresholds)
         self._stated_thresholds = tuple("" if at is None else str(at) for at in self.thresholds)
         self.n_written = 0
@@ -92,7 +105,9 @@ class PredictionFiles:
             stack.callback(self._discard)
             if self.has_table:
                 self._table = _open_text(self._held.work / TABLE)
-                csv.writer(self._table, lineterminator="\n").writerow(TABLE_COLUMNS)
+                csv.writer(self._table, lineterminator="\n").writerow(
+                    TABLE_COLUMNS if self.unit is None else NUMBER_COLUMNS
+                )
             if self.json_path is not None:
                 self.json_path.parent.mkdir(parents=True, exist_ok=True)
                 self._json = _open_text(self.json_path.with_name(f"{self.json_path.name}.partial"))
@@ -111,6 +126,17 @@ class PredictionFiles:
             If nothing more can be written.
         """
         self._held.begin()
+        if self.unit is None:
+            self._write_labels(prediction)
+        if self._table is not None:
+            self._write_rows(self._table, prediction, facts)
+        if self._json is not None:
+            self._json.write("\n" if self.n_written == 0 else ",\n")
+            json.dump(asdict(facts) | self._describe(prediction), self._json, ensure_ascii=False)
+        self.n_written += 1
+
+    def _write_labels(self, prediction: Prediction) -> None:
+        """The Challenge CSV."""
         text, path = format_prediction(prediction), self._held.path_of(prediction.record_name)
         try:
             self._write_file(path, text)
@@ -121,13 +147,22 @@ class PredictionFiles:
             raise InputError(
                 f"{self.output}: no file for {_shorten(prediction.record_name)} ({reason}); rename the record"
             ) from error
-        if self._table is not None:
-            self._write_rows(self._table, prediction, facts)
-        if self._json is not None:
-            rows = zip(prediction.codes, prediction.scores, prediction.labels, self.thresholds, strict=True)
-            self._json.write("\n" if self.n_written == 0 else ",\n")
-            json.dump(asdict(facts) | {"classes": [_class(*row) for row in rows]}, self._json, ensure_ascii=False)
-        self.n_written += 1
+
+    def _describe(self, prediction: Prediction) -> dict[str, Any]:
+        """For the JSON."""
+        if self.unit is not None:
+            return {"numbers": [self._number(*row) for row in zip(prediction.codes, prediction.scores, strict=True)]}
+        rows = zip(prediction.codes, prediction.scores, prediction.labels, self.thresholds, strict=True)
+        return {"classes": [self._class(*row) for row in rows]}
+
+    def _called(self, code: str) -> dict[str, Any]:
+        return {"code": code, "abbreviation": self.names.abbreviation_of(code), "name": self.names.name_of(code)}
+
+    def _class(self, code: str, score: float, label: int, threshold: float | None) -> dict[str, Any]:
+        return self._called(code) | {"score": round(float(score), 9), "threshold": threshold, "label": int(label)}
+
+    def _number(self, code: str, value: float) -> dict[str, Any]:
+        return self._called(code) | {"value": round(float(value), 9), "unit": self.unit}
 
     def _write_file(self, path: Path, text: str) -> None:
         if path.parent not in self._folders:
@@ -136,9 +171,14 @@ class PredictionFiles:
         replace_text(path, text, self._partial)
 
     def _write_rows(self, table: IO[str], prediction: Prediction, facts: RecordFacts) -> None:
-        classes, scores = _quote_classes(prediction.codes), format_scores(prediction)
-        columns = zip(classes, scores, prediction.labels, self._stated_thresholds, strict=True)
+        classes, scores = _quote_classes(prediction.codes, self.names), format_scores(prediction)
         record, quality = _quote(facts.record), _quote(facts.quality)
+        if self.unit is not None:
+            unit = _quote(self.unit)
+            values = zip(classes, scores, strict=True)
+            table.write("".join([f"{record},{one},{value},{unit},{quality}\n" for one, value in values]))
+            return
+        columns = zip(classes, scores, prediction.labels, self._stated_thresholds, strict=True)
         table.write("".join([f"{record},{one},{score},{label},{at},{quality}\n" for one, score, label, at in columns]))
 
     def finish(self, rejects: Sequence[Reject], aside: Sequence[NotLookedAt] = ()) -> None:
@@ -167,15 +207,10 @@ class PredictionFiles:
                 Path(file.name).unlink(missing_ok=True)
 
 
-def _class(code: str, score: float, label: int, threshold: float | None) -> dict[str, Any]:
-    names = {"code": code, "abbreviation": abbreviation_of(code), "name": name_of(code)}
-    return names | {"score": round(float(score), 9), "threshold": threshold, "label": int(label)}
-
-
 @lru_cache(maxsize=16)
-def _quote_classes(codes: tuple[str, ...]) -> tuple[str, ...]:
+def _quote_classes(codes: tuple[str, ...], names: ClassNames) -> tuple[str, ...]:
     """Codes and names of classes in a table's rows; remembered, for all records of a model have the same."""
-    return tuple(_quote(code, name_of(code)) for code in codes)
+    return tuple(_quote(code, names.name_of(code)) for code in codes)
 
 
 def _quote(*fields: str) -> str:

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecg12.ecg.errors import InputError
+from ecg12.pipeline.runs.predicted_folder import NUMBER_COLUMNS as NUMBER_COLUMNS
+from ecg12.pipeline.runs.predicted_folder import TABLE as TABLE
+from ecg12.pipeline.runs.predicted_folder import TABLE_COLUMNS as TABLE_COLUMNS
 from ecg12.pipeline.runs.prediction_folders import GAIN_SWEEP
 from ecg12.pipeline.runtime.folder_lock import claimed, name_holder
 from ecg12.pipeline.runtime.scratch import LOCK, WORK, clear_old_litter, is_no_room, remove, unwritable
 
-TABLE = "predictions.csv"
-TABLE_COLUMNS = ("record", "class", "name", "score", "label", "threshold", "quality")
 EXPLAINED = "explained"
 JSON_BEGIN = '{"model": '
 
@@ -239,7 +240,7 @@ def _is_ours(path: Path, relative: str) -> bool:
         return "/" not in relative and head.startswith(JSON_BEGIN.encode()) and b'"records": [' in head
     first = head.partition(b"\n")[0]
     if relative == TABLE:
-        return first == ",".join(TABLE_COLUMNS).encode()
+        return first in {",".join(columns).encode() for columns in (TABLE_COLUMNS, NUMBER_COLUMNS)}
     return first == f"#{relative.removesuffix('.csv')}".encode(errors="surrogateescape")
 
 

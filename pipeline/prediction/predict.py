@@ -1,9 +1,9 @@
-"""Predictions in the Challenge's form, from a store or straight from recordings of any kind of file."""
+"""Predictions by a model of any task, from a store or straight from recordings of any kind of file."""
 
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from ecg12.cache.schema import Reject
 from ecg12.cache.storage.location import Location
 from ecg12.ecg.errors import ConfigError, EcgError, InputError
 from ecg12.ecg.scores.challenge_csv import Prediction
+from ecg12.ecg.tasks.class_names import ClassNames
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.prediction.ensemble import load_ensemble
 from ecg12.pipeline.prediction.explain_config import ExplainConfig
@@ -46,7 +47,7 @@ class PredictSummary:
     are no recordings or not of a kind that is read.
 
     `n_explained` records were explained, and `n_unexplained` had no class to be explained. `only` is the prediction of
-    a single record.
+    a single record, whose columns `names` names.
     """
 
     output: Path
@@ -59,6 +60,7 @@ class PredictSummary:
     n_explained: int = 0
     n_unexplained: int = 0
     only: Prediction | None = None
+    names: ClassNames = field(default_factory=ClassNames)
 
 
 def predict(
@@ -79,6 +81,8 @@ def predict(
     progress: Progress = silent,
 ) -> PredictSummary:
     """Write one Challenge CSV for each record, and `predictions.csv` with all of them.
+
+    A model that tells a number leaves `predictions.csv` alone, with the number and its unit.
 
     Parameters
     ----------
@@ -176,7 +180,13 @@ def _predict(
         only: Prediction | None = None
         n_records = (store.n_records if store else 0) + len(named)
         writer = PredictionFiles(
-            output, predictor.thresholds, json_path, model=name_models(models), table=table, held=held
+            output,
+            predictor.thresholds,
+            json_path,
+            names=predictor.names,
+            model=name_models(models),
+            table=table,
+            held=held,
         )
         # explanations take nearly all of the time, and all of torch's threads
         helping = workers_for(device) if explainer is None else nullcontext()
@@ -212,6 +222,7 @@ def _predict(
         n_explained=0 if explainer is None else explainer.n_explained,
         n_unexplained=0 if explainer is None else explainer.n_without,
         only=only,
+        names=predictor.names,
     )
 
 
