@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ecg12.ecg.datasets import DATASETS, DATASETS_ADDED_2021, KNOWN_DATASETS
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
+from ecg12.ecg.tasks.reading import parse_task
+from ecg12.ecg.tasks.task import NUMBER, Task
 from ecg12.pipeline.export.agreement_check import TOLERANCE, Agreement
+from ecg12.pipeline.export.card_task import describe_limits, show_classes, what_it_gives
 from ecg12.pipeline.export.card_usage import format_table, show_inputs, show_longer, show_use
 from ecg12.pipeline.export.provenance import FIGURES, Provenance
 
@@ -32,6 +36,13 @@ CITATIONS: Mapping[str, str] = {
 _CITE_2021 = """
 What the Challenge 2021 added to it is under CC BY 4.0, too: cite Reyna et al., Computing in Cardiology 48 (2021),
 doi 10.23919/CinC53138.2021.9662687, and Zheng et al., PhysioNet 2022, doi 10.13026/wgex-er52."""
+_SAID: Mapping[str, str] = {
+    "challenge_metric": "a challenge metric of",
+    "auroc": "an AUROC of",
+    "auprc": "an AUPRC of",
+    "mae": "a mean absolute error of",
+    "rmse": "a root mean square error of",
+}
 
 
 def format_card(
@@ -46,15 +57,16 @@ def format_card(
     others : further files of the same export
     """
     facts = {name: _value(text) for name, text in metadata.items()}
+    task = parse_task(metadata["task"], where=file) if "task" in metadata else named_task(CHALLENGE_2020)
     sections = [
-        _head(file, facts),
+        _head(file, facts, task),
         show_use(file, facts),
         show_inputs(facts),
         show_longer(facts),
-        _classes(facts),
+        show_classes(facts, task),
         _data(provenance),
-        _scores(provenance),
-        _intended(facts),
+        _scores(provenance, facts, task),
+        _intended(facts, task),
         _licence(provenance),
         _how_it_was_made(file, facts, agreement, others),
     ]
@@ -77,7 +89,7 @@ def _value(text: str) -> Any:  # noqa: ANN401 - any JSON value
         return text
 
 
-def _head(file: str, facts: Mapping[str, Any]) -> str:
+def _head(file: str, facts: Mapping[str, Any], task: Task) -> str:
     what = "recordings in windows" if facts["input"] == "recordings" else "windows"
     seconds = facts["window_samples"] / facts["fs_hz"]
     return f"""
@@ -88,30 +100,10 @@ library_name: {"onnx" if file.endswith(".onnx") else "pytorch"}
 
 {MARK}
 
-# {file}: a classifier of ECGs
+# {file}: {"a classifier of ECGs" if task.kind != NUMBER else f"{task.title or task.name} from ECGs"}
 
 It takes {what} of {facts["window_samples"]:,} samples ({seconds:g} s at {facts["fs_hz"]:g} Hz) of
-{len(facts["leads"])} leads ({", ".join(facts["leads"])}) in millivolts, and gives a score and a label for each of
-{len(facts["classes"])} diagnoses. It is a research model and no medical device.
-"""
-
-
-def _classes(facts: Mapping[str, Any]) -> str:
-    rows = [
-        (
-            one["code"],
-            one["abbreviation"] or "–",
-            one["name"] or "–",
-            "–" if one["threshold"] is None else f"{one['threshold']:.4f}",
-        )
-        for one in facts["classes"]
-    ]
-    return f"""
-## Classes
-
-{facts["decision"]} Equivalent codes of the Challenge 2020 have the same score.
-
-{format_table(["SNOMED CT", "abbreviation", "name", "threshold"], rows)}
+{len(facts["leads"])} leads ({", ".join(facts["leads"])}) in millivolts, and gives {what_it_gives(facts, task)}
 """
 
 
@@ -135,48 +127,59 @@ def _data(provenance: Provenance) -> str:
     return f"## Data\n\n{format_table(header, rows)}\n\n{note}"
 
 
-def _scores(provenance: Provenance) -> str:
+def _scores(provenance: Provenance, facts: Mapping[str, Any], task: Task) -> str:
     parts = ["## Scores"]
     if provenance.held_out is not None:
-        parts.append(_held_out(provenance.held_out, provenance.held_out_part))
+        parts.append(_held_out(provenance.held_out, provenance.held_out_part, task))
     if provenance.validation:
-        rows = [(FIGURES[name], _figure(value)) for name, value in provenance.validation.items()]
-        parts.append(
-            "On the validation records, by which the epoch was chosen and to which the thresholds were fitted "
-            "(the challenge metric across halves of them); expect less on other records:\n\n"
-            + format_table(["figure", "validation"], rows)
-        )
+        rows = [(title_of(name, task), _figure(value)) for name, value in provenance.validation.items()]
+        said = "On the validation records, by which the epoch was chosen"
+        if any(one["threshold"] is not None for one in facts["classes"]):
+            figures = "the challenge metric" if task.metric is not None else "figures of labels"
+            said += f" and to which the thresholds were fitted ({figures} across halves of them)"
+        parts.append(f"{said}; expect less on other records:\n\n" + format_table(["figure", "validation"], rows))
     if len(parts) == 1:
         parts.append("The run folder has no scores. Judge the model on records that it has not seen before it is used.")
     return "\n\n".join(parts)
 
 
-def _held_out(whole: Mapping[str, Any], part: Mapping[str, Any] | None) -> str:
+def _held_out(whole: Mapping[str, Any], part: Mapping[str, Any] | None, task: Task) -> str:
     own = whole if part is None else part
     intervals = whole.get("intervals", {}).get("macro", {}) if part is None else {}
     rows = []
-    for name, title in FIGURES.items():
+    for name in FIGURES:
         if isinstance(own["scores"].get(name), float):
             low, high = intervals.get(name) or (None, None)
-            rows.append((title, _figure(own["scores"][name]), f"{_figure(low)} to {_figure(high)}" if low else "–"))
+            ends = f"{_figure(low)} to {_figure(high)}" if low is not None else "–"
+            rows.append((title_of(name, task), _figure(own["scores"][name]), ends))
     text = (
         f"On {own['n_records']:,} held-out records, by which nothing was chosen:\n\n"
         f"{format_table(['figure', 'held out', '95 % interval'], rows)}"
     )
     if part is not None:
+        shown = [name for name in FIGURES if isinstance(whole["scores"].get(name), float)][:2]
+        said = " and ".join(
+            f"{_SAID.get(name, title_of(name, task))} {_figure(whole['scores'][name])}" for name in shown
+        )
         text += (
             f"\n\nThe model is one of a cross-validation, whose held-out records together "
-            f"({whole['n_records']:,}) give a challenge metric of "
-            f"{_figure(whole['scores']['challenge_metric'])} and an AUROC of {_figure(whole['scores']['auroc'])}."
+            f"({whole['n_records']:,}) give {said or 'no figure'}."
         )
     return text
+
+
+def title_of(figure: str, task: Task) -> str:
+    """A figure in words; an error of a number with its unit."""
+    unit = task.number.unit if task.number is not None and figure in ("mae", "rmse") else ""
+    return FIGURES[figure] + (f", {unit}" if unit else "")
 
 
 def _figure(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else "–"
 
 
-def _intended(facts: Mapping[str, Any]) -> str:
+def _intended(facts: Mapping[str, Any], task: Task) -> str:
+    limits = describe_limits(facts, task)
     gain = (
         "" if facts["normalisation"] == "record" else "\n- Scores depend on the gain; a wrong one makes them worthless."
     )
@@ -191,13 +194,7 @@ not tested in clinical use, and it has no approval as a medical device anywhere.
 
 ## Limits
 
-- It knows the classes above and nothing else; a recording without any of them is not a healthy one.
-- Recordings of other devices, hospitals, populations, lead placements or filters than those it was trained on may be
-  read much worse. On the Challenge's public data, models that were tested on a dataset that they had not seen lost
-  about half of their challenge metric.
-- Some of the datasets were annotated with a few codes only, so that the absence of a label is no proof of absence.
-- Thresholds were fitted to records like those it was trained on; where diseases are rarer or more frequent, fit them
-  anew. Scores are not calibrated probabilities.
+{limits}
 - Wrong lead order, swapped electrodes, wrong units and flat or saturated leads are not noticed by the model;
   `ecg12 predict` reports what it can tell of them.{gain}
 """
@@ -210,6 +207,8 @@ def _licence(provenance: Provenance) -> str:
     own = sorted(used - {one.title for one in KNOWN_DATASETS})
     later = _CITE_2021 if used & {one.title for one in DATASETS_ADDED_2021} else ""
     other = f"\n\nOther records ({', '.join(own)}) are under the terms of whoever holds them." if own else ""
+    if not rows:
+        return f"## Licence of the data{other}\n\nThe licence of these weights is for whoever publishes them to say."
     return f"""
 ## Licence of the data
 

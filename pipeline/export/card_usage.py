@@ -124,7 +124,8 @@ def show_longer(facts: Mapping[str, Any]) -> str:
         )
     elif facts["pools_scores"]:
         name = {"mean": "mean", "max": "largest", "last": "last"}[pooling]
-        how = f"A recording's score of a class is the {name} of its windows' scores"
+        what = "number is" if "unit" in facts["classes"][0] else "score of a class is"
+        how = f"A recording's {what} the {name} of its windows' scores"
         how += ", and its label is 1 where that is above the threshold." if _has_thresholds(facts) else "."
         if facts["normalisation"] == "record":
             how += (

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ecg12.ecg.decisions.joint_rules import AnyRule, pooling_of
-from ecg12.ecg.decisions.reference_rules import AprilRule
+from ecg12.ecg.decisions.reference_rules import AprilRule, AugustRule
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
-from ecg12.ecg.labels.snomed import abbreviation_of, name_of
 from ecg12.ecg.models.portable.whole_model import OUTPUTS, PortableInput, PortableModel
+from ecg12.ecg.tasks.named import CHALLENGE_2020
+from ecg12.ecg.tasks.task import NUMBER, ONE
+from ecg12.ecg.tasks.writing import format_task
 from ecg12.ecg.version import __version__
 from ecg12.pipeline.prediction.ensemble import Member
 from ecg12.pipeline.runs.reference_folder import MODEL, ReferenceModel
@@ -25,17 +27,19 @@ METADATA_VERSION = "1"
 def describe_model(member: Member, portable: PortableModel) -> dict[str, str]:
     """Everything that a program needs to feed the model and to read its answer.
 
-    Keys: `ecg12_metadata` (version of this list), `classes` (code, abbreviation, name, threshold or null; in the order
-    of the columns), `decision`, `pooling`, `pools_scores` (whether scores of windows may be pooled outside), `fs_hz`,
-    `leads`, `window_samples`, `smallest_rest` (see `ecg.signals.window`), `units`, `normalisation`, `highpass_hz`,
-    `notch_hz`, `input` ("windows" or "recordings"), `inputs`, `outputs`, `model` (configuration), `run`, `epoch`,
-    `trained_by`, `weights_sha256` (of the run folder's model.pth), `versions`.
+    Keys: `ecg12_metadata` (version of this list), `classes` (code, abbreviation, name, threshold or null, of a number
+    its unit, too; in the order of the columns), `task` (its file's text; none for the Challenge of 2020), `decision`,
+    `pooling`, `pools_scores` (whether scores of windows may be pooled outside), `fs_hz`, `leads`, `window_samples`,
+    `smallest_rest` (see `ecg.signals.window`), `units`, `normalisation`, `highpass_hz`, `notch_hz`, `input` ("windows"
+    or "recordings"), `inputs`, `outputs`, `model` (configuration), `run`, `epoch`, `trained_by`, `weights_sha256` (of
+    the run folder's model.pth), `versions`.
     """
     model, config = member.model, member.config
     values: dict[str, Any] = {
         "ecg12_metadata": METADATA_VERSION,
         "classes": describe_classes(member),
-        "decision": describe_decision(member.rule),
+        **({} if member.task.name == CHALLENGE_2020 else {"task": format_task(member.task)}),
+        "decision": describe_decision(member.rule, member.task.kind),
         "pooling": pooling_of(member.rule),
         "pools_scores": pools_scores(member.rule),
         "fs_hz": config.fs,
@@ -65,9 +69,12 @@ def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 
 def describe_classes(member: Member) -> list[dict[str, Any]]:
-    """Code, abbreviation, name and threshold of each column."""
+    """Code, abbreviation, name and threshold of each column; and the unit of a number."""
+    names = member.names
+    unit = {} if names.unit is None else {"unit": names.unit}
     return [
-        {"code": code, "abbreviation": abbreviation_of(code), "name": name_of(code), "threshold": threshold}
+        {"code": code, "abbreviation": names.abbreviation_of(code), "name": names.name_of(code), "threshold": threshold}
+        | unit
         for code, threshold in zip(member.classes, member.thresholds, strict=True)
     ]
 
@@ -93,8 +100,12 @@ def describe_origin(model: TrainedModel | ReferenceModel) -> str:
     return "ecg12"
 
 
-def describe_decision(rule: AnyRule) -> str:
-    """How labels follow from scores, in a sentence."""
+def describe_decision(rule: AnyRule, kind: str) -> str:
+    """How labels follow from scores, in a sentence; `kind` is the task's."""
+    if kind == NUMBER:
+        return "The score is the number itself; nothing is decided, so that the label is always 0."
+    if kind == ONE and isinstance(rule, AugustRule) and _takes_the_largest(rule):
+        return "The label of the class with the largest score is 1, that of every other is 0."
     if isinstance(rule, ThresholdRule):
         return "A label is 1 where the score is above the class's threshold."
     if isinstance(rule, AprilRule):
@@ -106,6 +117,13 @@ def describe_decision(rule: AnyRule) -> str:
         f"{factors}, the next by the second, and so on, and what is then above one half, or the largest of its "
         "softmax, is a label. Scores are those before that."
     )
+
+
+def _takes_the_largest(rule: AugustRule) -> bool:
+    """Whether the rule is nothing but the largest of one softmax over classes."""
+    parts = rule.mapping.parts
+    one = len(parts) == 1 and parts[0].kind in ("standard_softmax", "cvx_softmax") and not rule.predict_before_collapse
+    return one and set(rule.scale_by_n_predictions) == {1.0} and bool((rule.correction == 1).all())
 
 
 def pools_scores(rule: AnyRule) -> bool:

@@ -24,6 +24,10 @@ ROLES: Mapping[str, str] = {
 """What records were for, and the file that names them."""
 
 FIGURES: Mapping[str, str] = {
+    "mae": "mean absolute error",
+    "rmse": "root mean square error",
+    "r2": "R², share of the variance that is told",
+    "pearson": "Pearson's correlation",
     "challenge_metric": "Challenge metric",
     "auroc": "AUROC, macro",
     "auprc": "AUPRC, macro",
@@ -32,6 +36,7 @@ FIGURES: Mapping[str, str] = {
     "g_beta": "G2, macro",
     "geom_mean": "geometric mean of F2 and G2",
     "accuracy": "accuracy (all classes right)",
+    "balanced_accuracy": "accuracy, mean of the classes'",
 }
 """Figures that a card has, by their names in history.csv and in the JSON of an evaluation."""
 
