@@ -118,9 +118,9 @@ def _echo_remarks(found: Any, *, first: bool) -> None:
         some = ", ".join(found.absent[:MOST_CODES])
         click.echo(f"no record has {len(found.absent)} of its codes: {some}{', …' * (len(found.absent) > MOST_CODES)}")
     if found.unused:
-        first = dict(list(found.unused.items())[:MOST_CODES])
-        more = f" and {len(found.unused) - len(first)} more" if len(found.unused) > len(first) else ""
-        click.echo(f"codes of its vocabulary that it does not use: {_counted(first)}{more}")
+        most = dict(list(found.unused.items())[:MOST_CODES])
+        more = f" and {len(found.unused) - len(most)} more" if len(found.unused) > len(most) else ""
+        click.echo(f"codes of its vocabulary that it does not use: {_counted(most)}{more}")
 
 
 def _counted(counts: Mapping[str, int]) -> str:

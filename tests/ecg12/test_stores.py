@@ -220,6 +220,8 @@ def test_labels_of_a_task(simulated_store: Path) -> None:
     annotated = store.records["annotated"].to_numpy()
     assert scored[annotated].astype("uint8").equals(store.labels()[annotated].rename_axis(columns=None))
     assert scored[~annotated].isna().all(axis=None)
+
+
 def test_labels_of_a_table_reach_the_store(tmp_path: Path) -> None:
     write_record(tmp_path / "in", "A", pulses_uv(5000, seed=2))
     table = tmp_path / "labels.csv"
