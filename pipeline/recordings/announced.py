@@ -1,7 +1,8 @@
 """What a recording's file announces before its samples are wanted: rate, length, and a digest to know it by again.
 
-Headers tell where a format has them; a table, a MATLAB workspace, a DICOM file or a plugin's file is read for it. No
-format but WFDB has checksums in its header, so a file is known again by all its bytes, unless it is long.
+Headers tell where a format has them, and lines are counted where a table is plain; any other table, a MATLAB workspace, a
+DICOM file or a plugin's file is read for it. No format but WFDB has checksums in its header, so a file is known again by
+all its bytes, unless it is long.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from ecg12.pipeline.files.regular_files import open_regular
 from ecg12.pipeline.formats.bare_arrays import measure_npy
 from ecg12.pipeline.formats.edf.reading import measure_edf
+from ecg12.pipeline.formats.text_tables.reading import measure_table
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.recordings.find_recordings import FoundInput
 from ecg12.pipeline.recordings.reader_registry import read_input
@@ -53,8 +55,11 @@ def announce(found: FoundInput, told: InputConfig) -> Announced:
         if size > HASHED_WHOLE:
             return Announced(fs, n_samples, hashlib.sha256(f"{size} {head!r}".encode()).hexdigest())
         return Announced(fs, n_samples, _digest_of_file(found))
-    read = read_input(found, told, found.path.stem)
-    return Announced(read.fs, read.n_samples, _digest_of_file(found))
+    counted = measure_table(found.path, told) if found.kind == "table" else None
+    if counted is None:
+        read = read_input(found, told, found.path.stem)
+        counted = read.fs, read.n_samples
+    return Announced(*counted, _digest_of_file(found))
 
 
 def _digest_of_file(found: FoundInput) -> str:

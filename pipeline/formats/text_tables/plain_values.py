@@ -21,18 +21,32 @@ _PLAIN = b"0123456789+-.eE,\n"
 
 def read_plain_values(path: Path, head: Head) -> NDArray[np.float64] | None:
     """A table's numbers, shape (sample, column), or None where it is not plain."""
-    if head.separator != "," or head.trailing or head.clocks:
-        return None
-    with open_regular(path) as file:
-        data = file.readall() if file.size <= LARGEST_BYTES else b""
-    body = _below_head(data.replace(b"\r\n", b"\n"), head)
-    if not body or body.translate(None, _PLAIN):
+    body = _plain_body(path, head)
+    if not body:
         return None
     try:
         values = np.loadtxt(body.decode("ascii").split("\n"), delimiter=",", ndmin=2, comments=None)
     except ValueError:  # of a cell that is no number, or too many cells: the slow way says which
         return None
     return values if values.shape[1] == head.n_columns else None
+
+
+def count_plain_lines(path: Path, head: Head) -> int | None:
+    """A table's lines of numbers, or None where it is not plain; whether all are as long is not looked at."""
+    body = _plain_body(path, head)
+    if not body or b"\n\n" in body:
+        return None
+    return body.count(b"\n") + (not body.endswith(b"\n"))
+
+
+def _plain_body(path: Path, head: Head) -> bytes:
+    """What stands below the head where that is plain, else nothing."""
+    if head.separator != "," or head.trailing or head.clocks:
+        return b""
+    with open_regular(path) as file:
+        data = file.readall() if file.size <= LARGEST_BYTES else b""
+    body = _below_head(data.replace(b"\r\n", b"\n"), head)
+    return b"" if body.translate(None, _PLAIN) else body
 
 
 def _below_head(data: bytes, head: Head) -> bytes:

@@ -21,6 +21,7 @@ from ecg12.ecg.signals.voltage_units import spell_units
 from ecg12.pipeline.files.foreign_readers import reading
 from ecg12.pipeline.files.text_lines import read_lines
 from ecg12.pipeline.formats.text_tables.comment_facts import clean_unit, parse_rate
+from ecg12.pipeline.formats.text_tables.plain_values import count_plain_lines
 from ecg12.pipeline.formats.text_tables.table_head import Head, counts_columns, read_head
 from ecg12.pipeline.formats.text_tables.times import (
     CLOCK_UNIT,
@@ -28,6 +29,7 @@ from ecg12.pipeline.formats.text_tables.times import (
     SECONDS,
     TIME_NAME,
     check_counter,
+    is_time_or_counter,
     measure_spacing,
     rate_of_interval,
 )
@@ -36,6 +38,7 @@ from ecg12.pipeline.formats.told_by_user import InputConfig, require_fs, require
 
 _SNIFFED_LINES = 1000
 _MOST_NAMED = 24
+_NO_VALUES = np.empty((0, 0))
 _OF_RECORDS = frozenset(
     "record record_id record_name ecg_id patient patient_id subject_id study_id exam_id filename file_name file path "
     "filename_lr filename_hr scp_codes scp_code diagnosis diagnoses dx label labels sex gender strat_fold fold".split()
@@ -75,6 +78,22 @@ def read_table(path: Path, told: InputConfig) -> Recording:
         head = read_head(read_lines(path), path.stem)
         values = read_values(path, head)
         return _to_recording(head, values, told, path.stem)
+
+
+def measure_table(path: Path, told: InputConfig) -> tuple[float, int] | None:
+    """Sampling frequency (Hz) and length (samples) of a plain table without times, or None where only reading tells.
+
+    Raises
+    ------
+    SignalError
+        As `read_table`, for what the lines above the numbers tell.
+    """
+    with reading(path, "a text table"):
+        head = read_head(read_lines(path), path.stem)
+        if head.names is None or any(is_time_or_counter(name) for name in head.names):
+            return None
+        n_samples = count_plain_lines(path, head)
+        return None if n_samples is None else (_choose_fs(head, _NO_VALUES, None, told, path.stem, []), n_samples)
 
 
 def _to_recording(head: Head, values: NDArray[np.float64], told: InputConfig, name: str) -> Recording:

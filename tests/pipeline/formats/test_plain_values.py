@@ -8,7 +8,9 @@ from ecg12.ecg.signals.leads import LEADS
 from ecg12.pipeline.files.text_lines import read_lines
 from ecg12.pipeline.formats.text_tables import values
 from ecg12.pipeline.formats.text_tables.plain_values import read_plain_values
+from ecg12.pipeline.formats.text_tables.reading import measure_table, read_table
 from ecg12.pipeline.formats.text_tables.table_head import read_head
+from ecg12.pipeline.formats.told_by_user import InputConfig
 from tests.records import pulses_uv
 
 VALUES = np.vstack([pulses_uv(300).T / 1000, np.random.default_rng(1).normal(0, 1e-3, (50, 12))])
@@ -63,3 +65,17 @@ def test_what_is_not_plain_is_left_to_the_lines(tmp_path, body):
     )
     head = read_head(["I;II;V1\n" if ";" in body else "I,II,V1\n", "1;2;3\n" if ";" in body else "1,2,3\n"], "a")
     assert read_plain_values(tmp_path / "a.csv", head) is None
+
+
+def test_a_plain_table_is_measured_by_its_lines(tmp_path):
+    path = tmp_path / "a.csv"
+    pandas.DataFrame(VALUES, columns=list(LEADS)).to_csv(path, index=False)
+    assert measure_table(path, InputConfig(fs=250)) == (250, 350)
+    assert read_table(path, InputConfig(fs=250, units="mV")).n_samples == 350
+    path.write_text("# fs: 100\n" + path.read_text().rstrip("\n"))
+    assert measure_table(path, InputConfig()) == (100, 350)
+    pandas.DataFrame(VALUES, columns=list(LEADS)).to_csv(path, index_label="time")
+    assert measure_table(path, InputConfig(fs=250)) is None
+    path.write_text("# fs: 100\n# units: mV\nI,II,V1\n1,2,3\n\n4,5,6\n7,8,9\n")
+    assert measure_table(path, InputConfig()) is None
+    assert read_table(path, InputConfig()).n_samples == 3

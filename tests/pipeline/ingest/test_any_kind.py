@@ -156,9 +156,9 @@ def test_one_bad_file_never_stops_the_others(tmp_path):
     summary = build_cache([folder], tmp_path / "s.zarr", CONFIG)
     assert summary.description.n_records == 5
     found = {reject.record: (reject.stage, reject.reason) for reject in summary.description.rejects}
-    assert found.keys() == {"cut.edf", "cut.dcm", "torn.csv", "no_rate.csv", "limb"}
+    assert found.keys() == {"cut.edf", "cut.dcm", "torn", "no_rate.csv", "limb"}
     assert "cut short" in found["cut.dcm"][1]
-    assert found["torn.csv"][1].startswith("torn line 5: 2 cells; expected 3")
+    assert found["torn"][1].startswith("torn line 5: 2 cells; expected 3")
     assert found["no_rate.csv"] == ("signal", "no_rate: states no sampling frequency; tell it with --source-fs")
     assert "lead V1, V2, V3, V4, V5, V6 missing" in found["limb"][1]
     with pytest.raises(SignalError) as caught:
