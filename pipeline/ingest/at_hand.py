@@ -65,15 +65,14 @@ def inputs_at_hand(
         yield inputs
         return
     if elsewhere and isinstance(store, RemotePath):
-        given = inputs[wanted.index(True)]
         raise InputError(
-            f"{given}: would lie on this machine alone, where the cluster's workers do not see it; expected --workers "
+            f"{inputs[wanted.index(True)]}: would lie on this machine alone, where the cluster's workers do not see it; expected --workers "
             "instead of --scheduler, or a store on a file system that all share"
         )
     beside = Path(gettempdir()) if isinstance(store, RemotePath) else store.parent
     with ExitStack() as stack:
         work = stack.enter_context(scratch(beside, "build-cache"))
-        given = []
+        given: list[Location] = []
         for one, lay_down in zip(inputs, wanted, strict=True):
             if lay_down:
                 (fetched,) = stack.enter_context(brought([one], work))

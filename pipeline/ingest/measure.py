@@ -6,7 +6,7 @@ side by side.
 
 import hashlib
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -93,7 +93,7 @@ def _by_headers(found: Sequence[Source], config: StoreConfig, told: InputConfig)
 
 def _by_reading(
     found: Sequence[Source], config: StoreConfig, told: InputConfig, workers: int
-) -> Iterator[Candidate | EcgError]:
+) -> Generator[Candidate | EcgError, None, None]:
     seconds = sum(_SECONDS_TO_READ.get(source.kind, _SECONDS_OF_OTHERS) for source in found)
     if workers == 1 or seconds < WORTH_WORKERS_S:
         yield from (_candidate_or_error(source, config, told) for source in found)

@@ -88,11 +88,11 @@ def _is_same(one: Candidate, other: Candidate, told: InputConfig) -> bool:
     if one.duration_s > LONGEST_READ_S:
         return False
     try:
-        read = [_read(entry, told) for entry in (one, other)]
+        first, second = _read(one, told), _read(other, told)
     except EcgError:
         return False  # which is said where it is converted
-    shared = [lead for lead in LEADS if all(lead in recording.leads for recording in read)]
-    return bool(shared) and any(_correlate(*read, lead) > _ALIKE for lead in shared[:2])
+    shared = [lead for lead in LEADS if lead in first.leads and lead in second.leads]
+    return any(_correlate(first, second, lead) > _ALIKE for lead in shared[:2])
 
 
 def _read(entry: Candidate, told: InputConfig) -> Recording:

@@ -158,14 +158,10 @@ def _read(
     shifts = [round(min(latest - begin, signal.shape[1])) for signal, _, begin in parts]
     order = [names.index(lead) for lead in LEADS if lead in names]
     stacked = _stack([signal for signal, *_ in parts], shifts, order)
-    source = parts[0][1] if told.with_source else None
-    if source is not None and len(parts) > 1:  # groups of several widths have no limits in common
-        same = len({source.limits for _, source, _ in parts}) == 1
-        adu = _stack([source.adu for _, source, _ in parts], shifts, order)
-        source = SourceSamples(adu, source.limits if same else None)
-    elif source is not None:
-        source = SourceSamples(source.adu[:, shifts[0] :], source.limits)
-    return stacked, source, [names[row] for row in order], list(dict.fromkeys(notes))
+    adu = _stack([each.adu for _, each, _ in parts], shifts, order) if told.with_source else None
+    limits = {each.limits for _, each, _ in parts}  # groups of several widths have none in common
+    kept = None if adu is None else SourceSamples(adu, limits.pop() if len(limits) == 1 else None)
+    return stacked, kept, [names[row] for row in order], list(dict.fromkeys(notes))
 
 
 def _stack(parts: Sequence[NDArray], shifts: Sequence[int], order: list[int]) -> NDArray:

@@ -14,7 +14,8 @@ from ecg12.ecg.errors import InputError, LeadError, SignalError, StoreError
 from ecg12.ecg.signals.leads import LEADS
 from ecg12.ecg.signals.quality import LeadFlag
 from ecg12.pipeline.formats.told_by_user import InputConfig
-from ecg12.pipeline.ingest import partition
+from ecg12.pipeline.formats.wfdb.records import read_record
+from ecg12.pipeline.ingest import measure, partition
 from ecg12.pipeline.ingest.build_cache import build_cache
 from ecg12.pipeline.ingest.plan import TOLD_NOTHING, plan_records
 from tests.cache.small_store import contents
@@ -295,3 +296,45 @@ def test_names_that_collide_are_told_apart(tmp_path):
     write_record(tmp_path / "in" / "a", "ecg", pulses_uv(1500, seed=5))
     plan = plan_records([tmp_path / "in"], CONFIG)
     assert [record.name for record in plan.records] == ["a/ecg", "a/ecg.edf", "b/ecg"]
+
+
+def test_many_files_are_measured_by_workers_and_the_plan_is_the_same(tmp_path, monkeypatch):
+    folder = corpus(tmp_path / "in")
+    (folder / "broken.csv").write_text("I,II\n1\n2,3,4\n")
+    alone = plan_records([folder], CONFIG)
+    monkeypatch.setattr(measure, "WORTH_WORKERS_S", 0.0)
+    monkeypatch.setattr(measure, "_AT_ONCE", 2)
+    shared_out = plan_records([folder], CONFIG, workers=2)
+    assert shared_out.records == alone.records
+    assert shared_out.rejects == alone.rejects
+
+
+def test_what_is_behind_a_url_is_fetched_where_it_is_no_wfdb(tmp_path, in_memory):
+    write_edf(tmp_path / "in" / "one.edf", pulses_uv(1500))
+    write_csv(tmp_path / "in" / "two.csv", pulses_uv(1000, seed=2))
+    for path in (tmp_path / "in").iterdir():
+        (in_memory / "in" / path.name).write_bytes(path.read_bytes())
+    build_cache([tmp_path / "in"], tmp_path / "here.zarr", CONFIG)
+    build_cache([in_memory / "in"], tmp_path / "out" / "there.zarr", CONFIG)
+    assert contents(tmp_path / "out" / "there.zarr") == contents(tmp_path / "here.zarr")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["there.zarr"]
+    build_cache([in_memory / "in" / "one.edf"], tmp_path / "one.zarr", CONFIG)
+    assert Store(tmp_path / "one.zarr").names.tolist() == ["one"]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("kind", ["edf", "dicom", "npy"])
+def test_real_records_rewritten_are_the_same_in_a_store(tmp_path, shared, kind):
+    write, suffix, told = WRITERS[kind]
+    headers = sorted((shared / "data" / "challenge2020" / "Training_PTB-XL").glob("*.hea"))[:6]
+    (tmp_path / "in").mkdir()
+    for header in headers:
+        record = read_record(header)
+        write(tmp_path / "in" / f"{header.stem}{suffix}", record.signal)
+    build_cache(headers, tmp_path / "wfdb.zarr", CONFIG)
+    build_cache([tmp_path / "in"], tmp_path / "other.zarr", CONFIG, told=told)
+    wfdb, other = Store(tmp_path / "wfdb.zarr"), Store(tmp_path / "other.zarr")
+    assert wfdb.names.tolist() == other.names.tolist()
+    assert wfdb.column("record/digest").tolist() == other.column("record/digest").tolist()
+    for row in range(len(headers)):
+        assert np.abs(wfdb.read_record(row).astype(int) - other.read_record(row)).max() <= 1
