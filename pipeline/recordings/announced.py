@@ -1,8 +1,8 @@
 """What a recording's file announces before its samples are wanted: rate, length, and a digest to know it by again.
 
-Headers tell where a format has them, and lines are counted where a table is plain; any other table, a MATLAB workspace, a
-DICOM file or a plugin's file is read for it. No format but WFDB has checksums in its header, so a file is known again by
-all its bytes, unless it is long.
+Headers tell where a format has them, and lines are counted where a table is plain; any other table, a MATLAB workspace,
+a DICOM file or a plugin's file is read for it. No format but WFDB has checksums in its header, so a file is known again
+by all its bytes, unless it is long.
 """
 
 import hashlib
