@@ -11,7 +11,7 @@ from ecg12.cache.schema import CODECS, StoreConfig
 from ecg12.ecg.datasets import DATASETS
 from ecg12.ecg.errors import InputError, StoreError
 from ecg12.ecg.headers.header import parse_header
-from ecg12.pipeline.bench import codec, corpus, ingest
+from ecg12.pipeline.bench import codec, corpus, ingest, ingest_kinds
 from ecg12.pipeline.bench.baseline import _convert, seconds_of_baseline
 from ecg12.pipeline.bench.ingest_stages import seconds_by_stage
 from ecg12.pipeline.formats.wfdb.records import read_record
@@ -113,3 +113,13 @@ def test_what_is_measured_decodes_to_what_was_encoded(way):
     block = np.ascontiguousarray(pulses_uv(4096))
     decoded = np.frombuffer(np.ascontiguousarray(decode(encode(block))).tobytes(), np.int16)
     assert np.array_equal(decoded.reshape(block.shape), block)
+
+
+@pytest.mark.parametrize("kind", ["edf", "dicom", "csv", "npy", "mat"])
+def test_other_kinds_are_measured_beside_their_library(kind, monkeypatch):
+    monkeypatch.setattr(ingest_kinds, "REPEATS", 1)
+    rows = ingest_kinds.run(kind, n_records=2, workers=(1,))
+    assert [row.n_records for row in rows] == [2, 2, 2]
+    assert rows[1].over_baseline == rows[0].over_reading == 1
+    assert rows[2].what == "build-cache"
+    assert rows[2].rate > 0
