@@ -66,8 +66,8 @@ def inputs_at_hand(
         return
     if elsewhere and isinstance(store, RemotePath):
         raise InputError(
-            f"{inputs[wanted.index(True)]}: would lie on this machine alone, where the cluster's workers do not see it; "
-            "expected --workers instead of --scheduler, or a store on a file system that all share"
+            f"{inputs[wanted.index(True)]}: would lie on this machine alone, where the cluster's workers do not see it;"
+            " expected --workers instead of --scheduler, or a store on a file system that all share"
         )
     beside = Path(gettempdir()) if isinstance(store, RemotePath) else store.parent
     with ExitStack() as stack:
