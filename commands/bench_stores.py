@@ -84,7 +84,6 @@ def bench_codecs(store: Path, chunks: int) -> None:
 )
 @click.option(
     "--kind",
-    type=click.Choice(["wfdb", "edf", "dicom", "csv", "npy", "mat"]),
     default="wfdb",
     show_default=True,
     help="Of the simulated records' files; others than wfdb are measured against their library's own reading.",

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg12.cache.schema import StoreConfig
+from ecg12.ecg.errors import ConfigError
 from ecg12.pipeline.bench.recordings_of_kinds import FS, READERS, write_recordings
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.ingest.build_cache import build_cache
@@ -54,9 +55,13 @@ def run(
 
     Raises
     ------
+    ConfigError
+        If there is no such kind.
     InputError
         If a library that only development has is not there.
     """
+    if kind not in READERS:
+        raise ConfigError(f"kind is {kind!r}; expected wfdb, {', '.join(READERS)}")
     name, read = READERS[kind]
     with tempfile.TemporaryDirectory() as made:
         work = Path(made)
