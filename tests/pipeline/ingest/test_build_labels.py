@@ -2,7 +2,6 @@
 
 import ast
 import math
-import os
 import shutil
 import warnings
 from pathlib import Path
@@ -165,23 +164,22 @@ def test_labels_of_headers_are_codes_and_a_denied_one_is_an_annotation(data, tmp
 
 # PTB-XL: the same 300 recordings as the Challenge has them and as PTB-XL has, held against pandas.
 
-SHARED = Path(os.environ.get("ECG_SHARED", "../shared"))
-CHALLENGE = SHARED / "data" / "challenge2020" / "Training_PTB-XL"
-PTBXL = SHARED / "data" / "ptbxl" / "ptbxl_database.csv"
+CHALLENGE = Path("data", "challenge2020", "Training_PTB-XL")
+PTBXL = Path("data", "ptbxl", "ptbxl_database.csv")
 
 
 @pytest.fixture(scope="module")
-def statements():
+def statements(shared):
     """PTB-XL's table as its authors' example reads it."""
-    frame = pd.read_csv(PTBXL, index_col="ecg_id")
+    frame = pd.read_csv(shared / PTBXL, index_col="ecg_id")
     frame.scp_codes = frame.scp_codes.apply(ast.literal_eval)
     return frame
 
 
 @pytest.fixture(scope="module")
-def challenge(tmp_path_factory):
+def challenge(tmp_path_factory, shared):
     path = tmp_path_factory.mktemp("ptbxl") / "challenge.zarr"
-    summary = build_cache([CHALLENGE], path, StoreConfig(), labels=[PTBXL])
+    summary = build_cache([shared / CHALLENGE], path, StoreConfig(), labels=[shared / PTBXL])
     return Store(path), summary
 
 
@@ -225,8 +223,8 @@ def test_ptbxls_own_table_gives_the_challenges_records_their_statements(challeng
 
 
 @pytest.mark.shared
-def test_the_scored_labels_are_those_of_a_store_without_the_table(challenge, tmp_path):
-    build_cache([CHALLENGE], tmp_path / "plain.zarr", StoreConfig())
+def test_the_scored_labels_are_those_of_a_store_without_the_table(challenge, shared, tmp_path):
+    build_cache([shared / CHALLENGE], tmp_path / "plain.zarr", StoreConfig())
     plain, labelled = Store(tmp_path / "plain.zarr"), challenge[0]
     for path in ("label/scored", "label/scored_code", "record/start", "record/digest", "record/scale"):
         assert np.array_equal(plain.column(path), labelled.column(path))
@@ -237,10 +235,10 @@ def test_the_scored_labels_are_those_of_a_store_without_the_table(challenge, tmp
 
 
 @pytest.mark.shared
-def test_the_same_recordings_as_ptbxl_has_them_have_the_same_labels(challenge, statements, tmp_path):
+def test_the_same_recordings_as_ptbxl_has_them_have_the_same_labels(challenge, statements, shared, tmp_path):
     """Rewritten by wfdb: format 16, files by hundreds, no word of diagnoses, age or sex in the headers."""
     for number, row in statements.iterrows():
-        record = wfdb.rdrecord(str(CHALLENGE / f"HR{number:05d}"))
+        record = wfdb.rdrecord(str(shared / CHALLENGE / f"HR{number:05d}"))
         file = tmp_path / "ptb-xl" / row.filename_hr
         file.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # wfdb's own, on writing
@@ -255,7 +253,7 @@ def test_the_same_recordings_as_ptbxl_has_them_have_the_same_labels(challenge, s
                 baseline=[0] * 12,
                 write_dir=str(file.parent),
             )
-    shutil.copy(PTBXL, tmp_path / "ptb-xl")
+    shutil.copy(shared / PTBXL, tmp_path / "ptb-xl")
     build_cache([tmp_path / "ptb-xl"], tmp_path / "s.zarr", StoreConfig(), labels=[tmp_path / "ptb-xl" / PTBXL.name])
     store = Store(tmp_path / "s.zarr")
     assert store.n_records == 300
