@@ -29,7 +29,7 @@ from ecg12.pipeline.evaluation.answers import are_predicted, read_own
 from ecg12.pipeline.prediction.ensemble import load_ensemble
 from ecg12.pipeline.prediction.interface import Predictor
 from ecg12.pipeline.prediction.output_files import PredictionFiles, replace_text
-from ecg12.pipeline.prediction.output_folder import TABLE, TABLE_COLUMNS, held_output
+from ecg12.pipeline.prediction.output_folder import NUMBER_COLUMNS, TABLE, held_output
 from ecg12.pipeline.prediction.own_model import OwnPredictor
 from ecg12.pipeline.prediction.stream import predict_rows
 from ecg12.pipeline.runs.prediction_folders import PREDICTIONS, TEST_IDS
@@ -107,7 +107,7 @@ def _predict(
     device = choose_device(cuda=cuda)
     predictor.network.to(device)
     with (
-        PredictionFiles(output, predictor.thresholds) as writer,
+        PredictionFiles(output, predictor.thresholds, names=predictor.names) as writer,
         progress("test", len(rows), "records") as task,
         workers_for(device) as workers,
     ):
@@ -173,10 +173,11 @@ def _write_predictions(predictions: Sequence[Prediction], task: Task, output: Pa
 def _format_table(predictions: Sequence[Prediction], task: Task) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(TABLE_COLUMNS)
+    table.writerow(NUMBER_COLUMNS)
+    unit = "" if task.number is None else task.number.unit
     for one in predictions:
-        for code, score in zip(one.codes, format_scores(one), strict=True):
-            table.writerow([one.record_name, code, task.name_of(code), score, "", "", ""])
+        for code, value in zip(one.codes, format_scores(one), strict=True):
+            table.writerow([one.record_name, code, task.name_of(code), value, unit, ""])
     return text.getvalue()
 
 

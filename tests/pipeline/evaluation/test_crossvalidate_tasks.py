@@ -115,7 +115,7 @@ def test_a_number_is_cross_validated(simulated_store: Path, tmp_path: Path) -> N
     ages = store.column("record/age").astype(float)
     known = {name: age for name, age in zip(store.ids, ages, strict=True) if 0 <= age <= 130}
     with (tmp_path / "cv" / "predictions" / "predictions.csv").open() as file:
-        told = {row["record"]: float(row["score"]) for row in csv.DictReader(file)}
+        told = {row["record"]: float(row["value"]) for row in csv.DictReader(file)}
     assert told.keys() == known.keys()
     assert not list((tmp_path / "cv" / "predictions").glob("*[0-9].csv"))  # a number has no Challenge CSV
     assert found.evaluation is not None

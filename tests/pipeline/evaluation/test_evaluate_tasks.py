@@ -74,12 +74,12 @@ def write_answers(folder: Path, task: Task, numbers: range = range(N)) -> None:
 
 
 def write_numbers(folder: Path, answers: dict[str, float]) -> None:
-    """The table of predictions of a number, as another program might write it, without labels."""
+    """The table of predictions of a number."""
     folder.mkdir(parents=True)
     with (folder / "predictions.csv").open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["record", "class", "name", "score", "label", "threshold", "quality"])
-        table.writerows([name, "age", "age", value, "", "", "no beat found"] for name, value in answers.items())
+        table.writerow(["record", "number", "name", "value", "unit", "quality"])
+        table.writerows([name, "age", "age", value, "years", "no beat found"] for name, value in answers.items())
 
 
 def test_records_that_a_task_is_not_about_are_left_out_and_counted(ward: Path, tmp_path: Path) -> None:
@@ -271,10 +271,10 @@ def test_a_number_is_read_from_the_table(ward: Path, tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("name,score\n", r"no column record; expected what predict wrote"),
-        ("record,class,score,label\nr01,age,old,\n", r"line 2: score 'old'; expected a number"),
-        ("record,class,score,label\nr01,age,50,maybe\n", r"line 2: label 'maybe'; expected 0 or 1"),
-        ("record,class,score,label\nr01,age,50,0\nr01,age,51,0\n", r"line 3: class age of r01 a second time"),
-        ("record,class,score,label\nr01,age\n", r"line 2: label None|score None|expected"),
+        ("record,class,score,label\nr01,age,old,\n", r"line 2: r01: score 'old'; expected a number"),
+        ("record,class,score,label\nr01,age,50,maybe\n", r"line 2: r01: label 'maybe'; expected 0 or 1"),
+        ("record,class,score,label\nr01,age,50,0\nr01,age,51,0\n", r"line 3: r01: age a second time"),
+        ("record,class,score,label\nr01,age\n", r"line 2: r01: score None; expected a number"),
         ("record,class,score,label\nr01,age,nan,\n", r"r01: no number of age|of 23 records are not in it"),
         ('record,class,score,label\n"r01,age\n', r"cannot be read \(unexpected end of data\)"),
         ("record,class,score,label\nother,age,5,\n", r"23 of 23 records have no output file"),
