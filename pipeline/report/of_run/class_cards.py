@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg12.ecg.labels.snomed import SCORED_CLASSES, abbreviation_of, name_of
 from ecg12.ecg.scores.curves import Outcomes, count_outcomes
 from ecg12.pipeline.report.drawing.charts import Series, line_chart
 from ecg12.pipeline.report.drawing.markup import Markup, each, element, join
@@ -65,25 +64,25 @@ def operating_point(truth: NDArray[np.integer], binary: NDArray[np.integer]) -> 
 
 def make_cards(answers: RunAnswers, auroc: NDArray[np.float64], auprc: NDArray[np.float64]) -> Markup:
     """A card for each class that has a positive; areas of shape (class,)."""
-    shown = [number for number in range(len(SCORED_CLASSES)) if answers.truth[:, number].any()]
+    shown = [number for number in range(len(answers.task.classes)) if answers.of_class(number)[0].any()]
     cards = (make_card(answers, number, float(auroc[number]), float(auprc[number])) for number in shown)
     return element("div", each(cards), class_="columns")
 
 
 def make_card(answers: RunAnswers, number: int, auroc: float, auprc: float) -> Markup:
     """The card of class `number`."""
-    code = SCORED_CLASSES[number]
-    name = abbreviation_of(code)
-    truth, scores = answers.truth[:, number].astype(bool), answers.scores[:, number]
-    point = operating_point(answers.truth[:, number], answers.binary[:, number])
-    found = count_outcomes(truth, scores)
-    heading = element("h3", element("abbr", name, title=name_of(code)), " ", element("span", name_of(code)))
+    code = answers.task.codes[number]
+    name, in_words = answers.task.abbreviation_of(code), answers.task.name_of(code)
+    truth, binary, scores = answers.of_class(number)
+    point = operating_point(truth, binary)
+    found = count_outcomes(truth.astype(bool), scores)
+    heading = element("h3", element("abbr", name, title=in_words), " ", element("span", in_words))
     facts = f"{found.n_positive:,} of {len(truth):,} records"
     charts = element(
         "div", _roc(name, found, point, auroc), _precision_recall(name, found, point, auprc), class_="pair"
     )
     table = element("details", element("summary", f"Data: curves of {name}"), _table(name, found))
-    return element("article", heading, element("p", facts), charts, table, class_="card", aria_label=name_of(code))
+    return element("article", heading, element("p", facts), charts, table, class_="card", aria_label=in_words)
 
 
 def roc_points(found: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

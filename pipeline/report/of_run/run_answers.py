@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from ecg12.cache.reader import Store
 from ecg12.ecg.decisions.reference_rules import AprilRule, AugustRule
 from ecg12.ecg.errors import ConfigError, InputError
-from ecg12.ecg.labels.snomed import SCORED_CLASSES, TEXT_LABELS
-from ecg12.ecg.scores.challenge_csv import to_scored_matrices
+from ecg12.ecg.labels.snomed import TEXT_LABELS
 from ecg12.ecg.scores.challenge_metric import merge_equivalents
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
+from ecg12.ecg.tasks.task import NUMBER, Task
+from ecg12.ecg.tasks.truth import TaskLabels
+from ecg12.pipeline.evaluation.answers import are_predicted, read_own, to_answers
 from ecg12.pipeline.evaluation.finished_run import answer
 from ecg12.pipeline.evaluation.held_out_testing import is_tested
 from ecg12.pipeline.prediction.reference_model import ReferencePredictor
-from ecg12.pipeline.runs.challenge_csv_files import read_prediction
 from ecg12.pipeline.runs.checkpoint import read_json
 from ecg12.pipeline.runs.prediction_folders import (
     CROSS_VALIDATION,
@@ -35,6 +37,8 @@ from ecg12.pipeline.runs.reference_folder import ReferenceModel
 from ecg12.pipeline.runs.run_folder import THRESHOLDS, VALID_IDS, load_model
 from ecg12.pipeline.runtime.device import choose_device
 from ecg12.pipeline.runtime.progress import Progress
+from ecg12.pipeline.tasks.stored_labels import labels_of
+from ecg12.pipeline.tasks.task_files import task_of_folder
 from ecg12.pipeline.training.train_rows import rows_of
 from ecg12.pipeline.training.validation import decide
 
@@ -43,16 +47,19 @@ BATCH_WINDOWS = 256
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RunAnswers:
-    """Answers about records, and the truth; columns are the 24 scored classes.
+    """Answers about records, and the truth; columns are the task's classes.
 
     Attributes
     ----------
+    task : what the run was trained for
     population : what the records are: "held-out records", "validation records"
     decided_by : how labels were decided, in words
     rows : of the store, int64, shape (record,)
     truth, binary : 0 or 1, shape (record, class)
-    scores : float64, same shape
+    scores : float64, same shape; the number that was told, of a task that tells one
     thresholds : of each class; None where another rule decides
+    known : bool, same shape: labels that count; None for all
+    number : float64 (record,), what is true of a task that tells a number; else None
     parts : of a cross-validation: name → places among `rows`
     remarks : what is to be known of them, a sentence each
     """
@@ -66,6 +73,22 @@ class RunAnswers:
     thresholds: tuple[float, ...] | None
     parts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    task: Task = field(default_factory=lambda: named_task(CHALLENGE_2020))
+    known: NDArray[np.bool_] | None = None
+    number: NDArray[np.float64] | None = None
+
+    def of_class(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]:
+        """Truth, decisions and scores of a class, of the records where its label is known; each (record,)."""
+        columns = self.truth[:, number], self.binary[:, number], self.scores[:, number]
+        if self.known is None:
+            return columns
+        truth, binary, scores = (column[self.known[:, number]] for column in columns)
+        return truth, binary, scores
+
+    @property
+    def whole(self) -> NDArray[np.bool_]:
+        """Records of which every label is known, shape (record,)."""
+        return np.ones(len(self.truth), bool) if self.known is None else self.known.all(axis=1)
 
 
 def find_answers(
@@ -82,9 +105,9 @@ def find_answers(
         return _of_cross_validation(folder, store)
     ids = folder / TEST_IDS
     if ids.is_file() and is_tested(folder) and _is_predicted(folder / PREDICTIONS, read_test_ids(ids)):
-        names = read_test_ids(ids)
         decided_by = f"the thresholds in {THRESHOLDS}" if (folder / THRESHOLDS).is_file() else "the model's rule"
-        return _from_files(store, folder, [folder / PREDICTIONS] * len(names), names, decided_by)
+        places = {folder / PREDICTIONS: read_test_ids(ids)}
+        return _from_files(store, task_of_folder(folder), folder, places, decided_by)
     return _of_validation(folder, store, plugins, cuda=cuda, progress=progress)
 
 
@@ -95,7 +118,8 @@ def _of_validation(folder: Path, store: Store, plugins: Sequence[str], *, cuda: 
     answered = answer(store, folder=folder, plugins=plugins, cuda=cuda, progress=progress)
     decided = decide(answered.logits, store, answered.targets, answered.rule, answered.output_layer)
     by_rank = isinstance(answered.rule, AugustRule)
-    n_own = len(answered.targets.task.classes)
+    targets = answered.targets
+    n_own = len(targets.task.classes)
     remarks = (
         ()
         if isinstance(model, ReferenceModel)
@@ -105,10 +129,13 @@ def _of_validation(folder: Path, store: Store, plugins: Sequence[str], *, cuda: 
         population="validation records",
         decided_by="the model's rule" if by_rank else "thresholds fitted on the other half of the patients",
         rows=decided.rows,
-        truth=answered.targets.truth[decided.rows][:, :n_own],
+        task=targets.task,
+        truth=targets.truth[decided.rows][:, :n_own],
+        known=None if targets.known is None else targets.known[decided.rows][:, :n_own],
+        number=None if targets.number is None else targets.number[decided.rows],
         binary=np.asarray(decided.binary[:, :n_own], np.uint8),
         scores=decided.scores[:, :n_own],
-        thresholds=None if by_rank else tuple(map(float, decided.thresholds[:n_own])),
+        thresholds=None if by_rank or targets.number is not None else tuple(map(float, decided.thresholds[:n_own])),
         remarks=remarks,
     )
 
@@ -126,12 +153,13 @@ def _of_april(folder: Path, store: Store, model: ReferenceModel, *, cuda: bool, 
         decided = predictor.predict(predictor.cut_windows(store, rows, BATCH_WINDOWS), device)
         task.advance(len(rows))
     codes = [TEXT_LABELS[name] for name in predictor.classes]
-    binary, scores = merge_equivalents(codes, decided.labels, decided.scores)
+    task = named_task(CHALLENGE_2020)
+    binary, scores = merge_equivalents(codes, decided.labels, decided.scores, task.by_class)
     return RunAnswers(
         population="validation records",
         decided_by="the thresholds among its weights",
         rows=decided.record,
-        truth=store.column("label/scored")[decided.record],
+        truth=labels_of(store, task).matrix[decided.record],
         binary=binary,
         scores=scores,
         thresholds=None,
@@ -141,12 +169,13 @@ def _of_april(folder: Path, store: Store, model: ReferenceModel, *, cuda: bool, 
 
 def _of_cross_validation(folder: Path, store: Store) -> RunAnswers:
     values = read_cross_validation(folder)
+    task = task_of_folder(folder / str(values["parts"][0]))
     ids = {name: folder / name / TEST_IDS for name in values["parts"]}
     held_out = {name: read_test_ids(path) for name, path in ids.items() if path.is_file()}
     everyone = [name for names in held_out.values() for name in names]
     remarks: tuple[str, ...] = ()
     if "decided_by" in values and len(held_out) == len(ids) and _is_predicted(folder / PREDICTIONS, everyone):
-        folders = [folder / PREDICTIONS] * len(everyone)
+        places = {folder / PREDICTIONS: tuple(everyone)}
         decided_by = str(values["decided_by"])
     else:
         held_out = {
@@ -156,49 +185,63 @@ def _of_cross_validation(folder: Path, store: Store) -> RunAnswers:
         }
         if not held_out:
             raise InputError(f"{folder}: no part of the cross-validation is finished; expected one at least")
-        folders = [folder / part / PREDICTIONS for part, names in held_out.items() for _ in names]
-        everyone = [name for names in held_out.values() for name in names]
+        places = {folder / part / PREDICTIONS: names for part, names in held_out.items()}
         decided_by = "the thresholds of each run's validation records"
         remarks = (f"{len(held_out)} of {len(ids)} parts are finished; these are theirs.",)
-    ends = np.cumsum([0, *map(len, held_out.values())])
-    parts = {name: np.arange(ends[place], ends[place + 1]) for place, name in enumerate(held_out)}
-    return _from_files(store, folder, folders, everyone, decided_by, parts, remarks)
+    return _from_files(store, task, folder, places, decided_by, held_out, remarks)
 
 
 def _from_files(
     store: Store,
+    task: Task,
     folder: Path,
-    folders: Sequence[Path],
-    names: Sequence[str],
+    places: Mapping[Path, Sequence[str]],
     decided_by: str,
-    parts: Mapping[str, NDArray[np.int64]] | None = None,
+    parts: Mapping[str, Sequence[str]] | None = None,
     remarks: tuple[str, ...] = (),
 ) -> RunAnswers:
-    rows = store.rows_of(names)
-    binary, scores = to_scored_matrices(
-        [read_prediction(place / f"{name}.csv") for place, name in zip(folders, names, strict=True)]
-    )
+    """What was predicted of records: folder → their names; `parts` of a cross-validation are names, too."""
+    names = [name for own in places.values() for name in own]
+    rows, found = store.rows_of(names), labels_of(store, task)
+    counted = _counted(store, task, found)[rows]
+    said = to_answers([one for place, own in places.items() for one in read_own(place, own)], task)
+    kept = [name for name, counts in zip(names, counted, strict=True) if counts]
+    if not kept:
+        raise InputError(f"{folder}: none of its {len(names)} held-out records has a label of task {task.name}")
+    rows, place_of = rows[counted], {name: place for place, name in enumerate(kept)}
     return RunAnswers(
         population="held-out records",
         decided_by=decided_by,
         rows=rows,
-        truth=store.column("label/scored")[rows],
-        binary=binary,
-        scores=scores,
-        thresholds=_read_thresholds(folder),
-        parts=parts or {},
+        task=task,
+        truth=found.matrix[rows] if task.kind != NUMBER else np.zeros((len(rows), 1), np.uint8),
+        known=None if found.known is None else found.known[rows],
+        number=None if found.number is None else found.number[rows],
+        binary=said.binary[counted],
+        scores=said.scores[counted],
+        thresholds=_read_thresholds(folder, task),
+        parts={
+            part: np.array([place_of[name] for name in own if name in place_of], np.int64)
+            for part, own in (parts or {}).items()
+        },
         remarks=remarks,
     )
 
 
-def _read_thresholds(folder: Path) -> tuple[float, ...] | None:
-    """Those of the 24 classes, where the folder has them all."""
+def _counted(store: Store, task: Task, found: TaskLabels) -> NDArray[np.bool_]:
+    """The records that figures are of: those of the task; for the official ones, all whose headers are read."""
+    everyone = task.metric is not None and task.labelled == "vocabulary" and store.optional("label/vocabulary") is None
+    return np.ones(store.n_records, bool) if everyone else found.labelled
+
+
+def _read_thresholds(folder: Path, task: Task) -> tuple[float, ...] | None:
+    """Those of the task's classes, where the folder has them all."""
     path = folder / THRESHOLDS
     values: Any = read_json(path) if path.is_file() else {}
-    if not isinstance(values, dict) or any(not isinstance(values.get(code), int | float) for code in SCORED_CLASSES):
+    if not isinstance(values, dict) or any(not isinstance(values.get(code), int | float) for code in task.codes):
         return None
-    return tuple(float(values[code]) for code in SCORED_CLASSES)
+    return tuple(float(values[code]) for code in task.codes)
 
 
 def _is_predicted(folder: Path, names: Sequence[str]) -> bool:
-    return bool(names) and all((folder / f"{name}.csv").is_file() for name in names)
+    return bool(names) and are_predicted(folder, names)

@@ -7,14 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg12.cache.reader import Store
-from ecg12.ecg.labels.snomed import SCORED_CLASSES, abbreviation_of, name_of
 from ecg12.ecg.signals.quality import LeadFlag
+from ecg12.ecg.tasks.named import CHALLENGE_2020
+from ecg12.ecg.tasks.task import Task
 from ecg12.pipeline.report.drawing.charts import Bars, bar_chart, in_columns
 from ecg12.pipeline.report.drawing.markup import Markup, element, join
 from ecg12.pipeline.report.drawing.tables import make_table
+from ecg12.pipeline.report.of_run.confusion_section import names_of
+from ecg12.pipeline.report.of_run.number_sections import show_numbers
 from ecg12.pipeline.report.of_run.run_answers import RunAnswers
 from ecg12.pipeline.runs.prediction_folders import CROSS_VALIDATION, TEST_IDS
 from ecg12.pipeline.runs.run_folder import TRAIN_IDS, VALID_IDS
+from ecg12.pipeline.tasks.stored_labels import labels_of
 from ecg12.pipeline.training.train_rows import rows_of
 
 SIDES = {TRAIN_IDS: "training", VALID_IDS: "validation", TEST_IDS: "held out"}
@@ -35,26 +39,28 @@ def find_sides(folder: Path, store: Store) -> dict[str, NDArray[np.int64]]:
     return {side: rows_of(store, folder / name) for name, side in SIDES.items() if (folder / name).is_file()}
 
 
-def show_data(store: Store, sides: Mapping[str, NDArray[np.int64]], answers: RunAnswers | None) -> Markup:
-    """Counts by side: of classes, of datasets, of patients."""
+def show_data(store: Store, task: Task, sides: Mapping[str, NDArray[np.int64]], answers: RunAnswers | None) -> Markup:
+    """Counts by side: of the task's classes, or its numbers; of datasets, of patients."""
     if answers is not None and not sides:
         sides = {name: answers.rows[places] for name, places in answers.parts.items()}
-    return join(_classes(store, sides), element("h3", "By dataset"), _datasets(store, sides))
+    found = labels_of(store, task)
+    own = _classes(found.matrix, task, sides) if found.number is None else show_numbers(found.number, task, sides)
+    return join(own, element("h3", "By dataset"), _datasets(store, sides))
 
 
-def _classes(store: Store, sides: Mapping[str, NDArray[np.int64]]) -> Markup:
-    scored = store.column("label/scored")
-    counts = {side: scored[rows].sum(axis=0, dtype=np.int64) for side, rows in sides.items()}
+def _classes(matrix: NDArray[np.uint8], task: Task, sides: Mapping[str, NDArray[np.int64]]) -> Markup:
+    counts = {side: matrix[rows].sum(axis=0, dtype=np.int64) for side, rows in sides.items()}
     total = np.sum(list(counts.values()), axis=0)
     order = [int(number) for number in np.argsort(-total, kind="stable")]
-    names = [abbreviation_of(SCORED_CLASSES[number]) for number in order]
+    names = [names_of(task)[number] for number in order]
     rows = [
-        [abbreviation_of(code), *(int(counts[side][number]) for side in sides), code, name_of(code)]
-        for number, code in ((number, SCORED_CLASSES[number]) for number in order)
+        [task.abbreviation_of(code), *(int(counts[side][number]) for side in sides), code, task.name_of(code)]
+        for number, code in ((number, task.codes[number]) for number in order)
     ]
-    table = make_table("Records with each scored class", ["class", *sides, "code", "name"], rows)
+    what = "scored class" if task.name == CHALLENGE_2020 else "class"
+    table = make_table(f"Records with each {what}", ["class", *sides, "code", "name"], rows)
     bars = [Bars(name=side, values=[int(counts[side][number]) for number in order]) for side in sides]
-    missing = [abbreviation_of(SCORED_CLASSES[number]) for number in order if total[number] == 0]
+    missing = [names_of(task)[number] for number in order if total[number] == 0]
     said = f"Most common: {', '.join(names[:3])}." + (f" Without a record: {', '.join(missing)}." if missing else "")
     if len(bars) > 3:  # parts of a cross-validation: together
         bars = [Bars(name="", values=[int(total[number]) for number in order])]
@@ -81,7 +87,7 @@ def _datasets(store: Store, sides: Mapping[str, NDArray[np.int64]]) -> Markup:
 def show_quality(store: Store, answers: RunAnswers) -> Markup:
     """Flags of the judged records, and whether records that have them are decided worse."""
     flags = store.column("record/lead_flags")[answers.rows]
-    right = (answers.truth == answers.binary).all(axis=1)
+    right, figure, meaning = _worth(answers)
     rows: list[list[object]] = []
     for flag in LeadFlag:
         leads = (flags & flag.value) != 0
@@ -97,12 +103,22 @@ def show_quality(store: Store, answers: RunAnswers) -> Markup:
     n_invalid = int(store.column("record/n_invalid")[answers.rows].sum())
     n_clipped = int(store.column("record/n_clipped")[answers.rows].sum())
     samples = f"{n_invalid:,} of their samples were interpolated, {n_clipped:,} clipped."
-    header = ["flag", "records", "leads", "accuracy", "such as"]
-    caption = f"Flags of the {answers.population}; accuracy is the share with every class right, from {LEAST_COMPARED}"
+    header = ["flag", "records", "leads", figure, "such as"]
+    caption = f"Flags of the {answers.population}; {figure} is {meaning}, from {LEAST_COMPARED}"
     return join(make_table(f"{caption} records on", header, rows, foot=foot), element("p", samples))
 
 
-def _mean(right: NDArray[np.bool_], own: NDArray[np.bool_]) -> float | None:
+def _worth(answers: RunAnswers) -> tuple[NDArray[np.number | np.bool_], str, str]:
+    """What each record is answered worth; and of the mean over records its name and meaning."""
+    if answers.number is not None:
+        return np.abs(answers.scores[:, 0] - answers.number), "mean error", "that of the number's size, without sign"
+    right = answers.truth == answers.binary
+    if answers.known is not None:
+        right |= ~answers.known
+    return right.all(axis=1), "accuracy", "the share with every class right"
+
+
+def _mean(right: NDArray[np.number | np.bool_], own: NDArray[np.bool_]) -> float | None:
     return float(right[own].mean()) if own.sum() >= LEAST_COMPARED else None
 
 

@@ -4,95 +4,133 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg12.ecg.labels.snomed import SCORED_CLASSES, WEIGHTS, abbreviation_of, name_of
 from ecg12.ecg.scores.calibration import Reliability, compute_reliability
-from ecg12.ecg.scores.challenge_metric import compute_challenge_confusion
-from ecg12.ecg.scores.lost_score_by_class import compute_lost_score
-from ecg12.pipeline.evaluation.result import OFFICIAL_COLUMNS, EvaluateSummary, PartScores
-from ecg12.pipeline.report.drawing.charts import Bars, Series, bar_chart, heat_map, in_columns, line_chart
+from ecg12.ecg.scores.scores import Scores
+from ecg12.ecg.tasks.named import CHALLENGE_2020
+from ecg12.ecg.tasks.task import NUMBER, ONE, Task
+from ecg12.pipeline.evaluation.result import EvaluateSummary, PartScores
+from ecg12.pipeline.report.drawing.charts import Bars, Series, bar_chart, in_columns, line_chart
 from ecg12.pipeline.report.drawing.markup import EMPTY, Markup, each, element, join
 from ecg12.pipeline.report.drawing.page import Tile
-from ecg12.pipeline.report.drawing.scales import Axis, share_axis
+from ecg12.pipeline.report.drawing.scales import Axis, axis_over, share_axis
 from ecg12.pipeline.report.drawing.tables import make_table
 from ecg12.pipeline.report.of_run.class_cards import operating_point
+from ecg12.pipeline.report.of_run.confusion_section import names_of
 from ecg12.pipeline.report.of_run.run_answers import RunAnswers
 
-NAMES = tuple(map(abbreviation_of, SCORED_CLASSES))
-MOST_CONFUSIONS = 12
+MACRO = ("auroc", "auprc", "f_measure")
+IMPORTANT = ("challenge_metric", "accuracy", "balanced_accuracy", *MACRO, "mae", "rmse", "r2", "pearson")
+ERRORS = ("mae", "rmse")
+MOST_TILES = 4
 SMALL_SHARE = Axis(label="score", low=0.0, high=1.0, ticks=(0.0, 0.5, 1.0))
 
 
 def make_tiles(summary: EvaluateSummary) -> tuple[Tile, ...]:
     """The most important figures with their intervals."""
-    tiles = []
-    for title in ("Challenge metric", "AUROC", "AUPRC", "F-measure"):
-        name = OFFICIAL_COLUMNS[title]
-        remark = ""
+    tiles, task, titles = [], summary.task, {name: title for title, name in summary.columns.items()}
+    for name in important_figures(summary):
+        title, remark = titles[name], ""
         if summary.intervals is not None:
             low, high = summary.intervals.macro[name]
             remark = f"{summary.intervals.level:.0%} interval {_figure(low)} to {_figure(high)}"
-        shown = title if title == "Challenge metric" else f"{title}, macro"
+        shown = f"{title}, macro" if name in MACRO else with_unit(title, name, task)
         tiles.append(Tile(name=shown, value=_figure(getattr(summary.scores, name)), remark=remark))
+    if task.kind == NUMBER:
+        return tuple(tiles)
     remark = f"ECE, mean of classes, {summary.n_bins} bins"
     return (*tiles, Tile(name="Calibration error", value=_figure(summary.calibration), remark=remark))
 
 
+def important_figures(summary: EvaluateSummary) -> list[str]:
+    """The figures that tell most of a task, those that it reports: at most so many as there are tiles."""
+    shown = [name for name in IMPORTANT if name in summary.columns.values()]
+    if summary.task.kind != ONE:
+        shown = [name for name in shown if name != "accuracy"]
+    return shown[:MOST_TILES] or list(summary.columns.values())[:MOST_TILES]
+
+
+def with_unit(title: str, figure: str, task: Task) -> str:
+    """A figure's title; that of a number's error with its unit."""
+    unit = task.number.unit if task.number is not None and figure in ERRORS else ""
+    return f"{title}, {unit}" if unit else title
+
+
 def show_scores(summary: EvaluateSummary) -> Markup:
-    """All official figures, then those of each dataset and part."""
+    """All figures of the task, then those of each dataset, part and subgroup."""
     intervals = summary.intervals
     header = ["figure", "value", *(["from", "to"] if intervals else [])]
     rows = [
-        [title, getattr(summary.scores, name), *(intervals.macro[name] if intervals else ())]
-        for title, name in OFFICIAL_COLUMNS.items()
+        [with_unit(title, name, summary.task), getattr(summary.scores, name)]
+        + ([*intervals.macro[name]] if intervals else [])
+        for title, name in summary.columns.items()
     ]
-    caption = "Official figures; macro means over the classes where a figure is defined"
+    caption = "Official figures" if summary.task.name == CHALLENGE_2020 else f"Figures of task {summary.task.name}"
+    if summary.task.kind != NUMBER:
+        caption += "; macro means over the classes where a figure is defined"
     if intervals:
         caption += f"; {intervals.level:.0%} intervals from {intervals.n_replicates:,} weightings of "
         caption += f"{intervals.n_units:,} patients"
     found = [make_table(caption, header, rows)]
     if len(summary.datasets) > 1:
-        found += [element("h3", "By dataset"), _parts("dataset", summary.datasets)]
+        found += [element("h3", "By dataset"), _parts("dataset", summary.datasets, summary)]
     if summary.held_out:
-        found += [element("h3", "By part"), _parts("part", summary.held_out)]
+        found += [element("h3", "By part"), _parts("part", summary.held_out, summary)]
+    for column, groups in summary.by.items():
+        if len(groups) > 1:
+            found += [element("h3", f"By {column}"), _parts(column, groups, summary)]
     return join(*found)
 
 
-def _parts(title: str, parts: Sequence[PartScores]) -> Markup:
-    header = [title, "records", "unlabelled", *OFFICIAL_COLUMNS]
+def _parts(title: str, parts: Sequence[PartScores], summary: EvaluateSummary) -> Markup:
+    columns, task = summary.columns, summary.task
+    header = [title, "records", "unlabelled", *(with_unit(*pair, task) for pair in columns.items())]
     rows = [
-        [part.name, part.n_records, part.n_unlabelled]
-        + [getattr(part.scores, name) for name in OFFICIAL_COLUMNS.values()]
+        [part.name, part.n_records, part.n_unlabelled] + [getattr(part.scores, name) for name in columns.values()]
         for part in parts
     ]
     mean = EvaluateSummary.mean_of_parts(parts)
     total = [sum(part.n_records for part in parts), sum(part.n_unlabelled for part in parts)]
     caption = f"By {title}; below the line sums, and the plain mean of each figure"
     names = [part.name for part in parts]
-    charts = [
-        bar_chart(
-            f"{shown} by {title}",
-            names,
-            [Bars(name="", values=[getattr(part.scores, figure) for part in parts])],
-            axis=Axis(label=shown, low=min(0.0, *(getattr(part.scores, figure) for part in parts)), high=1.0),
-            description="; ".join(f"{part.name} {getattr(part.scores, figure):.3f}" for part in parts) + ".",
-            data=EMPTY,
+    titles = {figure: shown for shown, figure in columns.items()}
+    charts = []
+    for figure in important_figures(summary)[:2]:
+        shown, values = titles[figure], [float(getattr(part.scores, figure)) for part in parts]
+        charts.append(
+            bar_chart(
+                f"{shown} by {title}",
+                names,
+                [Bars(name="", values=values)],
+                axis=_axis_of(with_unit(shown, figure, task), figure, values),
+                description="; ".join(f"{name} {value:.3f}" for name, value in zip(names, values, strict=True)) + ".",
+                data=EMPTY,
+            )
         )
-        for shown, figure in (("Challenge metric", "challenge_metric"), ("AUROC", "auroc"))
-    ]
-    return join(make_table(caption, header, rows, foot=[["sum; mean", *total, *mean.values()]]), in_columns(*charts))
+    means = [mean[name] for name in columns.values()]
+    return join(make_table(caption, header, rows, foot=[["sum; mean", *total, *means]]), in_columns(*charts))
+
+
+def _axis_of(label: str, figure: str, values: Sequence[float]) -> Axis:
+    """From 0, or below where a figure is, to 1; an error has no such end."""
+    if figure in ERRORS:
+        return axis_over(label, values, with_zero=True)
+    known = [value for value in values if value == value]
+    return Axis(label=label, low=min(0.0, *known, 0.0), high=1.0)
 
 
 def show_classes(answers: RunAnswers, summary: EvaluateSummary) -> Markup:
     """A row for each class: how many there are, how well they are told, and by which threshold."""
     scores, intervals, rows = summary.scores, summary.intervals, list[list[object]]()
-    for number, code in enumerate(SCORED_CLASSES):
-        point = operating_point(answers.truth[:, number], answers.binary[:, number])
+    assert isinstance(scores, Scores)
+    task, names = answers.task, names_of(answers.task)
+    for number, code in enumerate(task.codes):
+        truth, binary, _ = answers.of_class(number)
+        point = operating_point(truth, binary)
         ends = intervals.classes["auroc"][number] if intervals else (math.nan, math.nan)
         rows.append(
             [
-                element("abbr", NAMES[number], title=name_of(code)),
+                element("abbr", names[number], title=task.name_of(code)),
                 scores.n_positive[number],
                 scores.auroc_classes[number],
                 *ends,
@@ -105,7 +143,7 @@ def show_classes(answers: RunAnswers, summary: EvaluateSummary) -> Markup:
                 point.false_positives,
                 point.false_negatives,
                 summary.calibration_classes[number],
-                name_of(code),
+                task.name_of(code),
             ]
         )
     header = [
@@ -122,13 +160,16 @@ def show_classes(answers: RunAnswers, summary: EvaluateSummary) -> Markup:
         "precision",
     ]
     header += ["false positives", "false negatives", "ECE", "name"]
-    return make_table(f"The scored classes, among {len(answers.rows):,} {answers.population}", header, rows)
+    what = "The scored classes" if task.name == CHALLENGE_2020 else f"The classes of task {task.name}"
+    return make_table(f"{what}, among {len(answers.rows):,} {answers.population}", header, rows)
 
 
 def show_class_charts(answers: RunAnswers, summary: EvaluateSummary) -> Markup:
     """Areas of each class that has a positive, with their intervals, and its threshold, where thresholds decide."""
-    there = [number for number in range(len(NAMES)) if summary.scores.n_positive[number]]
-    names = [NAMES[number] for number in there]
+    assert isinstance(summary.scores, Scores)
+    all_names = names_of(answers.task)
+    there = [number for number in range(len(all_names)) if summary.scores.n_positive[number]]
+    names = [all_names[number] for number in there]
     charts = []
     for title, figure in (("AUROC", "auroc"), ("AUPRC", "auprc")):
         values = getattr(summary.scores, f"{figure}_classes")
@@ -152,13 +193,17 @@ def show_class_charts(answers: RunAnswers, summary: EvaluateSummary) -> Markup:
 
 def show_calibration(answers: RunAnswers, summary: EvaluateSummary) -> Markup:
     """Reliability of all classes together, and of each that has a positive."""
-    reliability = compute_reliability(answers.truth, answers.scores)
+    reliability = compute_reliability(answers.truth, answers.scores, answers.known)
     shown = [
-        number for number in range(len(NAMES)) if answers.truth[:, number].any() and reliability.n_records[number].any()
+        number
+        for number in range(len(answers.task.classes))
+        if answers.of_class(number)[0].any() and reliability.n_records[number].any()
     ]
     if not shown:
         return element("p", "The scores leave the range from 0 to 1, so they are no probabilities to be calibrated.")
-    small = (_reliability_of(reliability, number, summary.calibration_classes[number]) for number in shown)
+    small = (
+        _reliability_of(answers.task, reliability, number, summary.calibration_classes[number]) for number in shown
+    )
     pooled = _pooled(answers, shown)
     return join(
         in_columns(pooled), element("h3", "Class by class"), element("div", each(small), class_="columns small")
@@ -167,8 +212,9 @@ def show_calibration(answers: RunAnswers, summary: EvaluateSummary) -> Markup:
 
 def _pooled(answers: RunAnswers, shown: Sequence[int]) -> Markup:
     """Every pair of a record and a class as one question."""
-    truth = answers.truth[:, shown].reshape(-1, 1)
-    one = compute_reliability(truth, answers.scores[:, shown].reshape(-1, 1))
+    known = None if answers.known is None else answers.known[:, shown].reshape(-1, 1)
+    truth, scores = answers.truth[:, shown].reshape(-1, 1), answers.scores[:, shown].reshape(-1, 1)
+    one = compute_reliability(truth, scores, known)
     there = one.n_records[0] > 0
     rows = [
         [f"{low:g} to {high:g}", int(n), float(score), float(positive)]
@@ -196,13 +242,14 @@ def _pooled(answers: RunAnswers, shown: Sequence[int]) -> Markup:
     )
 
 
-def _reliability_of(reliability: Reliability, number: int, error: float) -> Markup:
+def _reliability_of(task: Task, reliability: Reliability, number: int, error: float) -> Markup:
+    code = task.codes[number]
     return line_chart(
-        f"{NAMES[number]}, ECE {_figure(error)}",
+        f"{task.abbreviation_of(code)}, ECE {_figure(error)}",
         SMALL_SHARE,
         Axis(label="positives", low=0.0, high=1.0, ticks=(0.0, 0.5, 1.0)),
         _reliability_series(reliability, number),
-        description=f"Reliability of {name_of(SCORED_CLASSES[number])}: share of positives by mean score, "
+        description=f"Reliability of {task.name_of(code)}: share of positives by mean score, "
         f"expected calibration error {_figure(error)}.",
         is_small=True,
     )
@@ -218,64 +265,6 @@ def _reliability_series(reliability: Reliability, number: int) -> list[Series]:
         Series(name="", x=(0, 1), y=(0, 1), kind="guide"),
         Series(name="", x=x, y=y, kind="marks", colour=0, sizes=sizes),
     ]
-
-
-def show_confusion(answers: RunAnswers) -> Markup:
-    """The challenge metric's confusion matrix, what the metric loses by class, and its dearest confusions."""
-    matrix = compute_challenge_confusion(answers.truth, answers.binary)
-    labelled = answers.truth.sum(axis=0)
-    there = np.flatnonzero((labelled > 0) | (matrix.sum(axis=0) > 0))
-    names = [NAMES[number] for number in there]
-    part = matrix[np.ix_(there, there)]
-    cells = [[name, *map(float, row)] for name, row in zip(names, part, strict=True)]
-    shown = np.divide(part, labelled[there, None], out=np.zeros_like(part), where=labelled[there, None] > 0)
-    picture = heat_map(
-        "Challenge confusion, shares of each label's records",
-        names,
-        names,
-        shown,
-        description="Each row is a label, each column what was answered; the diagonal is right. "
-        + " ".join(f"{name}: {share:.2f} right." for name, share in zip(names, np.diag(shown), strict=True)),
-        row_label="label",
-        column_label="answer",
-        shades=shown,
-        data=make_table("The matrix itself: rows labels, columns answers", ["", *names], cells),
-    )
-    return join(element("div", picture, _lost(answers, labelled), class_="beside"), _dearest(matrix, labelled))
-
-
-def _lost(answers: RunAnswers, labelled: NDArray[np.integer]) -> Markup:
-    lost = compute_lost_score(answers.truth, answers.binary)
-    there = [number for number in np.argsort(-lost) if labelled[number] > 0 and lost[number] == lost[number]]
-    if not there:
-        return EMPTY
-    return bar_chart(
-        "What the challenge metric loses to each label",
-        [NAMES[number] for number in there],
-        [Bars(name="", values=[float(lost[number]) for number in there])],
-        label="points of the metric",
-        description=f"The metric misses 1 by {lost.sum():.3f}, most of it on "
-        + ", ".join(f"{NAMES[number]} ({lost[number]:.3f})" for number in there[:3])
-        + ".",
-    )
-
-
-def _dearest(matrix: NDArray[np.float64], labelled: NDArray[np.integer]) -> Markup:
-    """Pairs of a label and another answer by what the metric does not pay for them."""
-    cost = matrix * (1 - WEIGHTS)
-    np.fill_diagonal(cost, 0.0)
-    order = np.argsort(-cost, axis=None)[:MOST_CONFUSIONS]
-    pairs = [(int(place) // len(cost), int(place) % len(cost)) for place in order]
-    rows = [
-        [NAMES[label], NAMES[answer], float(matrix[label, answer]), float(WEIGHTS[label, answer]), int(labelled[label])]
-        for label, answer in pairs
-        if cost[label, answer] > 0
-    ]
-    return make_table(
-        "The dearest confusions: credit is what the metric pays for that answer",
-        ["label", "answer", "weight of records", "credit", "records with the label"],
-        rows,
-    )
 
 
 def _figure(value: float) -> str:

@@ -6,9 +6,46 @@ from collections.abc import Mapping
 from typing import Any
 
 from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.tasks.task import MANY, NUMBER, ONE, Task, TaskClass
 from ecg12.pipeline.report.drawing.markup import Markup, element, join
 from ecg12.pipeline.report.drawing.tables import make_facts, make_table
 from ecg12.pipeline.runs.train_config import TrainConfig
+
+KINDS: Mapping[str, str] = {MANY: "each class for itself", ONE: "one of the classes", NUMBER: "a number"}
+
+
+def show_task(task: Task) -> Markup:
+    """What a run was trained for."""
+    facts: list[tuple[str, Any]] = [("name", task.name), ("tells", KINDS[task.kind])]
+    if task.column is not None:
+        facts.append(("learned from", f"column {task.column}"))
+    else:
+        facts.append(("vocabulary", ", ".join(task.vocabularies)))
+        facts.append(("records with", "one of the classes" if task.labelled == "class" else "any code of these"))
+    if task.likelihood:
+        facts.append(("likelihood", f"from {task.likelihood:g} %; below: {task.doubtful}"))
+    facts += [("weights chosen by", task.select), ("thresholds for", task.thresholds)]
+    if task.split is not None:
+        sides = {"training": task.split.train, "validation": task.split.valid, "test": task.split.test}
+        said = "; ".join(f"{side} {', '.join(values)}" for side, values in sides.items() if values)
+        facts.append(("official split", f"by {task.split.column}: {said}"))
+    if task.number is not None and task.number.unit:
+        facts.append(("unit", task.number.unit))
+    if task.source:
+        facts.append(("source", task.source))
+    rows = [[one.code, one.abbreviation, one.name, _records_of(one)] for one in task.classes]
+    header = ["code", "abbreviation", "name", "records with"]
+    return make_facts(facts) if task.kind == NUMBER else join(make_facts(facts), make_table("Classes", header, rows))
+
+
+def _records_of(one: TaskClass) -> str:
+    """Which records are of a class."""
+    if one.values:
+        return ", ".join(one.values)
+    parts = [", ".join(map(str, one.codes))] if one.codes else []
+    if one.rest:
+        parts.append("any other code" + (f" but {', '.join(map(str, one.but))}" if one.but else ""))
+    return " or ".join(parts) + (f", without {', '.join(map(str, one.without))}" if one.without else "")
 
 
 def show_configuration(values: Mapping[str, Any]) -> Markup:

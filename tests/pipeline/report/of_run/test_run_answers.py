@@ -10,6 +10,8 @@ from ecg12.cache.reader import Store
 from ecg12.ecg.labels.snomed import SCORED_CLASSES
 from ecg12.ecg.scores.challenge_metric import compute_areas
 from ecg12.ecg.scores.curves import count_outcomes
+from ecg12.ecg.tasks.named import named_task
+from ecg12.ecg.tasks.task import METRIC
 from ecg12.pipeline.report.of_run.class_cards import (
     MOST_STEPS,
     ROC_TOLERANCE,
@@ -17,7 +19,7 @@ from ecg12.pipeline.report.of_run.class_cards import (
     recall_steps,
     roc_points,
 )
-from ecg12.pipeline.report.of_run.learning import best_epoch, show_learning, show_several
+from ecg12.pipeline.report.of_run.learning import best_epoch, curves_of, show_learning, show_several
 from ecg12.pipeline.report.of_run.run_answers import RunAnswers
 from ecg12.pipeline.report.of_run.worst_records import find_worst, show_worst
 from ecg12.pipeline.runtime.progress import silent
@@ -121,14 +123,32 @@ def test_the_best_epoch_is_the_first_of_the_highest() -> None:
 
 
 def test_histories_of_every_kind_can_be_shown() -> None:
-    whole = PageReader(show_learning([row(0, 0.1, lr=0.001, valid_loss=2.0), row(1, 0.3, lr=0.002, valid_loss=1.0)]))
+    task = named_task("challenge2020")
+    rows = [row(0, 0.1, lr=0.001, valid_loss=2.0), row(1, 0.3, lr=0.002, valid_loss=1.0)]
+    whole = PageReader(show_learning(rows, task, METRIC))
     assert whole.figures == ["Loss", "Figures", "Learning rate"]
-    assert PageReader(show_learning([row(0, 0.1)])).figures == ["Loss", "Figures"]
-    assert PageReader(show_learning([row(0, float("nan"))])).figures == ["Loss"]  # nobody to validate on
-    several = PageReader(show_several({"fold-0": [row(0, 0.1), row(1, 0.2)], "fold-1": [row(0, 0.3)]}))
+    assert PageReader(show_learning([row(0, 0.1)], task, METRIC)).figures == ["Loss", "Figures"]
+    assert PageReader(show_learning([row(0, float("nan"))], task, METRIC)).figures == ["Loss"]  # nobody to validate on
+    several = PageReader(show_several({"fold-0": [row(0, 0.1), row(1, 0.2)], "fold-1": [row(0, 0.3)]}, METRIC))
     assert several.figures == ["Challenge metric", "Training loss"]
     (table,) = several.tables.values()
     assert [line[:4] for line in table[1:]] == [["fold-0", "2", "2", "0.200"], ["fold-1", "1", "1", "0.300"]]
+
+
+def test_errors_of_numbers_are_the_better_the_smaller() -> None:
+    rows = [
+        {"epoch": epoch, "train_loss": 1.0, "mae": mae, "pearson": 0.5} for epoch, mae in enumerate((9.0, 7.0, 8.0))
+    ]
+    assert best_epoch(rows, "mae") == 1
+    found = PageReader(show_learning(rows, named_task("age"), "mae"))
+    assert found.figures == ["Loss", "Errors", "R² and correlation"]
+
+
+def test_a_figure_that_was_asked_for_is_among_the_curves() -> None:
+    task = named_task("sex")
+    assert curves_of(task, "f_beta")[0] == "f_beta"
+    assert curves_of(task, "valid_loss") == curves_of(task, "auroc")
+    assert len(curves_of(task, "geom_mean")) == 5
 
 
 def test_a_damaged_chunk_costs_the_pictures_of_its_records_and_no_others(simulated_store: Path, tmp_path: Path) -> None:
