@@ -16,6 +16,7 @@ from ecg12.pipeline.report.of_store.sections import bars_of
 
 MOST_CODES = 24
 """Codes that are drawn where no class is scored."""
+VOCABULARIES = {"snomed-ct": "SNOMED CT", "scp-ecg": "SCP-ECG", "own": "Own names"}
 MOST_TOGETHER = 15
 """Pairs of classes that are listed."""
 
@@ -30,25 +31,60 @@ def classes_section(figures: LabelFigures, n_records: tuple[int, ...]) -> Sectio
         bars_of(what, [one.abbreviation for one in shown], [one.total for one in shown], "records"),
         _prevalence_map(what, figures.names, shown, n_records),
     )
-    others = [one for one in figures.codes if one.code not in SCORED_CODES]
-    all_codes = element(
-        "details",
-        element("summary", f"All {len(figures.codes)} codes as stated, {len(others)} of them not scored"),
-        _count_table("Codes as stated: records", figures.names, figures.codes),
-    )
+    if not figures.is_scored:
+        absent = []
+    whose = "The Challenge's scored classes, equivalent codes merged." if figures.is_scored else "The codes as stated."
     return Section(
         title="Classes",
-        lead="The Challenge's scored classes, equivalent codes merged. A dash: the dataset never states the class, "
-        "which may mean that nobody looked for it.",
+        lead=f"{whose} A dash: the dataset never states the class, which may mean that nobody looked for it.",
         body=join(
             charts,
             _count_table("Scored classes: records", figures.names, occurring) if occurring else None,
             element("p", f"Scored classes without any record: {', '.join(absent)}.") if absent else None,
-            all_codes,
+            _by_vocabulary(figures) if figures.vocabularies else _all_codes(figures),
             _labels_each_table(figures),
             _published_table(figures.published),
         ),
     )
+
+
+def _all_codes(figures: LabelFigures) -> Markup:
+    others = [one for one in figures.codes if one.code not in SCORED_CODES]
+    return element(
+        "details",
+        element("summary", f"All {len(figures.codes)} codes as stated, {len(others)} of them not scored"),
+        _count_table("Codes as stated: records", figures.names, figures.codes),
+    )
+
+
+def _by_vocabulary(figures: LabelFigures) -> Markup:
+    """The codes of each vocabulary, its most frequent as bars, and how sure they are."""
+    parts = []
+    for vocabulary in figures.vocabularies:
+        own = [one for one in figures.codes if one.vocabulary == vocabulary and one.total]
+        title, shown = VOCABULARIES.get(vocabulary, vocabulary), own[:MOST_CODES]
+        beyond = f", the {MOST_CODES} most frequent" if len(own) > len(shown) else ""
+        caption = f"Codes of {title}: records"
+        parts += [
+            element("h3", f"{title}: {len(own)} codes"),
+            in_columns(
+                bars_of(
+                    f"{title}{beyond}", [one.abbreviation for one in shown], [one.total for one in shown], "records"
+                )
+            ),
+            element("details", element("summary", caption), _count_table(caption, figures.names, own, "code")),
+        ]
+    if figures.likelihoods:
+        header = ["vocabulary", "labels", "with a likelihood", "100\u00a0%", "below", "0: not known"]
+        rows = [
+            [
+                VOCABULARIES.get(one.vocabulary, one.vocabulary),
+                *(one.n_labels, one.n_stated, one.n_certain, one.n_below, one.n_unknown),
+            ]
+            for one in figures.likelihoods
+        ]
+        parts.append(make_table("How sure the source is of its labels", header, rows))
+    return join(*parts)
 
 
 def together_section(figures: LabelFigures) -> Section:
@@ -56,7 +92,7 @@ def together_section(figures: LabelFigures) -> Section:
     counts = figures.together
     order = [place for place in largest_first(np.diag(counts).tolist(), len(counts)) if counts[place, place]]
     kept = counts[np.ix_(order, order)]
-    names = [figures.scored[place].abbreviation for place in order]
+    names = [figures.compared[place].abbreviation for place in order]
     totals = np.maximum(np.diag(kept), 1)
     shares = 100 * kept / totals[:, None]
     np.fill_diagonal(shares, np.nan)
@@ -85,11 +121,11 @@ def together_section(figures: LabelFigures) -> Section:
     )
 
 
-def _count_table(caption: str, names: Sequence[str], labels: Sequence[LabelCount]) -> Markup:
+def _count_table(caption: str, names: Sequence[str], labels: Sequence[LabelCount], kind: str = "SNOMED CT") -> Markup:
     rows: list[list[Any]] = [
         [one.abbreviation, one.name, one.code, one.total, *(n or None for n in one.n_records)] for one in labels
     ]
-    return make_table(caption, ["class", "name", "SNOMED CT", "all", *names], rows)
+    return make_table(caption, ["class", "name", kind, "all", *names], rows)
 
 
 def _prevalence_map(
@@ -121,6 +157,9 @@ def _prevalence_map(
 
 
 def _labels_each_table(figures: LabelFigures) -> Markup:
+    if not figures.is_scored:
+        each = [[number, n or None] for number, n in enumerate(figures.labels_each.tolist())]
+        return make_table("Records by the number of their labels", ["labels", "codes as stated"], each)
     most = max(len(figures.labels_each), len(figures.scored_each))
     columns = [
         np.pad(counts, (0, most - len(counts))).tolist() for counts in (figures.labels_each, figures.scored_each)
@@ -152,8 +191,10 @@ def _pairs(figures: LabelFigures) -> list[tuple[int, int, int]]:
 
 
 def _describe_pairs(figures: LabelFigures, most: int) -> str:
-    pairs = [f"{figures.scored[a].name} with {figures.scored[b].name} ({n:,})" for n, a, b in _pairs(figures)[:most]]
-    return f"Most frequent together: {'; '.join(pairs)}." if pairs else "No two scored classes occur together."
+    pairs = [
+        f"{figures.compared[a].name} with {figures.compared[b].name} ({n:,})" for n, a, b in _pairs(figures)[:most]
+    ]
+    return f"Most frequent together: {'; '.join(pairs)}." if pairs else "No two occur together."
 
 
 def _pairs_table(figures: LabelFigures) -> Markup | None:
@@ -166,7 +207,7 @@ def _pairs_table(figures: LabelFigures) -> Markup | None:
         # lift: how much more often than if the two had nothing to do with each other
         expected = float(totals[a]) * float(totals[b]) / max(figures.n_labelled, 1)
         rows.append(
-            [f"{figures.scored[a].name} + {figures.scored[b].name}", n, Rounded(expected), Rounded(n / expected)]
+            [f"{figures.compared[a].name} + {figures.compared[b].name}", n, Rounded(expected), Rounded(n / expected)]
         )
     caption = f"The most frequent of {len(pairs)} pairs" if len(pairs) > MOST_TOGETHER else "Pairs"
     return make_table(caption, ["classes", "records", "by chance", "times as many"], rows)

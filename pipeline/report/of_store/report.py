@@ -19,6 +19,7 @@ from ecg12.pipeline.report.drawing.ecg_paper import show_recording
 from ecg12.pipeline.report.drawing.markup import Markup, each
 from ecg12.pipeline.report.drawing.page import Page, ReportSummary, Section, Tile, write_page
 from ecg12.pipeline.report.of_store.counts import ByDataset, rows_by_dataset
+from ecg12.pipeline.report.of_store.given_columns import given_sections
 from ecg12.pipeline.report.of_store.label_sections import classes_section, together_section
 from ecg12.pipeline.report.of_store.labels import LabelFigures, describe_labels
 from ecg12.pipeline.report.of_store.quality import QualityFigures, describe_oddities
@@ -91,6 +92,7 @@ def make_store_page(store: Store, config: StoreReportConfig, *, progress: Progre
         sections += [together_section(labels)] if labels.together.any() else []
     else:
         missing.append("classes: no record carries a label")
+    sections += given_sections(store, by)
     sections.append(quality_section(quality, records))
     sections += [duplicates_section(quality)] if quality.duplicates else []
     sections += [rejects_section(quality)] if quality.rejects else []
@@ -129,7 +131,7 @@ def _examples(
         return []
     shown: list[Markup] = []
     damaged: dict[str, None] = {}  # several examples may lie in one chunk
-    for one in choose_examples(store, by, labels.scored, config.n_examples):
+    for one in choose_examples(store, by, labels, config.n_examples):
         try:
             shown.append(show_recording(read_stored(store, one.row), *_about(store, one)))
         except ChecksumError as error:
@@ -172,7 +174,7 @@ def _tiles(records: RecordFigures, labels: LabelFigures, quality: QualityFigures
             remark=f"the patient is known of {n_known:,} records" if n_known else "no patient is known by an id",
         ),
         Tile(name="With labels", value=f"{labels.n_labelled:,}", remark=f"{len(labels.codes)} codes"),
-        Tile(name="Scored classes", value=f"{occurring} of {len(labels.scored)}"),
+        *([Tile(name="Scored classes", value=f"{occurring} of {len(labels.scored)}")] if labels.is_scored else []),
         Tile(name="With a flag", value=f"{sum(quality.n_flagged):,}", remark="of quality, on any lead"),
         Tile(name="Duplicates", value=f"{len(quality.duplicates):,}", remark="recordings under several names"),
         Tile(name="Rejected", value=f"{len(quality.rejects):,}"),

@@ -4,7 +4,7 @@ Whole chunks are the cheapest to read, and each is a fair sample of its store. C
 of their digests, which is random and stays the same however stores are named, until every dataset has given its share.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from ecg12.ecg.errors import ChecksumError
 from ecg12.ecg.signals.heart_rate import compute_heart_rate
 from ecg12.ecg.signals.quality import LeadFlag
 from ecg12.pipeline.report.of_store.counts import Bins, ByDataset, Spread, largest_first
-from ecg12.pipeline.report.of_store.labels import LabelCount
+from ecg12.pipeline.report.of_store.labels import LabelFigures
 from ecg12.pipeline.runtime.prefetch import prefetch
 from ecg12.pipeline.runtime.progress import Progress, silent
 
@@ -90,14 +90,19 @@ def describe_rates(store: Store, by: ByDataset, rows: NDArray[np.intp], progress
     )
 
 
-def choose_examples(store: Store, by: ByDataset, classes: Sequence[LabelCount], n_most: int) -> list[Example]:
-    """Records to show: one of each of the most frequent scored classes, then of each dataset that none of these is of.
+def choose_examples(store: Store, by: ByDataset, labels: LabelFigures, n_most: int) -> list[Example]:
+    """Records to show: one of each of the most frequent classes, then of each dataset that none of these is of.
+
+    Classes are the scored ones; where none of them occurs, and the store states vocabularies, the codes.
 
     Of a class's records those that carry few other labels and no flag go first; among these, a dataset that has given
     few examples so far.
     """
+    classes, scored = labels.scored, store.column("label/scored")
+    if not labels.is_scored:
+        place_of = {str(code): place for place, code in enumerate(store.column("label/code"))}
+        classes, scored = labels.codes, store.column("label/matrix")[:, [place_of[one.code] for one in labels.codes]]
     frequent = [number for number in largest_first([one.total for one in classes], n_most) if classes[number].total]
-    scored = store.column("label/scored")
     burden, place = _count_burden(store), _order_by_digest(store)
     shown = np.zeros(len(by.names), np.intp)
     examples: list[Example] = []

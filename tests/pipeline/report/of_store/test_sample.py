@@ -85,20 +85,20 @@ def test_examples_are_of_the_most_frequent_classes_and_the_clearest(tmp_path: Pa
     )
     store = Store(tmp_path / "s.zarr")
     by = rows_by_dataset(store)
-    examples = choose_examples(store, by, describe_labels(store, by).scored, 12)
+    examples = choose_examples(store, by, describe_labels(store, by), 12)
     # sinus rhythm: neither the flagged A0001 nor A0002 with its two labels; then the one class left; then dataset cpsc
     assert [(store.names[one.row], one.of) for one in examples] == [
         ("B", "sinus rhythm"),
         ("C", "complete right bundle branch block"),
         ("A0002", "dataset cpsc"),
     ]
-    assert len(choose_examples(store, by, describe_labels(store, by).scored, 1)) == 1
+    assert len(choose_examples(store, by, describe_labels(store, by), 1)) == 1
 
 
 def test_examples_come_from_many_datasets(simulated_store: Path) -> None:
     store = Store(simulated_store)
     by = rows_by_dataset(store)
-    examples = choose_examples(store, by, describe_labels(store, by).scored, 12)
+    examples = choose_examples(store, by, describe_labels(store, by), 12)
     assert len(examples) == 12
     assert len({store.datasets[one.row] for one in examples}) >= 4
     scored = {label.name: place for place, label in enumerate(describe_labels(store, by).scored)}
