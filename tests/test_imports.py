@@ -63,7 +63,7 @@ ROOMS = {
     "pipeline.report.drawing": "ECG cache.storage",
     "pipeline.report.of_store": "ECG cache cache.storage recordings report.drawing runtime",
     "pipeline.report.of_run": "ECG cache cache.storage evaluation pictures prediction report.drawing runs runtime "
-    "training",
+    "tasks training",
     "pipeline.report": "ECG cache.storage evaluation report.drawing report.of_run report.of_store runtime",
     "pipeline": "ECG cache cache.storage evaluation formats ingest prediction runtime training",
     "pipeline.bench": "ECG cache cache.storage cache.writing compute download formats formats.wfdb http ingest "

@@ -79,16 +79,13 @@ class RunAnswers:
 
     def of_class(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]:
         """Truth, decisions and scores of a class, of the records where its label is known; each (record,)."""
-        columns = self.truth[:, number], self.binary[:, number], self.scores[:, number]
-        if self.known is None:
-            return columns
-        truth, binary, scores = (column[self.known[:, number]] for column in columns)
-        return truth, binary, scores
+        own = slice(None) if self.known is None else self.known[:, number]
+        return self.truth[own, number], self.binary[own, number], self.scores[own, number]
 
     @property
     def whole(self) -> NDArray[np.bool_]:
         """Records of which every label is known, shape (record,)."""
-        return np.ones(len(self.truth), bool) if self.known is None else self.known.all(axis=1)
+        return np.ones(len(self.truth), bool) if self.known is None else np.asarray(self.known.all(axis=1), bool)
 
 
 def find_answers(
@@ -149,9 +146,9 @@ def _of_april(folder: Path, store: Store, model: ReferenceModel, *, cuda: bool, 
     predictor.check_store(store)
     device = choose_device(cuda=cuda)
     predictor.network.to(device)
-    with progress("judge", len(rows), "records") as task:
+    with progress("judge", len(rows), "records") as shown:
         decided = predictor.predict(predictor.cut_windows(store, rows, BATCH_WINDOWS), device)
-        task.advance(len(rows))
+        shown.advance(len(rows))
     codes = [TEXT_LABELS[name] for name in predictor.classes]
     task = named_task(CHALLENGE_2020)
     binary, scores = merge_equivalents(codes, decided.labels, decided.scores, task.by_class)
