@@ -56,8 +56,9 @@ ROOMS = {
     "pipeline.training": "ECG cache cache.storage compute loading plugins runs runtime tasks",
     "pipeline.pretraining": "ECG cache compute loading runs runtime training",
     "pipeline.pictures": "ECG cache formats recordings runs runtime",
-    "pipeline.prediction": "ECG cache cache.storage compute formats loading pictures recordings runs runtime",
-    "pipeline.evaluation": "ECG cache cache.storage compute formats.wfdb loading prediction runs runtime tasks training",
+    "pipeline.prediction": "ECG cache cache.storage compute formats loading pictures recordings runs runtime tasks",
+    "pipeline.evaluation": "ECG cache cache.storage compute formats.wfdb loading prediction runs runtime "
+    "tasks training",
     "pipeline.export": "ECG cache cache.storage evaluation formats formats.wfdb loading prediction recordings runs "
     "runtime",
     "pipeline.report.drawing": "ECG cache.storage",

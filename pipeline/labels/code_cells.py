@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ecg12.ecg.json_text import parse_json
 from ecg12.ecg.labels.dx_values import is_stated, plain_text, read_dx
-from ecg12.ecg.labels.scp import STATEMENTS
 from ecg12.ecg.labels.snomed import TEXT_LABELS, is_concept_id
+from ecg12.ecg.labels.statements import scp_statements
 from ecg12.pipeline.formats.text_tables.cells import is_missing
 
 LONGEST_CELL, LONGEST_CODE = 65_536, 80
@@ -74,7 +74,9 @@ def _split(text: str) -> list[str]:
 def _split_weakly(item: str) -> Sequence[str]:
     """What blanks, `+` and `&` part, where each part is a known code: `Old MI` is one, and so is `AFIB/AFLT`."""
     words = [word for word in _WEAK.split(item) if word]
-    return words if len(words) > 1 and all(word in STATEMENTS or is_concept_id(word) for word in words) else [item]
+    return (
+        words if len(words) > 1 and all(word in scp_statements() or is_concept_id(word) for word in words) else [item]
+    )
 
 
 def _read_items(items: Sequence[str]) -> CellCodes:

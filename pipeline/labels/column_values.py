@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ecg12.ecg.errors import InputError, SignalError
-from ecg12.ecg.labels.scp import STATEMENTS
 from ecg12.ecg.labels.snomed import is_concept_id
+from ecg12.ecg.labels.statements import scp_statements
 from ecg12.pipeline.formats.text_tables.cells import NumberStyle, is_missing, is_number
 from ecg12.pipeline.labels.code_cells import CellCodes, read_codes, read_name
 from ecg12.pipeline.labels.column_names import (
@@ -164,11 +164,11 @@ def _check_codes(table: LabelTable, place: int, cells: Mapping[str, CellCodes]) 
 def _scp_of_column(table: LabelTable, place: int, cells: Mapping[str, CellCodes]) -> frozenset[str]:
     codes = {code for found in cells.values() for code in found.codes}
     if plain_name(table.columns[place]).startswith("scp"):
-        return frozenset(codes & set(STATEMENTS))
+        return frozenset(codes & set(scp_statements()))
     return _scp_of(codes)
 
 
 def _scp_of(codes: Iterable[str | None]) -> frozenset[str]:
     """Of codes that stand together: SCP-ECG's, if all that are not SNOMED CT's are. AF, NORM and LVH are many's."""
     others = frozenset(code for code in codes if code is not None and not is_concept_id(code))
-    return others if others <= frozenset(STATEMENTS) else frozenset()
+    return others if others <= frozenset(scp_statements()) else frozenset()

@@ -31,6 +31,7 @@ from ecg12.pipeline.prediction.output_folder import (
 )
 from ecg12.pipeline.recordings.set_aside import NotLookedAt
 from ecg12.pipeline.runtime.scratch import is_no_room
+from ecg12.pipeline.tasks.task_files import carry_task
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,6 +193,8 @@ class PredictionFiles:
             self._json.write('\n], "skipped": ' + json.dumps(skipped, ensure_ascii=False))
             self._json.write(', "not_looked_at": ' + json.dumps(others, ensure_ascii=False) + "}\n")
             _rename(self._json, self.json_path)
+        if len(self.names.tasks) == 1 and self.n_written:
+            carry_task(self.output, self.names.tasks[0])
         self._held.finish()
 
     def __exit__(

@@ -23,6 +23,7 @@ from ecg12.pipeline.runs.predicted_folder import TABLE_COLUMNS as TABLE_COLUMNS
 from ecg12.pipeline.runs.prediction_folders import GAIN_SWEEP
 from ecg12.pipeline.runtime.folder_lock import claimed, name_holder
 from ecg12.pipeline.runtime.scratch import LOCK, WORK, clear_old_litter, is_no_room, remove, unwritable
+from ecg12.pipeline.tasks.task_files import drop_task
 
 EXPLAINED = "explained"
 JSON_BEGIN = '{"model": '
@@ -190,6 +191,7 @@ def clear_predictions(output: Path) -> frozenset[str]:
     """
     foreign: set[str] = set()
     (output / GAIN_SWEEP).unlink(missing_ok=True)
+    drop_task(output)
     _clear_explained(output / EXPLAINED)
     for root, folders, files in os.walk(output, topdown=True):
         folders[:] = [one for one in folders if not one.startswith(".") and not _is_store(Path(root, one))]

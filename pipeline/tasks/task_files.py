@@ -2,14 +2,20 @@
 
 from pathlib import Path
 
+from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.cache.storage.small_file import read_small_text
 from ecg12.ecg.errors import ConfigError, EcgError
 from ecg12.ecg.tasks.named import CHALLENGE_2020, NAMED_TASKS, named_task
 from ecg12.ecg.tasks.reading import parse_task
 from ecg12.ecg.tasks.task import Task
+from ecg12.ecg.tasks.writing import format_task
 
 TASK = "task.toml"
 """The task that a run folder carries; without it, it is the Challenge's of 2020."""
+
+
+OF_PREDICTIONS = "# The task of these predictions, as predict wrote it."
+"""First line of a task that lies beside predictions."""
 
 
 def read_task(name: str) -> Task:
@@ -39,6 +45,22 @@ def task_of_folder(folder: Path) -> Task:
     """
     path = folder / TASK
     return parse_task(_text_of(path), where=str(path)) if path.exists() else named_task(CHALLENGE_2020)
+
+
+def carry_task(folder: Path, task: Task) -> None:
+    """Leave the task of predictions beside them, so that whoever scores them need not name it."""
+    if task.name != CHALLENGE_2020:
+        write_text_atomically(folder / TASK, f"{OF_PREDICTIONS}\n{format_task(task)}")
+
+
+def drop_task(folder: Path) -> None:
+    """Remove what `carry_task` left; a task that somebody else laid there stays."""
+    try:
+        ours = read_small_text(folder / TASK).startswith(OF_PREDICTIONS)
+    except (OSError, ValueError):
+        return
+    if ours:
+        (folder / TASK).unlink(missing_ok=True)
 
 
 def _text_of(path: Path) -> str:

@@ -11,7 +11,7 @@ from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.ecg.tasks.writing import format_task
 from ecg12.pipeline.tasks.check_task import check_task
 from ecg12.pipeline.tasks.stored_labels import column_of, labels_of
-from ecg12.pipeline.tasks.task_files import TASK, read_task, task_of_folder
+from ecg12.pipeline.tasks.task_files import TASK, carry_task, drop_task, read_task, task_of_folder
 
 OWN = """
 name = "conduction"
@@ -119,3 +119,16 @@ def test_what_a_task_finds_is_counted(simulated_store: Path, tmp_path: Path) -> 
     assert age.number[3] == pytest.approx(np.median(values[values <= 130]))
     assert age.classes == ()
     assert check_task(named_task("ptbxl-form"), store).n_labelled == 0
+
+
+def test_predictions_carry_their_task_and_nobody_elses_is_removed(tmp_path: Path) -> None:
+    carry_task(tmp_path, named_task(CHALLENGE_2020))
+    assert not (tmp_path / TASK).exists()  # a folder of the Challenge's own form stays as it is
+    carry_task(tmp_path, named_task("sex"))
+    assert format_task(task_of_folder(tmp_path)) == format_task(named_task("sex"))
+    drop_task(tmp_path)
+    assert not (tmp_path / TASK).exists()
+    drop_task(tmp_path)
+    (tmp_path / TASK).write_text(OWN)
+    drop_task(tmp_path)
+    assert (tmp_path / TASK).read_text() == OWN

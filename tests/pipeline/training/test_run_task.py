@@ -9,9 +9,11 @@ from ecg12.cache.reader import Store
 from ecg12.ecg.errors import ConfigError, RunFolderError
 from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.ecg.tasks.reading import parse_task
+from ecg12.pipeline.evaluation.evaluate import evaluate
+from ecg12.pipeline.prediction.predict import predict
 from ecg12.pipeline.runs.run_folder import load_model, read_ids
 from ecg12.pipeline.runs.train_config import TrainConfig
-from ecg12.pipeline.tasks.task_files import TASK
+from ecg12.pipeline.tasks.task_files import TASK, task_of_folder
 from ecg12.pipeline.training.run_task import (
     check_options,
     choose_task,
@@ -68,7 +70,7 @@ def test_the_figure_that_chooses(store: Store, caplog: pytest.LogCaptureFixture)
     assert score_of("auroc", {"auroc": 0.25}) == 0.25
     assert not caplog.records
     without = np.flatnonzero(~targets.truth.any(axis=1))[:3]
-    assert select_figure(TrainConfig(), targets, without) == "auroc"
+    assert select_figure(TrainConfig(), targets, without) == "valid_loss"  # of no class at all an area is defined
     assert f"none of the {len(without)} validation records has a class of task challenge2020" in caplog.text
 
 
@@ -149,3 +151,9 @@ def test_official_sides_of_a_task(simulated_store: Path, tmp_path: Path, store: 
     ids = read_ids(tmp_path / "run" / "test_ids.txt")
     assert summary.n_test == len(ids) > 0
     assert {store.datasets[store.index_of(name)] for name in ids} == {"ptb"}
+
+
+def test_predictions_of_a_run_are_scored_by_its_task(own: Path, simulated_store: Path) -> None:
+    predict([simulated_store], own / "out", own / "run")
+    assert task_of_folder(own / "out").name == "conduction"
+    assert evaluate(simulated_store, own / "out").scores.classes == ("AF", "RBBB")
