@@ -160,6 +160,10 @@ def echo_slips(summary: Any) -> None:
         name, text = next(iter(slip.files.items()))
         files = f"{len(slip.files):,} of {slip.n_read:,} files"
         click.echo(f"{'Warning: ' if slip.grave else ''}{files} {slip.meaning}; first: {name}: {text}", err=True)
+        if slip.kind == "nothing" and len(slip.files) == slip.n_read:
+            click.echo(
+                f"they were read by task {summary.task.name}: if they are of another, name it by --task", err=True
+            )
     if summary.unlabelled_outputs:
         click.echo(
             f"not looked at in OUTPUTS, as LABELS has no such record: {len(summary.unlabelled_outputs):,} .csv; "

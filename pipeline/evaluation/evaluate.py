@@ -13,6 +13,7 @@ from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.cache.storage.location import Location
 from ecg12.ecg.errors import ConfigError, InputError
 from ecg12.ecg.scores.challenge_csv_slips import GRAVE, MEANINGS
+from ecg12.ecg.tasks.named import CHALLENGE_2020, NAMED_TASKS, named_task
 from ecg12.ecg.tasks.task import NUMBER, Task
 from ecg12.pipeline.evaluation.answers import Answers as Answers  # belongs to the surface
 from ecg12.pipeline.evaluation.answers import check_complete, csv_files, read_answers
@@ -26,6 +27,7 @@ from ecg12.pipeline.evaluation.score_tables import format_class_scores, format_p
 from ecg12.pipeline.evaluation.truth import Chosen, Truth, is_store, read_truth
 from ecg12.pipeline.prediction.output_files import TABLE
 from ecg12.pipeline.prediction.output_folder import is_interrupted
+from ecg12.pipeline.runs.predicted_folder import open_predicted
 from ecg12.pipeline.runs.prediction_folders import (
     CROSS_VALIDATION,
     PREDICTIONS,
@@ -114,7 +116,7 @@ def evaluate(
         records alone count
     scores_path : where to write the official line, and beside it tables per class and per dataset (and of the folds,
         gains or groups, if there are any); None writes nothing
-    task : None for that of `outputs`, which is the Challenge's of 2020 where they carry none
+    task : None for that of `outputs`, see `task_of_outputs`
     which : the records that are scored, and the columns whose groups are
     json_path : where to write everything; None writes nothing
 
@@ -162,17 +164,27 @@ def evaluate(
 
 
 def task_of_outputs(outputs: Path, found: Outputs) -> Task:
-    """The task that predictions carry, or a run above them; that of the Challenge of 2020 where none does.
+    """The task that predictions carry, or a run above them, or that has the columns of their table.
+
+    That of the Challenge of 2020 where nothing says another.
 
     Raises
     ------
     ConfigError
         If its file is damaged.
+    InputError
+        If the table cannot be read.
     """
     above = [found.folder.parent] if found.folder.name == PREDICTIONS or found.gains else []
     if (outputs / CROSS_VALIDATION).is_file():
         above += [outputs / name for name in read_cross_validation(outputs)["parts"][:1]]
-    return task_of_folder(next((one for one in (outputs, *above) if (one / TASK).is_file()), outputs))
+    carries = next((one for one in (outputs, *above) if (one / TASK).is_file()), None)
+    if carries is not None:
+        return task_of_folder(carries)
+    if not (found.folder / TABLE).is_file():
+        return named_task(CHALLENGE_2020)
+    of_table = [task.name for task in open_predicted(found.folder).names.tasks]
+    return named_task(next((name for name in of_table if name in NAMED_TASKS), CHALLENGE_2020))
 
 
 def _targets(scores_path: Path | None, json_path: Path | None, found: Outputs, truth: Truth) -> list[Path]:
@@ -212,7 +224,7 @@ def _check_targets(truth: Truth, folders: Sequence[Path], targets: Sequence[Path
 
 def _unlabelled(truth: Truth, found: Outputs) -> tuple[str, ...]:
     """Names of output files that are of no record; `predict` leaves a table of them all beside them."""
-    names = {*truth.names, TABLE.removesuffix(".csv")}
+    names = {*truth.names, *truth.left_out, TABLE.removesuffix(".csv")}
     return tuple(name for name in csv_files(found.folder) if name not in names)
 
 

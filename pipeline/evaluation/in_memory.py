@@ -59,7 +59,7 @@ def evaluate_arrays(
     decimals = scores[rows].astype(str).astype(np.float64)  # as format_scores writes them
     answers = _answers_of(task, codes, binary[rows], decimals)
     summary = judge_answers(truth, answers, config or EvaluateConfig(), from_stores=all(map(is_store, labels)))
-    unlabelled = () if only is not None else tuple(sorted(row_of.keys() - set(truth.names)))
+    unlabelled = () if only is not None else tuple(sorted(row_of.keys() - {*truth.names, *truth.left_out}))
     return replace(summary, unlabelled_outputs=unlabelled, remarks=truth.remarks)
 
 

@@ -62,7 +62,7 @@ def judge_answers(truth: Truth, answers: Answers, config: EvaluateConfig, *, fro
         scores=whole.scores,
         n_records=whole.n_records,
         n_unlabelled=whole.n_unlabelled,
-        n_left_out=truth.n_left_out,
+        n_left_out=len(truth.left_out),
         intervals=_intervals(truth, answers, config) if config.n_bootstrap else None,
         units="groups" if from_stores else "records",
         seed=config.seed,

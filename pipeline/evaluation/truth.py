@@ -40,7 +40,7 @@ class Truth:
     known : bool (record, class): labels that count; None for all
     number : float64 (record,), of a task that tells a number; else None
     columns : further columns by their names, for figures of parts
-    n_left_out : records that were asked for and are not labelled by the task
+    left_out : names of records that were asked for and are not labelled by the task
     remarks : kind → values of headers that were mended or are not understood; a store has its own
     """
 
@@ -52,7 +52,7 @@ class Truth:
     known: NDArray[np.bool_] | None = None
     number: NDArray[np.float64] | None = None
     columns: Mapping[str, NDArray] = field(default_factory=dict)
-    n_left_out: int = 0
+    left_out: tuple[str, ...] = ()
     remarks: Mapping[str, Remarked] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.integer]) -> "Truth":
@@ -66,7 +66,7 @@ class Truth:
             known=None if self.known is None else self.known[rows],
             number=None if self.number is None else self.number[rows],
             columns={name: values[rows] for name, values in self.columns.items()},
-            n_left_out=0,
+            left_out=(),
             remarks={},
         )
 
@@ -149,7 +149,7 @@ def _truth_of(records: LabelledRecords) -> Truth:
         known=kept.found.known,
         number=kept.found.number,
         columns=kept.columns,
-        n_left_out=int((~records.counted).sum()),
+        left_out=tuple(name for name, counts in zip(records.names, records.counted, strict=True) if not counts),
         remarks=count_remarks((name, said) for name, said in records.remarks.items() if name in names),
     )
 

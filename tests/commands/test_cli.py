@@ -14,16 +14,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ecg12 import __version__
+from ecg12.cache.reader import Store
 from ecg12.cache.schema import StoreConfig
 from ecg12.commands import main as program
 from ecg12.commands.main import INTERRUPTED, PlainWarnings
 from ecg12.commands.shared.options import available_cores
 from ecg12.commands.shared.progress import Bar
 from ecg12.commands.shared.train_options import TRAIN_OPTIONS
-from ecg12.commands.train import echo_epoch
+from ecg12.commands.train import describe, echo_epoch
 from ecg12.ecg.drawing.paper import PaperConfig
 from ecg12.ecg.errors import ConfigError, StoreError
 from ecg12.ecg.models.config.model import ModelConfig
+from ecg12.ecg.tasks.named import named_task
 from ecg12.pipeline.bench import loader, training
 from ecg12.pipeline.bench import predict as prediction_bench
 from ecg12.pipeline.bench.loader import LoaderRow
@@ -158,7 +160,7 @@ def test_train_with_every_option() -> None:
         "--label-smoothing 0.1 --precision bf16 --kernels flat --compile --tensorboard "
         "--pretrained p --probe --layer-decay 0.7 "
         "--random-stage --train-share 0.4 --model s4d --s4d-features 8 --s4d-layers 2 --s4d-state 6 --s4d-stride 3 "
-        "--s4d-dropout 0.1"
+        "--s4d-dropout 0.1 --task ptbxl-form --select-by auprc --split t.csv:side --torn-patients"
     )
     args, kwargs = kwargs_of("pipeline.training.train.train", *line.split())
     assert args == ((Path("s.zarr"), Path("t.zarr")),)
@@ -205,6 +207,10 @@ def test_train_with_every_option() -> None:
             "layer_decay": 0.7,
             "random_stage": True,
             "train_share": 0.4,
+            "task": "ptbxl-form",
+            "select_by": "auprc",
+            "split": "t.csv:side",
+            "torn_patients": True,
         },
         "model_options": {
             "model": "s4d",
@@ -549,6 +555,77 @@ def test_evaluate_arguments() -> None:
     assert args == ((Path("l"), Path("m"), Path("n")), Path("o"), Path("s.csv"))
     assert kwargs["config"] == EvaluateConfig(n_bootstrap=50, seed=9, n_bins=5)
     assert kwargs["json_path"] == Path("s.json")
+    line = "evaluate l o --task age --split valid --records r.txt --by sex --by site --by sex"
+    _, kwargs = kwargs_of("pipeline.evaluation.evaluate.evaluate", *line.split())
+    assert kwargs["task"] is named_task("age")
+    assert kwargs["which"] == WhichRecords(records=Path("r.txt"), split="valid", by=("sex", "site"))
+    _, kwargs = kwargs_of("pipeline.evaluation.evaluate.evaluate", *"evaluate l o --split t.csv:s --side train".split())
+    assert kwargs["which"] == WhichRecords(split="t.csv:s", side="train")
+    refused = invoke(*"evaluate l o --task ward".split())
+    assert refused.exit_code == 1
+    assert "task 'ward': no such file; expected challenge2020, " in refused.output
+
+
+@pytest.mark.parametrize(
+    ("row", "titles"),
+    [
+        ({"challenge_metric": 0.5, "auroc": 0.9, "auprc": 0.1, "f_measure": 0.2}, "challenge AUROC AUPRC"),
+        ({"mae": 9.0, "rmse": 11.0, "r2": 0.4, "pearson": 0.7}, "MAE RMSE R2"),
+        ({"auroc": 0.9, "auprc": 0.1, "f_measure": 0.2}, "AUROC AUPRC F"),
+        (
+            {"auroc": 0.9, "auprc": 0.1, "accuracy": 0.2, "f_measure": 0.2, "balanced_accuracy": 0.8},
+            "balanced accuracy AUROC",
+        ),
+    ],
+)
+def test_epochs_are_shown_by_what_their_task_has(
+    row: dict[str, float], titles: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_all = {"epoch": 0, "train_loss": 1, "valid_loss": 2, "windows_per_second": 3, "waiting": 4, "seconds": 5}
+    echo_epoch(of_all | row)
+    title, values = capsys.readouterr().out.splitlines()
+    assert " ".join(title.split()) == f"epoch train loss valid loss {titles} windows/s waiting s"
+    assert len(values.split()) == 9
+
+
+def test_an_epoch_in_words() -> None:
+    row = {"challenge_metric": 0.5, "auroc": 0.91, "valid_loss": 0.25, "f_measure": 0.4}
+    assert describe("challenge_metric", row) == "challenge metric 0.500, macro AUROC 0.910"
+    assert describe("auroc", row) == "macro AUROC 0.910"
+    assert describe("valid_loss", row) == "validation loss 0.250, macro AUROC 0.910"
+    assert describe("mae", {"mae": 9.5, "valid_loss": 0.1}) == "mean absolute error 9.500"
+
+
+def test_a_run_with_a_test_side_is_tested_at_its_end(simulated_store: Path, tmp_path: Path) -> None:
+    """By a table of sides; the figures are printed and stand in the run's folder, and `evaluate` finds them again."""
+    rows = [
+        f"{name},{('train', 'valid', 'test')[number % 3]}" for number, name in enumerate(Store(simulated_store).ids)
+    ]
+    (tmp_path / "sides.csv").write_text("record,side\n" + "\n".join(rows) + "\n")
+    small = "--net-filter-size 4,6 --net-seq-length 256,16 --epochs 1 --task sex".split()
+    line = ["train", simulated_store, "--folder", tmp_path / "run", "--split", f"{tmp_path / 'sides.csv'}:side", *small]
+    refused = invoke(*line)
+    assert refused.exit_code == 1
+    assert "patients (or duplicates) are on several sides" in refused.output
+    assert "take it with --torn-patients" in refused.output
+    done = invoke(*line, "--torn-patients")
+    assert done.exit_code == 0, done.output
+    for text in ("best epoch 1: macro AUROC 0.", "== Test records; labels by the run's own rule", "Balanced accuracy"):
+        assert text in done.output
+    line = (tmp_path / "run" / "test_scores.csv").read_text().splitlines()[1]
+    assert f"Accuracy           {float(line.split(',')[0]):.3f}" in done.output
+    again = invoke("evaluate", simulated_store, tmp_path / "run", "--by", "dataset", "--bootstrap", 0)
+    assert again.exit_code == 0, again.output
+    assert f"Accuracy           {float(line.split(',')[0]):.3f}" in again.output
+
+
+def test_leaving_out_each_value_of_a_column() -> None:
+    line = "train --leave-out site:all --task age"
+    args, kwargs = kwargs_of("pipeline.evaluation.crossvalidate.cross_validate", *line.split())
+    assert args[2] == TrainOptions(options={"task": "age"})
+    assert (kwargs["folds"], kwargs["leave_out"]) == (None, "site:all")
+    args, _ = kwargs_of("pipeline.evaluation.crossvalidate.train_and_test", *"train --leave-out site:3".split())
+    assert args[2] == TrainOptions(options={"leave_out": "site:3"})
 
 
 def test_simulate_arguments() -> None:

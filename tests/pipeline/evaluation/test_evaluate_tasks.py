@@ -92,6 +92,7 @@ def test_records_that_a_task_is_not_about_are_left_out_and_counted(ward: Path, t
     assert found.scores.classes == ("SR", "FAST")
     assert found.scores.n_positive == (12, 8)
     assert found.scores.auroc == 1.0
+    assert found.unlabelled_outputs == ()  # those of the records that are left out are of records that are there
     assert found.scores.shown == RHYTHM.report
     title, _ = (tmp_path / "s.csv").read_text().splitlines()
     assert title == "AUROC,AUPRC,Accuracy,F-measure,Fbeta-measure,Gbeta-measure,Geometric mean"
@@ -259,6 +260,8 @@ def test_a_number_is_read_from_the_table(ward: Path, tmp_path: Path) -> None:
     scores = np.array([[answers[name]] for name in names], np.float32)
     arrays = evaluate_arrays([store], names, ["age"], np.zeros((N, 1), np.uint8), scores, task=age, config=QUICK)
     assert arrays.scores == found.scores
+    by_itself = evaluate(store, tmp_path / "out", config=QUICK)  # its table says what it tells
+    assert (by_itself.task.name, by_itself.scores) == ("age", found.scores)
     del answers["r07"]
     (tmp_path / "out" / "predictions.csv").unlink()
     (tmp_path / "out").rmdir()
