@@ -170,10 +170,11 @@ class _Records:
     ) -> None:
         labels, binary, scores = check_answers(labels, binary, scores, task)
         counted = np.ones_like(labels) if known is None else known
-        whole = counted.all(axis=1)[:, None]
-        self.credit = None if task.metric is None else _challenge_credit(labels, binary, task.metric) * whole
+        self.whole: BoolArray = np.asarray(counted.all(axis=1), bool)
+        of_whole = self.whole[:, None]
+        self.credit = None if task.metric is None else _challenge_credit(labels, binary, task.metric) * of_whole
         self.is_balanced = task.kind == ONE
-        self.right, self.whole = whole[:, 0] & (labels == binary).all(axis=1), whole[:, 0]
+        self.right = self.whole & (labels == binary).all(axis=1)
         self.hits = find_hits(labels, binary, known)
         self.share = label_shares(labels, known)
         self.rankings = [_Ranking(*columns) for columns in zip(labels.T, scores.T, counted.T, strict=True)]

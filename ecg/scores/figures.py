@@ -23,12 +23,14 @@ from ecg12.ecg.scores.metric_inputs import FloatArray
 from ecg12.ecg.tasks.task import BALANCED, METRIC, NUMBER_FIGURES, ONE, Task
 
 BoolMatrix = npt.NDArray[np.bool_]
+LabelMatrix = npt.NDArray[np.integer] | BoolMatrix
+"""0 or 1."""
 
 
 def compute_figures(
     task: Task,
-    truth: npt.NDArray[np.integer],
-    binary: npt.NDArray[np.integer],
+    truth: LabelMatrix,
+    binary: LabelMatrix,
     scores: FloatArray,
     known: BoolMatrix | None = None,
 ) -> dict[str, float]:
@@ -67,8 +69,8 @@ def compute_figures(
 
 
 def compute_class_figures(
-    truth: npt.NDArray[np.integer],
-    binary: npt.NDArray[np.integer],
+    truth: LabelMatrix,
+    binary: LabelMatrix,
     scores: FloatArray,
     known: BoolMatrix | None = None,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -89,9 +91,7 @@ def compute_class_figures(
     return (auroc, auprc, *measures)
 
 
-def compute_balanced_accuracy(
-    truth: npt.NDArray[np.integer], binary: npt.NDArray[np.integer], known: BoolMatrix | None = None
-) -> float:
+def compute_balanced_accuracy(truth: LabelMatrix, binary: LabelMatrix, known: BoolMatrix | None = None) -> float:
     """The mean over the classes of the share of their records that are told right; NaN where no record has a class."""
     labels, outputs = truth == 1, binary == 1
     right, _, missed = (hit.sum(axis=0) for hit in find_hits(labels, outputs, known))

@@ -50,7 +50,7 @@ class LabelledRecords:
             ),
             counted=self.counted[rows],
             columns={name: values[rows] for name, values in self.columns.items()},
-            stated=lambda row, stated=self.stated: stated(int(rows[row])),
+            stated=lambda row: self.stated(int(rows[row])),
         )
 
 

@@ -30,7 +30,7 @@ _OTHERS: Mapping[str, str] = {
 }
 """Of other tasks; the geometric mean is that of Fbeta and Gbeta."""
 
-TITLES: Mapping[str, str] = {name: title for title, name in (OFFICIAL_COLUMNS | _OTHERS).items()}
+TITLES: Mapping[str, str] = {name: title for title, name in (*OFFICIAL_COLUMNS.items(), *_OTHERS.items())}
 """Figure → what its column is called."""
 
 
