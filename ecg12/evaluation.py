@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ecg12.ecg.errors import ConfigError
-from ecg12.ecg.tasks.named import CHALLENGE_2020
+from ecg12.ecg.tasks.named import CHALLENGE_2020, named_task
 from ecg12.pipeline.evaluation.evaluate import EvaluateConfig, WhichRecords
 from ecg12.pipeline.evaluation.evaluate import evaluate as evaluate_folder
 from ecg12.pipeline.evaluation.in_memory import evaluate_arrays
@@ -100,8 +100,8 @@ def evaluate(
     ----------
     labels : a store, or paths of stores (which are read as one) and of folders of WFDB headers
     predictions : of `Model.predict`; or a folder with a Challenge CSV for each record, whoever wrote them
-    task : name of a task, or the path of its TOML file; None for that of a folder of predictions which carries one,
-        else "challenge2020"
+    task : name of a task, or the path of its TOML file; None for that of the model, or of the run that a folder of
+        predictions is of, or that has the columns of its table; else "challenge2020"
     records : names of the records to score, of `Predictions`; None for all that are in `labels`
     by : columns of the store whose groups are scored, too: sex, age (by decades), dataset, site, device, fold
     n_bootstrap, seed, level : replicates for the intervals (0 for none), their seed, and the share of them within
@@ -118,6 +118,7 @@ def evaluate(
     """
     config = EvaluateConfig(n_bootstrap=n_bootstrap, seed=seed, level=level, n_bins=n_bins)
     places = to_places(labels.paths if isinstance(labels, Store) else labels)
+    own = None if task is None else read_task(task)
     if isinstance(predictions, Predictions):
         summary = evaluate_arrays(
             places,
@@ -125,7 +126,7 @@ def evaluate(
             predictions.classes,
             predictions.labels,
             predictions.scores,
-            task=read_task(task or CHALLENGE_2020),
+            task=own or predictions.task or named_task(CHALLENGE_2020),
             by=by,
             only=None if records is None else list(records),
             config=config,
@@ -133,7 +134,6 @@ def evaluate(
     else:
         if records is not None:
             raise ConfigError("records are named, but predictions are a folder; expected Predictions with them")
-        own = None if task is None else read_task(task)
         which = WhichRecords(by=tuple(by))
         summary = evaluate_folder(places, to_folder(predictions), task=own, which=which, config=config)
     return Evaluation(summary)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ecg12.cache.schema import Reject
 from ecg12.ecg.scores.challenge_csv import Prediction
 from ecg12.ecg.tasks.class_names import ClassNames
+from ecg12.ecg.tasks.task import Task
 from ecg12.pipeline.prediction.output_files import RecordFacts
 from ecg12.pipeline.prediction.output_folder import NUMBER_COLUMNS, TABLE_COLUMNS
 
@@ -29,6 +30,7 @@ class Predictions:
     labels : uint8 array, shape (recording, class), 1 where the model decides for the class; 0 of a number
     thresholds : above which score each class's label is 1; None where another rule decides
     unit : of a number, "" for one without; None where the columns are classes
+    task : of the model, by which `evaluate` scores; None where several of other tasks predict as one
     quality : of each recording what is not as it should be, in words; "" for nothing
     rejects : (name, reason) of each recording that has no prediction
     """
@@ -42,6 +44,7 @@ class Predictions:
     quality: tuple[str, ...]
     rejects: tuple[tuple[str, str], ...] = field(default=())
     unit: str | None = None
+    task: Task | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -83,6 +86,7 @@ def join_predictions(
         classes=classes,
         class_names=tuple(map(called.name_of, classes)),
         unit=called.unit,
+        task=called.tasks[0] if len(called.tasks) == 1 else None,
         scores=np.array([one.scores for _, one, _ in found], np.float32).reshape(shape),
         labels=np.array([one.labels for _, one, _ in found], np.uint8).reshape(shape),
         thresholds=thresholds,
