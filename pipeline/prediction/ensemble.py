@@ -78,7 +78,8 @@ class EnsemblePredictor:
             raise ConfigError(f"average is {average!r}; expected {' or '.join(AVERAGES)}")
         self.members = tuple(members)
         self.network = nn.ModuleList([member.network for member in members])
-        self.names = ClassNames(tuple(dict.fromkeys(member.task for member in members)))
+        of_member = [((member.task.name, member.task.codes), member.task) for member in reversed(members)]
+        self.names = ClassNames(tuple(reversed(dict(of_member).values())))  # each task once, whoever read it
         self.rule = _with_thresholds(combine_rules([member.rule for member in members]), thresholds)
         self._vote = Vote([member.rule for member in members])
         keys = [_feed_of(member) for member in members]

@@ -19,6 +19,7 @@ from ecg12.ecg.scores.task_thresholds import fit_task_thresholds
 from ecg12.pipeline.evaluation.crossvalidate import TrainOptions, cross_validate, plan_parts, train_and_test
 from ecg12.pipeline.evaluation.evaluate import evaluate
 from ecg12.pipeline.ingest.build_cache import build_cache
+from ecg12.pipeline.prediction.ensemble import load_ensemble
 from ecg12.pipeline.runs.prediction_folders import read_test_ids
 from ecg12.pipeline.tasks.stored_labels import column_of, labels_of
 from ecg12.pipeline.tasks.task_files import read_task
@@ -98,6 +99,9 @@ def test_each_value_of_a_column_is_left_out_in_turn(simulated_store: Path, tmp_p
     assert json.loads((tmp_path / "cv" / "crossvalidation.json").read_text())["task"] == "rhythm"
     assert found.evaluation is not None
     assert [part.name for part in found.evaluation.held_out] == list(found.runs)
+    together = load_ensemble([tmp_path / "cv"])
+    assert [one.name for one in together.names.tasks] == ["rhythm"]
+    assert together.thresholds == tuple(stated.values())
     other = TrainOptions(options={**options, "task": "challenge2020"}, model_options=TINY)
     with pytest.raises(RunFolderError, match="holds a cross-validation of task rhythm; asked for is challenge2020"):
         cross_validate(simulated_store, tmp_path / "cv", other, leave_out="sex:all")
