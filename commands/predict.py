@@ -96,6 +96,7 @@ def predict(
 
     INPUTS are stores, folders of recordings in any nesting, tarballs, or single recordings; by default the store
     data/ecg.zarr. WFDB in all its formats, EDF, BDF, DICOM, CSV, .npy and .mat are read, at any sampling frequency.
+    A model that tells a number writes predictions.csv alone.
     Exit code 1 if any record could not be read; the others are predicted.
     """
     from ecg12.pipeline.formats.told_by_user import InputConfig
