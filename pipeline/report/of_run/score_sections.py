@@ -23,6 +23,8 @@ MACRO = ("auroc", "auprc", "f_measure")
 IMPORTANT = ("challenge_metric", "accuracy", "balanced_accuracy", *MACRO, "mae", "rmse", "r2", "pearson")
 ERRORS = ("mae", "rmse")
 MOST_TILES = 4
+MOST_GROUPS = 20
+"""Of a column's groups that are shown, the largest."""
 SMALL_SHARE = Axis(label="score", low=0.0, high=1.0, ticks=(0.0, 0.5, 1.0))
 
 
@@ -78,8 +80,16 @@ def show_scores(summary: EvaluateSummary) -> Markup:
         found += [element("h3", "By part"), _parts("part", summary.held_out, summary)]
     for column, groups in summary.by.items():
         if len(groups) > 1:
-            found += [element("h3", f"By {column}"), _parts(column, groups, summary)]
+            found += [element("h3", f"By {column}"), _parts(column, largest_groups(groups), summary)]
+            if len(groups) > MOST_GROUPS:
+                found.append(element("p", f"The {MOST_GROUPS} largest of {len(groups)} groups."))
     return join(*found)
+
+
+def largest_groups(groups: Sequence[PartScores]) -> list[PartScores]:
+    """At most `MOST_GROUPS`, those with most records, in their order."""
+    order = sorted(range(len(groups)), key=lambda place: (-groups[place].n_records, place))
+    return [groups[place] for place in sorted(order[:MOST_GROUPS])]
 
 
 def _parts(title: str, parts: Sequence[PartScores], summary: EvaluateSummary) -> Markup:

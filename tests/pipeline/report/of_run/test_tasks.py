@@ -14,6 +14,7 @@ from ecg12.pipeline.report.of_run.confusion_section import describe_confusion, s
 from ecg12.pipeline.report.of_run.number_sections import MOST_POINTS, show_told
 from ecg12.pipeline.report.of_run.report import judge, report_run, selected_by
 from ecg12.pipeline.report.of_run.run_answers import RunAnswers, find_answers
+from ecg12.pipeline.report.of_run.score_sections import show_scores
 from ecg12.pipeline.report.of_run.scores import make_scored_sections
 from ecg12.pipeline.runs.run_folder import read_ids
 from ecg12.pipeline.runtime.progress import silent
@@ -167,6 +168,15 @@ def test_a_task_with_a_metric_of_its_own_has_its_losses_and_others_none(simulate
         assert any(caption.startswith("The dearest") for caption in page.tables) == dearest
         assert ("What the challenge metric loses to each label" in page.figures) == dearest
         assert ("metric" in describe_confusion(answers.task)) == dearest
+
+
+def test_of_many_sites_the_largest_are_shown(simulated_store: Path) -> None:
+    summary = judge(make_answers("sex"), Store(simulated_store))
+    sites = [replace(summary.datasets[0], name=f"site {place}", n_records=place) for place in range(1, 31)]
+    page = PageReader(show_scores(replace(summary, by={"site": tuple(sites)})))
+    _, *rows, _ = table(page, "By site")
+    assert [row[0] for row in rows] == [f"site {place}" for place in range(11, 31)]
+    assert "The 20 largest of 30 groups." in page.text
 
 
 def test_without_a_class_there_is_no_confusion() -> None:
