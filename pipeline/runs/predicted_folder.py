@@ -20,6 +20,7 @@ from ecg12.ecg.tasks.named import NAMED_TASKS, named_task
 from ecg12.ecg.tasks.task import NUMBER, NumberRange, Task, TaskClass
 from ecg12.pipeline.files.regular_files import check_regular
 from ecg12.pipeline.runs.challenge_csv_files import read_prediction
+from ecg12.pipeline.tasks.task_files import task_of_folder
 
 TABLE = "predictions.csv"
 TABLE_COLUMNS = ("record", "class", "name", "score", "label", "threshold", "quality")
@@ -60,13 +61,16 @@ class PredictedFolder:
 
 
 def open_predicted(folder: Path) -> PredictedFolder:
-    """What a folder of predictions holds, and what its table calls the columns; that table need not be there.
+    """What a folder of predictions holds, and what its task or table calls the columns; neither need be there.
 
     Raises
     ------
     InputError
         If there is a table of predict's that cannot be read.
+    ConfigError
+        If a task lies there that is damaged.
     """
+    carried = task_of_folder(folder)
     with _rows_of(folder / TABLE) as (columns, rows):
         if columns == NUMBER_COLUMNS:
             return _of_numbers(folder, rows)
@@ -76,7 +80,8 @@ def open_predicted(folder: Path) -> PredictedFolder:
         if first is None:
             return PredictedFolder(folder, None, ClassNames())
         of_first = itertools.takewhile(lambda row: row["record"] == first["record"], itertools.chain([first], rows))
-        return PredictedFolder(folder, None, ClassNames((_task_of({row["class"]: row["name"] for row in of_first}),)))
+        names = {row["class"]: row["name"] for row in of_first}
+        return PredictedFolder(folder, None, ClassNames((_task_of(names, carried),)))
 
 
 def _of_numbers(folder: Path, rows: Iterator[Row]) -> PredictedFolder:
@@ -96,9 +101,9 @@ def _of_numbers(folder: Path, rows: Iterator[Row]) -> PredictedFolder:
     return PredictedFolder(folder, numbers, ClassNames((task,)))
 
 
-def _task_of(names: dict[str, str]) -> Task:
-    """The task that has a name and these columns, else one that says what they are called."""
-    for task in map(named_task, NAMED_TASKS):
+def _task_of(names: dict[str, str], carried: Task) -> Task:
+    """The folder's task or a built-in one that has just these columns, else one that says what they are called."""
+    for task in (carried, *map(named_task, NAMED_TASKS)):
         if {code: task.name_of(code) for code in task.columns} == names:
             return task
     classes = tuple(TaskClass(code=code, name=name, abbreviation=code) for code, name in names.items())

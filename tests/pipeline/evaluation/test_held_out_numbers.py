@@ -19,8 +19,8 @@ from tests.pipeline.report.page_reader import read_page
 def test_numbers_of_a_cross_validation(simulated_store: Path, tmp_path: Path) -> None:
     how = TrainOptions(options={"epochs": 1, "valid_split": 0.25, "seed": 4, "task": "age"}, model_options=TINY)
     folder = cross_validate(simulated_store, tmp_path / "folds", how, folds=2).folder
-    assert [path.name for path in (folder / PREDICTIONS).iterdir()] == [TABLE]
-    assert [path.name for path in (folder / "fold-0" / PREDICTIONS).iterdir()] == [TABLE]
+    assert [path.name for path in (folder / PREDICTIONS).glob("*.csv")] == [TABLE]
+    assert [path.name for path in (folder / "fold-0" / PREDICTIONS).glob("*.csv")] == [TABLE]
     header = (folder / PREDICTIONS / TABLE).read_text().partition("\n")[0]
     assert tuple(header.split(",")) == NUMBER_COLUMNS
     store, opened = Store(simulated_store), open_predicted(folder / PREDICTIONS)

@@ -68,7 +68,7 @@ def test_one_of_many_has_one_label(task_runs: dict[str, Path], simulated: Path, 
 
 def test_a_number_has_a_unit_and_no_label(task_runs: dict[str, Path], simulated_store: Path, tmp_path: Path) -> None:
     summary = predict([simulated_store], tmp_path / "out", task_runs["age"], json_path=tmp_path / "out.json")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [TABLE]
+    assert [path.name for path in (tmp_path / "out").glob("*.csv")] == [TABLE]
     rows = table_of(tmp_path / "out")
     assert tuple(rows[0]) == NUMBER_COLUMNS
     assert {row["record"] for row in rows} == set(Store(simulated_store).ids)
@@ -92,7 +92,7 @@ def test_numbers_are_replaced_by_what_is_predicted_next(
     predict([record], tmp_path / "out", task_runs["sex"], force=True)
     assert tuple(table_of(tmp_path / "out")[0]) == TABLE_COLUMNS
     predict([record], tmp_path / "out", task_runs["age"], force=True)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [TABLE]
+    assert [path.name for path in (tmp_path / "out").glob("*.csv")] == [TABLE]
 
 
 def test_the_command_says_it_in_words(task_runs: dict[str, Path], record: Path, tmp_path: Path) -> None:
