@@ -8,7 +8,7 @@ between them. SNOMED CT codes that a spreadsheet made numbers of are mended as t
 import ast
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from ecg12.ecg.json_text import parse_json
@@ -99,7 +99,7 @@ def _read_code(name: str) -> tuple[str, ...]:
     """A name as a code; empty if it is none."""
     if _NUMBER_LIKE.fullmatch(name) or _DIGITS.search(name):
         codes, texts, _ = read_dx([name])
-        return () if texts else codes
+        return () if texts or any(len(code) > LONGEST_CODE for code in codes) else codes
     own = len(name) <= LONGEST_CODE and name.isprintable() and any(map(str.isalnum, name))
     return (name,) if own and not set(name) & set("{}[]<>\\") else ()
 
@@ -116,12 +116,11 @@ def _read_literal(text: str) -> CellCodes:
     if _NUMBERS_APART.fullmatch(plain):
         return _read_items(plain.strip("[] \t\n").split())
     try:
-        value = _evaluate(plain)
+        return _read_value(_evaluate(plain), text)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         bare = plain.strip("[](){} ")
         simple = not set(bare) & set("[](){}:") and bare != ""
         return _read_items(_split(bare)) if simple else CellCodes({}, (text,))  # [NORM, SR]
-    return _read_value(value, text)
 
 
 def _evaluate(text: str) -> Any:  # noqa: ANN401 - any literal
@@ -135,7 +134,7 @@ def _read_value(value: Any, text: str) -> CellCodes:  # noqa: ANN401 - any liter
     if isinstance(value, Mapping):
         pairs = list(value.items())
     elif isinstance(value, (list, tuple, set, frozenset)):
-        pairs = [one if _is_pair(one) else (one, True) for one in (sorted(value) if isinstance(value, set) else value)]
+        pairs = [one if _is_pair(one) else (one, True) for one in _in_order(value)]
     else:
         pairs = [(value, True)]
     found = CellCodes({})
@@ -144,15 +143,25 @@ def _read_value(value: Any, text: str) -> CellCodes:  # noqa: ANN401 - any liter
         likelihood = _likelihood(stated)
         if stated is False:
             continue
-        one = (
-            _read_items([str(key)]) if isinstance(key, (str, int, float)) and key is not True else CellCodes({}, ("",))
-        )
+        one = _read_items([str(key)]) if _is_name(key) else CellCodes({}, ("",))
         if one.unread or likelihood is None or (not one.codes and is_stated(str(key))):
             unread.append(str(key))
             continue
         for code in one.codes:
             found.codes.setdefault(code, None if math.isnan(likelihood) else likelihood)
     return CellCodes(found.codes, tuple(unread) if found.codes or not unread else (text,))
+
+
+def _in_order(values: Iterable[Any]) -> Iterable[Any]:
+    """Those of a set, which has no order of its own, by their text: a set may hold numbers beside names."""
+    return sorted(values, key=str) if isinstance(values, (set, frozenset)) else values
+
+
+def _is_name(value: Any) -> bool:  # noqa: ANN401 - any literal
+    """Whether it may be a code: a text or a number, which True and infinity are not."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
 
 
 def _is_pair(value: Any) -> bool:  # noqa: ANN401 - any literal

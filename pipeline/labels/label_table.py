@@ -20,6 +20,9 @@ from ecg12.pipeline.runtime.printable_names import in_one_line
 MOST_BYTES = 512 * 2**20
 """Of a table. MIMIC-IV-ECG's, of 800,000 recordings, has a third of it."""
 
+MOST_COLUMNS = 10_000
+"""Of a table. One with a column for every label has hundreds."""
+
 _SEPARATORS = ",;\t|"
 _NO_TABLES = {
     b"\x1f\x8b": "compressed by gzip; unpack it",
@@ -75,7 +78,8 @@ def open_table(path: Location) -> LabelTable:
     except EcgError:
         raise
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a table of labels ({error})") from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read as a table of labels ({why})") from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InputError(f"{path} line {line}: a NUL; expected a table of labels as CSV, TSV or Parquet")
@@ -88,8 +92,15 @@ def open_table(path: Location) -> LabelTable:
 def _separator_of(text: str) -> str:
     """What makes the most columns of the first line; a comma where nothing parts it."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    counts = {sign: len(next(csv.reader([first], delimiter=sign), [])) for sign in _SEPARATORS}
-    return max(_SEPARATORS, key=lambda sign: counts[sign])
+    return max(_SEPARATORS, key=lambda sign: _n_cells(first, sign))
+
+
+def _n_cells(line: str, sign: str) -> int:
+    """How many cells a sign makes of a line; none where it leaves one longer than a cell may be."""
+    try:
+        return len(next(csv.reader([line], delimiter=sign), []))
+    except csv.Error:
+        return 0
 
 
 def _checked(columns: list[str], path: Location) -> tuple[str, ...]:
@@ -97,6 +108,8 @@ def _checked(columns: list[str], path: Location) -> tuple[str, ...]:
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise InputError(f"{path}: two columns are called {twice[0]!r}; expected each name once")
+    if len(names) > MOST_COLUMNS:
+        raise InputError(f"{path}: {len(names):,} columns; expected at most {MOST_COLUMNS:,}: leave some out")
     if not names:
         raise InputError(f"{path}: empty; expected a table of labels with the columns' names in its first line")
     return tuple(names)

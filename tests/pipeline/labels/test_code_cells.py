@@ -126,3 +126,22 @@ def test_what_python_numpy_json_and_pandas_print_is_read_back(names, likelihood)
 def test_no_cell_is_too_odd(text):
     found = read_codes(text)
     assert all(code and code.isprintable() and len(code) <= 80 for code in found.codes)
+
+
+@pytest.mark.parametrize(
+    ("cell", "codes", "n_unread"),
+    [
+        ("{1, 'AF'}", {"1": None, "AF": None}, 0),
+        ("{1, 'AF', (2,)}", {"1": None, "AF": None}, 1),
+        ("frozenset({'b', 'a'})", {"a": None, "b": None}, 0),
+        (f"[0x{'f' * 9000}]", {}, 1),
+        (f"[{'9' * 5000}]", {}, 1),
+        (f"{{'AF': {'9' * 5000}}}", {}, 1),
+        ("{1e999: 3, 'AF': 2}", {"AF": 2.0}, 1),
+        (f"{'9' * 81}", {}, 1),
+        ("[" * 30_000 + "]" * 30_000, {}, 1),
+    ],
+)
+def test_literals_that_are_no_codes_are_unread(cell, codes, n_unread):
+    found = read_codes(cell)
+    assert (found.codes, len(found.unread)) == (codes, n_unread)

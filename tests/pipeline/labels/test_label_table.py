@@ -147,3 +147,12 @@ def test_csv_of_any_text_is_read_back_or_refused(tmp_path):
     csv.writer(buffer, quoting=csv.QUOTE_ALL).writerows([["record", "x"], ["'A'", '"'], ["\u00fc", "a,b"]])
     (tmp_path / "t.csv").write_text(buffer.getvalue(), encoding="utf-8")
     assert rows_of(tmp_path / "t.csv") == [["'A'", '"'], ["\u00fc", "a,b"]]
+
+
+def test_a_table_of_very_many_columns_is_refused_by_their_number(tmp_path):
+    names = [f"label_of_column_{number}" for number in range(9_999)]
+    (tmp_path / "t.csv").write_text(f"record,{','.join(names)}\n{'1,' * 9_999}1\n")
+    assert len(open_table(tmp_path / "t.csv").columns) == 10_000
+    (tmp_path / "t.csv").write_text(f"record,{','.join(names)},x\n")
+    with pytest.raises(InputError, match=r"t\.csv: 10,001 columns; expected at most 10,000: leave some out"):
+        open_table(tmp_path / "t.csv")
