@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg12.cache.reader import Store
+from ecg12.ecg.labels.snomed import is_concept_id
 from ecg12.ecg.tasks.task import NUMBER, Task, Term
 from ecg12.ecg.tasks.truth import TaskLabels
 from ecg12.pipeline.tasks.stored_labels import column_of, labels_of, stored_labels
@@ -98,8 +99,9 @@ def check_task(task: Task, store: Store) -> TaskCounts:
 
 
 def _in_order(sides: NDArray[np.object_]) -> dict[str, int]:
+    """Records on each side, also of a side that has none: a misspelt value of the split shows as 0."""
     counts = Counter(sides.tolist())
-    return {side: counts[side] for side in ("train", "valid", "test", NO_SIDE) if side in counts}
+    return {side: counts[side] for side in ("train", "valid", "test", NO_SIDE) if side != NO_SIDE or side in counts}
 
 
 def _sides(task: Task, store: Store, labelled: NDArray[np.bool_]) -> NDArray[np.object_] | None:
@@ -141,13 +143,19 @@ def _codes(task: Task, store: Store) -> tuple[tuple[str, ...], dict[str, int]]:
     named = {term for one in task.classes for terms in (one.codes, one.but, one.without, one.unknown) for term in terms}
     takes_rest = any(one.rest for one in task.classes)
     unused = {
-        task.abbreviation_of(code.code): int(stored.matrix[:, place].sum())
-        for code, place in there.items()
-        if code.vocabulary in task.vocabularies and code not in named and not takes_rest
+        _called(term, task): int(stored.matrix[:, place].sum())
+        for term, place in there.items()
+        if term.vocabulary in task.vocabularies and term not in named and not takes_rest
     }
     absent = tuple(
-        dict.fromkeys(
-            task.abbreviation_of(term.code) for one in task.classes for term in one.codes if term not in there
-        )
+        dict.fromkeys(_called(term, task) for one in task.classes for term in one.codes if term not in there)
     )
     return absent, dict(sorted(unused.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _called(term: Term, task: Task) -> str:
+    """A code in short: by its abbreviation where it is SNOMED CT's, with its vocabulary where that is not the first."""
+    if term.vocabulary == "snomed-ct":
+        return task.abbreviation_of(term.code)
+    is_stray = is_concept_id(term.code) or term.vocabulary != task.vocabularies[0]
+    return str(term) if is_stray else term.code

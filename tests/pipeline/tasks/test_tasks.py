@@ -121,6 +121,21 @@ def test_what_a_task_finds_is_counted(simulated_store: Path, tmp_path: Path) -> 
     assert check_task(named_task("ptbxl-form"), store).n_labelled == 0
 
 
+def test_a_code_of_the_wrong_vocabulary_is_not_called_as_the_right_one(simulated_store: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('name = "own"\nvocabulary = "scp-ecg"\n[classes]\nLBBB = ["733534002", "own:X", "CLBBB"]\n')
+    found = check_task(read_task(str(own)), Store(simulated_store))
+    assert found.absent == ("scp-ecg:733534002", "own:X", "CLBBB")
+
+
+def test_a_side_that_no_record_is_on_is_counted_as_0(simulated_store: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(f'{OWN}\n[split]\ncolumn = "dataset"\ntrain = ["cpsc", "ptb", "ptb-xl"]\nvalid = ["gorgia"]\n')
+    found = check_task(read_task(str(own)), Store(simulated_store))
+    assert (found.sides["valid"], found.sides["test"]) == (0, 0)
+    assert found.sides["train"] > 0
+
+
 def test_predictions_carry_their_task_and_nobody_elses_is_removed(tmp_path: Path) -> None:
     carry_task(tmp_path, named_task(CHALLENGE_2020))
     assert not (tmp_path / TASK).exists()  # a folder of the Challenge's own form stays as it is
