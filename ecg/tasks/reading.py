@@ -166,9 +166,8 @@ def _check_keys(values: Mapping[str, Any], known: Mapping[str, Any], where: str)
             raise ConfigError(f"{where}: unknown key {key!r}; expected {', '.join(known)}")
         kinds = known[key] if isinstance(known[key], tuple) else (known[key],)
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            names = " or ".join(
-                {"dict": "table", "list": "list", "str": "text"}.get(k.__name__, "number") for k in kinds
-            )
+            named = ({"dict": "table", "list": "list", "str": "text"}.get(k.__name__, "number") for k in kinds)
+            names = " or ".join(dict.fromkeys(named))
             raise ConfigError(f"{where}: {key} is {value!r}; expected {'true or false' if bool in kinds else names}")
 
 
@@ -177,7 +176,7 @@ def _texts(key: str, values: Any) -> tuple[str, ...]:  # noqa: ANN401 - any TOML
         values = [values]
     wrong = next((one for one in values if not isinstance(one, str)), None) if isinstance(values, list) else values
     if wrong is not None:
-        raise ConfigError(f'{key}: {wrong!r}; expected a list of texts, such as ["164889003"]: codes in quotes')
+        raise ConfigError(f'{key}: {wrong!r}; expected a list of texts, each in quotes: ["164889003"], not [164889003]')
     return tuple(values)
 
 

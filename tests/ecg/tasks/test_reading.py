@@ -101,6 +101,7 @@ MISTAKES = {
     'name = "x"\nvocabulary = "icd-10"\nclasses = ["A"]': "vocabulary is 'icd-10'; expected snomed-ct, scp-ecg, own",
     'name = "x"\nkind = "some-of-many"\nclasses = ["A"]': "kind is 'some-of-many'; expected many-of-many",
     'name = "x"\nkind = "one-of-many"\nclasses = ["A"]': "one class of one-of-many; expected at least two",
+    'name = "x"\nlikelihood = "50"\nclasses = ["A"]': "task: likelihood is '50'; expected number$",
     'name = "x"\nlikelihood = 101\nclasses = ["A"]': "likelihood is 101; expected per cent",
     'name = "x"\nselect = "f1"\nclasses = ["A"]': "figure 'f1'; expected auroc",
     'name = "x"\nselect = "challenge_metric"\nclasses = ["A"]': r"challenge_metric needs \[metric\] weights",
