@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from ecg12.ecg.errors import ConfigError, PredictionError
 from ecg12.ecg.labels.snomed import SCORED_CLASSES
 from ecg12.ecg.scores import bootstrap
-from ecg12.ecg.scores.bootstrap import CLASS_FIGURES, bootstrap_scores, compute_replicates, draw_weights
-from ecg12.ecg.scores.scores import challenge, compute_scores
+from ecg12.ecg.scores.bootstrap import bootstrap_scores, compute_replicates, draw_weights
+from ecg12.ecg.scores.scores import OF_CLASSES, challenge, compute_scores
 
 MACRO_FIGURES = challenge().report
 
@@ -37,7 +37,7 @@ def test_a_replicate_equals_the_metric_of_repeated_records(seed: int) -> None:
         expected = compute_scores(*(np.repeat(values, times, axis=0) for values in (labels, binary, scores)))
         for name in MACRO_FIGURES:
             assert figures[name][number] == pytest.approx(getattr(expected, name), abs=1e-12, nan_ok=True)
-        for name in CLASS_FIGURES:
+        for name in OF_CLASSES:
             np.testing.assert_allclose(
                 figures[f"{name}_classes"][number], getattr(expected, f"{name}_classes"), atol=1e-12
             )
