@@ -84,6 +84,7 @@ def read_answers(
     task = truth.task
     if _has_table_alone(folder, truth.names):
         found = _of_table(folder, truth.names)
+        _check_classes(found, task, folder / TABLE)
         shown.advance(len(found))
         return to_answers(found, task)
     predictions, later = [], reads_later(task)
@@ -95,6 +96,16 @@ def read_answers(
             slips.setdefault(slip.kind, {})[f"{prefix}{name}.csv"] = slip.text
         shown.advance()
     return to_answers(predictions, task)
+
+
+def _check_classes(found: Sequence[Prediction], task: Task, path: Path) -> None:
+    """Refuse a table that is of another task, in which all would count as negative."""
+    codes = dict.fromkeys(code for one in found for code in one.codes)
+    if not set(map(task.by_class.class_of, codes)) & set(task.codes):
+        raise InputError(
+            f"{path}: is of {', '.join(list(codes)[:3])}, which task {task.name} does not know; expected predictions "
+            "of its classes: name another --task"
+        )
 
 
 def to_answers(predictions: Sequence[Prediction], task: Task) -> Answers:

@@ -704,8 +704,8 @@ def test_demo_arguments() -> None:
 def test_commands_are_listed_in_pipeline_order() -> None:
     lines = invoke("--help").output.split("Commands:")[1].splitlines()
     names = [line.split()[0] for line in lines if line.startswith("  ") and not line.startswith("   ")]
-    order = ["download", "simulate", "build-cache", "inspect", "verify", "pretrain", "train", "predict", "evaluate"]
-    order += ["plot", "report", "export", "bench", "demo"]
+    order = ["download", "simulate", "build-cache", "inspect", "verify", "tasks", "pretrain", "train"]
+    order += ["predict", "evaluate", "plot", "report", "export", "bench", "demo"]
     assert names == order == list(program.main.commands)
     assert invoke("--version").output.strip() == __version__
 

@@ -262,6 +262,8 @@ def test_a_number_is_read_from_the_table(ward: Path, tmp_path: Path) -> None:
     assert arrays.scores == found.scores
     by_itself = evaluate(store, tmp_path / "out", config=QUICK)  # its table says what it tells
     assert (by_itself.task.name, by_itself.scores) == ("age", found.scores)
+    with pytest.raises(InputError, match=r"predictions\.csv: is of age, which task rhythm does not know"):
+        evaluate(store, tmp_path / "out", task=RHYTHM, config=QUICK)
     del answers["r07"]
     (tmp_path / "out" / "predictions.csv").unlink()
     (tmp_path / "out").rmdir()
