@@ -216,7 +216,7 @@ def _one_at_a_time(
 ) -> None:
     Arithmetic(precision="fp32", kernels="plain").apply(predictor.network)
     output.mkdir(parents=True, exist_ok=True)
-    with PredictionFiles(output, predictor.thresholds) as writer:
+    with PredictionFiles(output, predictor.thresholds, names=predictor.names) as writer:
         for name, found in named:
             recording = read_complete(found, predictor.leads, told, name)
             decided = predictor.predict([predictor.cut_recording(recording, 0)], CPU)

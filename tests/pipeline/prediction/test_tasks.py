@@ -210,14 +210,3 @@ def test_a_number_without_a_unit_and_names_with_commas(tmp_path: Path) -> None:
         writer.write(Prediction("a,b", ("age",), (0,), (41.25,)), facts)
         writer.finish([])
     assert open_predicted(tmp_path / "out").read("a,b").scores == (41.25,)
-
-
-def test_names_come_from_the_first_task_that_has_the_class() -> None:
-    names = ClassNames((named_task("cpsc2018"), named_task("challenge2020")))
-    rbbb = named_task("cpsc2018").classes[4]
-    assert names.abbreviation_of(rbbb.code) == rbbb.abbreviation
-    assert names.class_of("59118001") == "713427006"
-    assert names.find("crbbb", ["59118001", "713427006"]) == "713427006"
-    assert names.find("rbbb", ["59118001"]) == "59118001"
-    assert names.find("nonesuch", ["59118001"]) is None
-    assert ClassNames().name_of("164889003") == "atrial fibrillation"

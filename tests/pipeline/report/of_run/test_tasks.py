@@ -1,5 +1,7 @@
 """The report of runs of other tasks: their classes and figures, what is told against what is true, and subgroups."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from ecg12.pipeline.report.of_run.report import judge, report_run, selected_by
 from ecg12.pipeline.report.of_run.run_answers import RunAnswers, find_answers
 from ecg12.pipeline.report.of_run.score_sections import show_scores
 from ecg12.pipeline.report.of_run.scores import make_scored_sections
-from ecg12.pipeline.runs.run_folder import read_ids
+from ecg12.pipeline.runs.run_folder import read_history, read_ids
 from ecg12.pipeline.runtime.progress import silent
 from tests.browser import opened
 from tests.pipeline.report.page_reader import PageReader, read_page
@@ -130,6 +132,22 @@ def test_a_task_is_told(pages: dict[str, PageReader], task_runs: dict[str, Path]
     header, *rows = table(pages["rhythm"], "Records with each class")
     assert {row[0] for row in rows} == {"SINUS", "AF/AFL", "block"}
     assert selected_by(task_runs["age"], named_task("age")) == "mae"
+
+
+def test_without_its_store_a_run_shows_its_tasks_figures(task_runs: dict[str, Path], tmp_path: Path) -> None:
+    run = Path(shutil.copytree(task_runs["age"], tmp_path / "run"))
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(config | {"store_digest": "0" * 64}))
+    page = read_page(report_run(run, tmp_path / "report.html").path)
+    assert page.headings == ["Learning", "Task", "Configuration", "Environment"]
+    mae = read_history(run / "history.csv")[0]["mae"]
+    assert f"Mean absolute error{mae:.3f}" in page.text.replace(" ", "").replace(
+        "Meanabsoluteerror", "Mean absolute error"
+    )
+    (run / "test_scores.json").write_text(json.dumps({"n_records": 7, "scores": {"mae": 9.5, "r2": None}}))
+    page = read_page(report_run(run, tmp_path / "report.html").path)
+    header, row = table(page, "Figures of task age")
+    assert (header[2], row[:3]) == ("Mean absolute error", ["all", "7", "9.500"])
 
 
 def make_answers(task: str, n: int = 60) -> RunAnswers:
