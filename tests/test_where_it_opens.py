@@ -34,6 +34,12 @@ class Member:
     but_in: tuple[str, ...] = ()
 
 
+FIGURE_MAE = (
+    *("ecg/tasks/", "ecg/scores/", "pipeline/evaluation/result.py", "pipeline/runs/predicted_folder.py"),
+    *("pipeline/report/", "pipeline/export/", "commands/train.py"),
+)
+"""Where mae is the mean absolute error."""
+
 MEMBERS = {
     "file format": Member(r"^dicom$|read_dicom|formats\.dicom"),
     "dataset": Member(r"(?i)^incart$"),
@@ -41,8 +47,7 @@ MEMBERS = {
     "output mapping": Member(r"challenge_sigmoid"),
     # `s4d` alone is a context of cpc as well; what a name of a plugin is not, configure asks
     "network": Member(r"S4dNet|S4dConfig|s4d_|^MODELS$", but_in=("pipeline/training/configure.py",)),
-    # as a figure, mae is the mean absolute error
-    "network to pretrain": Member(r"^mae$|MaeNet", but_in=("ecg/tasks/", "ecg/scores/")),
+    "network to pretrain": Member(r"^mae$|MaeNet", but_in=FIGURE_MAE),
     "loss": Member(r"label_smoothing|WeightedSigmoid"),
     "augmentation": Member(r"(?i)wander", but_in=("ecg/synthetic/",)),
     "output layer": Member(r"ConvexSoftmax|^cvx_softmax$"),

@@ -122,8 +122,13 @@ def describe_decision(rule: AnyRule, kind: str) -> str:
 def _takes_the_largest(rule: AugustRule) -> bool:
     """Whether the rule is nothing but the largest of one softmax over classes."""
     parts = rule.mapping.parts
-    one = len(parts) == 1 and parts[0].kind in ("standard_softmax", "cvx_softmax") and not rule.predict_before_collapse
-    return one and set(rule.scale_by_n_predictions) == {1.0} and bool((rule.correction == 1).all())
+    one_is_taken = len(parts) == 1 and not parts[0].decides_each and rule.mapping.targets[0].null is None
+    return (
+        one_is_taken
+        and not rule.predict_before_collapse
+        and set(rule.scale_by_n_predictions) == {1.0}
+        and bool((rule.correction == 1).all())
+    )
 
 
 def pools_scores(rule: AnyRule) -> bool:
