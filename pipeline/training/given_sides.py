@@ -33,7 +33,7 @@ _WORDS: Mapping[str, str] = {
     **dict.fromkeys(("valid", "val", "validation", "dev", "development", "tune"), VALID),
     **dict.fromkeys(("test", "testing", "tst", "eval", "holdout", "held-out"), TEST),
 }
-_RECORD_COLUMNS = ("record", "record_name", "name", "filename", "file", "filename_hr", "filename_lr", "id")
+_RECORD_COLUMNS = ("record", "record_name", "name", "filename", "file", "filename_hr", "filename_lr", "id", "ecg_id")
 
 
 def has_given_sides(store: Store, task: Task, split: str) -> bool:
@@ -141,7 +141,11 @@ def _of_column(store: Store, task: Task, split: str) -> NDArray[np.object_]:
     some = ", ".join(sorted(stated)[:10])
     raise ConfigError(
         f"split {split}: values {some}{', …' * (len(stated) > 10)}; expected train, valid and test"
-        + (f", or those of the split of task {task.name}" if task.split is not None else "")
+        + (
+            f", or those of the split of task {task.name}"
+            if task.split is not None
+            else f"; task {task.name} has no [split] that says which is which: a task of your own has it (tasks show)"
+        )
     )
 
 
@@ -152,28 +156,44 @@ def _read_column(store: Store, path: Path, column: str) -> NDArray[np.object_]:
         delimiter = max(",;\t", key=text.partition("\n")[0].count)
         table = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter, strict=True)
         names = {(name or "").strip().lower(): name for name in table.fieldnames or []}
-        key = next((names[name] for name in _RECORD_COLUMNS if name in names), None)
-        if key is None or column.lower() not in names:
+        keys = [names[name] for name in _RECORD_COLUMNS if name in names]
+        if not keys or column.lower() not in names:
             raise ConfigError(
                 f"{path}: columns {', '.join(names)}; expected {column}, and the record's name in one of "
                 f"{', '.join(_RECORD_COLUMNS)}"
             )
-        cells = [((row[key] or "").strip(), (row[names[column.lower()]] or "").strip()) for row in table]
+        rows = list(table)
     except (OSError, ValueError, csv.Error) as error:
         if isinstance(error, EcgError):
             raise
         raise ConfigError(f"{path}: cannot be read as a table ({error})") from error
+    known = {one for name in store.names for one in _readings(str(name), "")} | set(map(str, store.ids))
+    key = max(keys, key=lambda key: sum(not known.isdisjoint(_readings(row[key], key)) for row in rows))
     found: dict[str, str] = {}
-    for name, value in cells:
-        for one in dict.fromkeys((name, name.rpartition("/")[2])):
+    for row in rows:
+        value = (row[names[column.lower()]] or "").strip()
+        for one in _readings(row[key], key):
             if found.setdefault(one, value) != value:
                 raise ConfigError(f"{path}: record {one} on sides {found[one]} and {value}; expected one")
     values = np.full(store.n_records, "", object)
-    for row, (name, dataset) in enumerate(zip(store.names, store.datasets, strict=True)):
-        values[row] = found.get(f"{dataset}/{name}", found.get(str(name), found.get(str(name).rpartition("/")[2], "")))
+    for place, (name, dataset) in enumerate(zip(store.names, store.datasets, strict=True)):
+        values[place] = found.get(
+            f"{dataset}/{name}", found.get(str(name), found.get(str(name).rpartition("/")[2], ""))
+        )
     if not values.any():
-        raise ConfigError(f"{path}: names none of the {store.n_records} records of {store.path}; expected their names")
+        raise ConfigError(
+            f"{path}: names none of the {store.n_records} records of {store.path}, in column {key.strip()}; expected "
+            f"names such as {store.names[0]}"
+        )
     return values
+
+
+def _readings(cell: str | None, column: str) -> dict[str, None]:
+    """What a record may be called: as it stands there, by the last part of a path, or as the Challenge calls it."""
+    name = (cell or "").strip()
+    number = name.removesuffix(".0")
+    is_number = column.strip().lower() == "ecg_id" and number.isdecimal() and len(number) < 10
+    return dict.fromkeys([name, name.rpartition("/")[2], *([f"HR{int(number):05d}"] if is_number else [])])
 
 
 def _check_groups(groups: NDArray[np.object_], side: NDArray[np.object_], split: str, *, torn_patients: bool) -> None:

@@ -106,11 +106,27 @@ def test_a_column_may_name_what_the_tasks_split_names(store: Store, tmp_path: Pa
     np.testing.assert_array_equal(np.flatnonzero(found.valid), valid)
 
 
+def test_ptbxls_own_table_finds_the_challenges_records(store: Store, tmp_path: Path) -> None:
+    """Its columns in its order: `ecg_id` 7 is HR00007 there, and the files' names are the original ones."""
+    rows = [row for row, name in enumerate(store.names) if str(name).startswith("HR")]
+    assert rows
+    lines = ["ecg_id,patient_id,strat_fold,filename_lr,filename_hr"]
+    for row in rows:
+        number = int(str(store.names[row])[2:])
+        fold = "valid" if row == rows[0] else "train"
+        name = f"00000/{number:05d}"
+        lines.append(f"{number},1.0,{fold},records100/{name}_lr,records500/{name}_hr")
+    (tmp_path / "ptbxl_database.csv").write_text("\n".join(lines))
+    found = sides(store, f"{tmp_path / 'ptbxl_database.csv'}:strat_fold", torn=True)
+    np.testing.assert_array_equal(np.flatnonzero(found.train), rows[1:])
+    np.testing.assert_array_equal(np.flatnonzero(found.valid), rows[:1])
+
+
 MISTAKES = {
-    "record,split\nA0001,1\n": "values 1; expected train, valid and test",
+    "record,split\nA0001,1\n": r"values 1; expected train, valid and test; task \w+ has no \[split\]",
     "split\ntrain\n": "columns split; expected split, and the record's name in one of record",
     "record,side\nA0001,train\n": "columns record, side; expected split",
-    "record,split\nNOBODY,train\n": "names none of the",
+    "record,split\nNOBODY,train\n": "names none of the 80 records of .*, in column record; expected names such as ",
     "record,split\nX,train\nX,test\n": "record X on sides train and test; expected one",
     "record,split\nA0001,test\n": "none of the 80 labelled records is to train",
     'record,split\n"A0001,train\n': "cannot be read as a table",
