@@ -78,9 +78,9 @@ def hold_out(
 
 def _in_dataset(datasets: NDArray[Any], name: str | None) -> NDArray[np.bool_]:
     found = datasets == name
-    if name is None or not found.any():
+    if not name or not found.any():
         raise ConfigError(
-            f"leave_out is {name!r}; expected one of the labelled datasets, {', '.join(np.unique(datasets))}"
+            f"leave_out is {name!r}; expected what labelled records have: {', '.join(filter(None, np.unique(datasets)))}"
         )
     return found
 

@@ -277,7 +277,7 @@ def test_what_cannot_be_is_named(folds: HeldOutSummary, simulated_store: Path, t
     with pytest.raises(ConfigError, match="folds is 1; expected at least 2"):
         cross_validate(simulated_store, tmp_path / "one", OPTIONS, folds=1)
     unknown = TrainOptions(options={**OPTIONS.options, "leave_out": "ward"}, model_options=TINY)
-    with pytest.raises(ConfigError, match="leave_out is 'ward'; expected one of the labelled datasets, cpsc, "):
+    with pytest.raises(ConfigError, match="leave_out is 'ward'; expected what labelled records have: cpsc, "):
         train_and_test(simulated_store, tmp_path / "run", unknown)
     all_valid = TrainOptions(options={"valid_split": 1.0, "folds": 2, "fold": 0}, model_options=TINY)
     with pytest.raises(ConfigError, match=r"valid_split is 1\.0; expected below 1 where records are held out"):
