@@ -9,8 +9,8 @@
 `docs/tasks.md` has every key.
 """
 
-import math
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,7 +41,7 @@ from ecg12.ecg.tasks.weights import parse_weights
 LONGEST = 2**22
 """Characters of a task: the largest that is built in has some 10,000."""
 
-MOST_CLASSES = 10_000
+MOST_CLASSES, MOST_CODES = 2_000, 100_000
 
 ReadBeside = Callable[[str], str]
 """From the name of a file beside the task's to its text."""
@@ -114,7 +114,7 @@ def parse_task(text: str, *, where: str, read_beside: ReadBeside | None = None) 
 def _task_of(values: dict[str, Any], read_beside: ReadBeside | None) -> Task:
     _check_keys(values, _KEYS, "task")
     name = values.get("name", "").strip()
-    if not name or not name.isprintable():
+    if not name:
         raise ConfigError(f"name is {name!r}; expected a name of the task")
     kind = values.get("kind", MANY)
     vocabularies = _vocabularies(values.get("vocabulary", "own"))
@@ -124,10 +124,8 @@ def _task_of(values: dict[str, Any], read_beside: ReadBeside | None) -> Task:
         raise ConfigError('no classes; expected [classes] with a line NAME = ["code", …] for each')
     stated = values.get("classes", [column.rpartition(":")[2]] if column else [])
     classes = tuple(_classes(stated, vocabularies[0], hierarchy, by_value=column is not None and kind != NUMBER))
-    class_of = {term.code: one.code for one in classes for term in one.codes if term.code != one.code}
     columns = _texts("columns", values.get("columns", [one.code for one in classes]))
-    class_of = {code: kept for code, kept in class_of.items() if code in columns}
-    _check_columns(columns, {one.code for one in classes} | class_of.keys())
+    class_of = _class_of(classes, columns)
     metric = _metric(values["metric"], classes, read_beside) if "metric" in values else None
     choices = {key: values[key] for key in ("title", "source", "labelled", "doubtful", "several") if key in values}
     figures = _figures_of(kind)
@@ -139,7 +137,7 @@ def _task_of(values: dict[str, Any], read_beside: ReadBeside | None) -> Task:
         classes=classes,
         columns=columns,
         class_of=class_of,
-        likelihood=float(values.get("likelihood", 0)),
+        likelihood=_number_of("likelihood", values.get("likelihood", 0)),
         column=column,
         select=values.get("select", default),
         report=_texts("report", values.get("report", [*([METRIC] if metric else []), *figures])),
@@ -203,10 +201,12 @@ def _classes(
         if not isinstance(values, dict) or not isinstance(label, str):
             raise ConfigError(f"class {label!r} is {values!r}; expected a code in quotes, a list of codes, or a table")
         classes.append(_class(values, label, vocabulary, hierarchy, by_value=by_value))
-    codes = [one.code for one in classes]
-    twice = next((code for code in codes if codes.count(code) > 1), None)
+    twice = next((code for code, times in Counter(one.code for one in classes).items() if times > 1), None)
     if twice is not None:
         raise ConfigError(f"class {twice} twice; expected each once")
+    n_codes = sum(len(one.codes) for one in classes)
+    if n_codes > MOST_CODES:
+        raise ConfigError(f"{n_codes:,} codes of classes; expected at most {MOST_CODES:,}: leave levels out")
     return classes
 
 
@@ -242,13 +242,27 @@ def _terms(codes: Sequence[str], vocabulary: str, hierarchy: Mapping[str, Sequen
         before, colon, after = stated.partition(":")
         of, code = (before, after) if colon and before in VOCABULARIES else (vocabulary, stated)
         terms += [Term(of, one.strip()) for one in expand(code, hierarchy)]
+    if not all(term.code for term in terms):
+        raise ConfigError(f"codes {', '.join(map(repr, codes[:5]))}: one is empty; expected codes")
     return tuple(dict.fromkeys(terms))
 
 
-def _check_columns(columns: Sequence[str], known: set[str]) -> None:
-    unknown = next((code for code in columns if code not in known), None)
-    if unknown is not None or len(set(columns)) < len(columns):
-        raise ConfigError(f"columns: {unknown or 'a code twice'}; expected codes of the classes, each once")
+def _class_of(classes: Sequence[TaskClass], columns: Sequence[str]) -> dict[str, str]:
+    """Columns that are called by a code instead of by a class → the class that they stand for."""
+    own = {one.code for one in classes}
+    known: dict[str, list[str]] = {}
+    for one in classes:
+        for code in dict.fromkeys(term.code for term in one.codes):
+            known.setdefault(code, []).append(one.code)
+    others = {code: known.get(code, []) for code in columns if code not in own}
+    wrong = next((code for code, of in others.items() if len(of) != 1), None)
+    if wrong is not None or len(set(columns)) < len(columns):
+        raise ConfigError(f"columns: {wrong or 'a code twice'}; expected codes of one class, each once")
+    class_of = {code: of[0] for code, of in others.items()}
+    bare = next(iter(own.difference(columns, class_of.values())), None)
+    if bare is not None:
+        raise ConfigError(f"columns: none of class {bare}; expected at least one of each class")
+    return class_of
 
 
 def _metric(values: dict[str, Any], classes: Sequence[TaskClass], read_beside: ReadBeside | None) -> Metric:
@@ -271,7 +285,9 @@ def _weights(
         return parse_weights(read_beside(stated), [tuple(term.code for term in one.codes) for one in classes], stated)
     try:
         weights = np.array(stated, np.float64)
-    except (TypeError, ValueError) as error:
+        if np.array(stated).dtype.kind not in "iuf":
+            raise ValueError("texts among them")
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"metric: weights are no rows of numbers ({error}); expected one for each class") from None
     if weights.ndim != 2 or not np.isfinite(weights).all():
         raise ConfigError(
@@ -293,7 +309,13 @@ def _split(values: dict[str, Any]) -> Split:
 
 def _number(values: dict[str, Any]) -> NumberRange:
     _check_keys(values, _NUMBER_KEYS, "number")
-    numbers = {key: float(values[key]) for key in ("least", "most", "centre", "scale") if key in values}
-    if any(map(math.isnan, numbers.values())) or not numbers.get("scale", 1.0) > 0:
-        raise ConfigError(f"number: {numbers}; expected numbers, and a scale above 0")
+    numbers = {key: _number_of(key, values[key]) for key in ("least", "most", "centre", "scale") if key in values}
     return NumberRange(unit=values.get("unit", ""), **numbers)
+
+
+def _number_of(key: str, value: float) -> float:
+    """A number of TOML, whose integers have no end."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise ConfigError(f"{key} is beyond any number that can be held; expected a smaller one") from None

@@ -30,6 +30,14 @@ SEVERAL = ("leave-out", "first")
 OBJECTIVES = ("metric", "f1", "f2", "youden", "none")
 CLASS_WEIGHTS = ("none", "metric", "balanced")
 
+LONGEST_NAME, LONGEST_TITLE = 200, 2_000
+"""Characters."""
+
+LARGEST = 1e12
+"""Of what a network learns numbers around and by: beyond, float32 has too little of them left."""
+
+_CLASS_TEXTS = ("code", "name", "abbreviation")
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -213,16 +221,48 @@ def check_task(task: Task) -> None:
     unwritable = next((code for code in (*codes, *task.columns) if set(code) & set("#,\n\r") or not code.strip()), None)
     if unwritable is not None:
         raise ConfigError(f"task {task.name}: class {unwritable!r}; expected a code without comma, # or line break")
+    _check_texts(task)
     if task.kind == ONE and len(codes) < 2:
         raise ConfigError(f"task {task.name}: one class of one-of-many; expected at least two")
     if task.kind == NUMBER and (len(codes) != 1 or task.column is None):
         raise ConfigError(f"task {task.name}: a number has one class, and a column of the store; expected both")
     if not 0 <= task.likelihood <= 100:
         raise ConfigError(f"task {task.name}: likelihood is {task.likelihood:g}; expected per cent, 0 to 100")
+    if task.number is not None:
+        _check_number(task)
     _check_figures(task)
 
 
+def _check_texts(task: Task) -> None:
+    """Names go into tables, pages and terminals as they stand: they are short, and of one line."""
+    texts = [("name", task.name), ("title", task.title), ("source", task.source), ("column", task.column or "")]
+    texts += [(f"class {one.code[:40]!r}: {key}", getattr(one, key)) for one in task.classes for key in _CLASS_TEXTS]
+    texts += [(f"class {one.code[:40]!r}: code", term.code) for one in task.classes for term in one.codes]
+    texts += [("split: column", task.split.column)] if task.split is not None else []
+    texts += [("number: unit", task.number.unit)] if task.number is not None else []
+    for key, text in texts:
+        most = LONGEST_TITLE if key in ("title", "source") else LONGEST_NAME
+        if not text.isprintable() or len(text) > most:
+            raise ConfigError(
+                f"task {task.name[:40]!r}: {key} is {text[:40]!r}; expected one "
+                f"line of at most {most} letters without control characters"
+            )
+
+
+def _check_number(task: Task) -> None:
+    number = task.number or NumberRange()
+    bounds, learned = (number.least, number.most), (number.centre, number.scale)
+    usable = all(math.isnan(one) or abs(one) <= LARGEST for one in learned)
+    if any(map(math.isnan, bounds)) or bounds[0] >= bounds[1] or not usable or number.scale < 1 / LARGEST:
+        raise ConfigError(
+            f"task {task.name}: number from {number.least:g} to {number.most:g}, centre {number.centre:g}, scale "
+            f"{number.scale:g}; expected least below most, and a scale above 0, neither beyond {LARGEST:g}"
+        )
+
+
 def _check_figures(task: Task) -> None:
+    if len(set(task.report)) < len(task.report):
+        raise ConfigError(f"task {task.name}: report has a figure twice; expected each once")
     for figure in (*task.report, *([] if task.select == LOSS else [task.select])):
         if figure not in task.figures:
             of_weights = "; challenge_metric needs [metric] weights" if figure == METRIC else ""

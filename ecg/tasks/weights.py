@@ -29,7 +29,10 @@ def parse_weights(text: str, classes: Sequence[Sequence[str]], where: str) -> ND
     ConfigError
         If a class has no row or column, its codes have different ones, or a weight is no number.
     """
-    rows = [row for row in csv.reader(text.splitlines()) if row]
+    try:
+        rows = [row for row in csv.reader(text.splitlines()) if row]
+    except csv.Error as error:
+        raise ConfigError(f"{where}: cannot be read as a CSV ({error})") from None
     if len(rows) < 2:
         raise ConfigError(f"{where}: {len(rows)} rows; expected a row and a column for each class")
     columns = [cell.split("|") for cell in rows[0][1:]]

@@ -106,14 +106,30 @@ MISTAKES = {
     'name = "x"\nselect = "f1"\nclasses = ["A"]': "figure 'f1'; expected auroc",
     'name = "x"\nselect = "challenge_metric"\nclasses = ["A"]': r"challenge_metric needs \[metric\] weights",
     'name = "x"\nthresholds = "metric"\nclasses = ["A"]': r"thresholds by the metric; expected \[metric\] with weights",
-    'name = "x"\ncolumns = ["B"]\nclasses = ["A"]': "columns: B; expected codes of the classes",
+    'name = "x"\ncolumns = ["B"]\nclasses = ["A"]': "columns: B; expected codes of one class",
+    'name = "x"\ncolumns = ["A", "B", "c"]\n[classes]\nA = ["c"]\nB = ["c"]': "columns: c; expected codes of one class",
+    'name = "x"\ncolumns = ["A"]\n[classes]\nA = ["c"]\nB = ["d"]': "columns: none of class B; expected at least one",
     'name = "x"\nclasses = ["A"]\n[split]\ncolumn = "fold"': "split: expected column, and which of its values",
     'name = "x"\nclasses = ["A"]\n[split]\ncolumn = "fold"\ntrain = [1]': "split: train: 1; expected a list of texts",
     'name = "x"\nclasses = ["A"]\n[split]\ncolumn = "fold"\ntrain = ["1"]\ntest = ["1"]': "each value once",
     'name = "x"\nclasses = ["A"]\n[metric]\nweights = [[1]]': "metric: normal is ''; expected weights, and the class",
     'name = "x"\nclasses = ["A"]\n[metric]\nnormal = "A"\nweights = [[1, 2]]': r"weights of shape \(1, 2\); expected 1",
     'name = "x"\nclasses = ["A"]\n[metric]\nnormal = "A"\nweights = [["a"]]': "weights are no rows of numbers",
-    'name = "x"\nkind = "number"\ncolumn = "age"\n[number]\nscale = 0': "expected numbers, and a scale above 0",
+    'name = "x"\nkind = "number"\ncolumn = "age"\n[number]\nscale = 0': "and a scale above 0",
+    'name = "x"\nkind = "number"\ncolumn = "age"\n[number]\nleast = 5\nmost = 1': "from 5 to 1, .*least below most",
+    'name = "x"\nkind = "number"\ncolumn = "age"\n[number]\ncentre = inf': "centre inf, .*neither beyond 1e",
+    'name = "x"\nkind = "number"\ncolumn = "age"\n[number]\nscale = 1e-320': "scale 9.99989e-321; expected",
+    'name = "x"\nkind = "number"\ncolumn = "age"\n[number]\nleast = nan': "from nan to inf",
+    f'name = "x"\nkind = "number"\ncolumn = "age"\n[number]\nmost = {"9" * 400}': "most is beyond any number",
+    f'name = "x"\nclasses = ["A"]\nlikelihood = {"9" * 400}': "likelihood is beyond any number",
+    'name = "x"\nclasses = ["A"]\nreport = ["auroc", "auroc"]': "report has a figure twice",
+    'name = "x"\nclasses = ["own:"]': "codes 'own:': one is empty",
+    'name = "x"\nclasses = ["A"]\n[metric]\nnormal = "A"\nweights = [["1"]]': "weights are no rows of numbers",
+    'name = "x\\u0007y"\nclasses = ["A"]': "name is 'x.x07y'; expected one line of at most 200 letters",
+    'name = "x"\ntitle = "a\\nb"\nclasses = ["A"]': "title is 'a.nb'; expected one line",
+    'name = "x"\nclasses = ["A\\u001b[31m"]': "class 'A.x1b.31m': code is .*expected one line",
+    'name = "x"\n[classes.A]\nname = "\\u202eA"': "class 'A': name is '.u202eA'; expected one line",
+    f'name = "x"\nclasses = ["{"A" * 201}"]': "code is .*expected one line of at most 200",
     'name = "x"\nclasses = ["A"]\n[hierarchy]\nA = ["B"]\nB = ["A"]': "hierarchy: A > B > A; expected no circle",
     "name = ": "no TOML",
 }
@@ -123,6 +139,26 @@ MISTAKES = {
 def test_every_mistake_is_named(text: str) -> None:
     with pytest.raises(ConfigError, match=rf"own\.toml: .*{MISTAKES[text]}"):
         read(text)
+
+
+def test_a_class_that_another_one_names_keeps_its_column() -> None:
+    task = read('name = "x"\n[classes]\nA = ["B"]\nB = ["A", "c"]\n')
+    assert task.columns == task.by_class.merged(task.columns) == ("A", "B")
+    assert task.class_of == {}
+
+
+def test_more_classes_or_codes_than_any_task_has_are_refused() -> None:
+    with pytest.raises(ConfigError, match="2,001 classes; expected at most 2,000"):
+        read(f'name = "x"\nclasses = {[f"c{number}" for number in range(2001)]}')
+    levels = "\n".join(f'c{number} = ["c{number + 1}"]' for number in range(500))
+    with pytest.raises(ConfigError, match="codes of classes; expected at most 100,000: leave levels out"):
+        read(f'name = "x"\nclasses = {[f"c{number}" for number in range(500)]}\n[hierarchy]\n{levels}')
+
+
+def test_weights_beside_that_are_no_csv_are_refused() -> None:
+    text = 'name = "x"\nclasses = ["A"]\n[metric]\nnormal = "A"\nweights = "w.csv"'
+    with pytest.raises(ConfigError, match=r"own\.toml: w\.csv: cannot be read as a CSV"):
+        parse_task(text, where="own.toml", read_beside=lambda _: 'a,"' + "x" * 200_000)
 
 
 def test_what_is_no_task_at_all() -> None:
