@@ -44,7 +44,7 @@ _AGE_BOUND = re.compile(r"(?:(>|>=|≥|over|older than|above)\s*([0-9]+)|([0-9]+
 _UNITS = dict.fromkeys(("y", "yr", "yrs", "year", "years", "yo", "y/o", "y.o", "years old", "year old"), 1.0)
 _UNITS |= dict.fromkeys(("j", "jahre", "ans", "años", "anos", "anni"), 1.0)
 _UNITS |= dict.fromkeys(("mo", "mos", "month", "months", "monate", "mois"), 1 / 12)
-_UNITS |= dict.fromkeys(("wk", "wks", "week", "weeks"), 7 / 365.25) | dict.fromkeys(("day", "days"), 1 / 365.25)
+_UNITS |= dict.fromkeys(("wk", "wks", "week", "weeks"), 7 / 365.25) | dict.fromkeys(("d", "day", "days"), 1 / 365.25)
 _DICOM_UNITS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
 _KEYS = {key: key for key in ("age", "sex", "dx", "rx", "hx", "sx")}

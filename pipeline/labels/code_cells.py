@@ -33,6 +33,8 @@ _CALL = re.compile(r"^(?:(?:np|numpy|pd|pandas)\.)?(?:array|Index|Series|list|se
 _DTYPE = re.compile(r",\s*dtype=[^,)\]]*\s*$")
 _WITH_LIKELIHOOD = re.compile(r"(.*[^\s:=])\s*[:=]\s*([0-9]+(?:\.[0-9]+)?)\s*%?")
 _DIGITS = re.compile(r"[0-9]{6,}")
+_CAPITALS = re.compile(r"[A-Z0-9]{1,10}(?: +[A-Z0-9]{1,10})*")
+_WITH_MODIFIERS = re.compile(r"[A-Z]?[0-9]{1,4}(?:\+[A-Z]?[0-9]{1,4})+")
 _NUMBER_LIKE = re.compile(r"[+]?[0-9][0-9.,eE+]*")
 
 
@@ -55,6 +57,29 @@ def read_codes(cell: str) -> CellCodes:
     return _read_items(_split(text))
 
 
+def read_column(cells: Iterable[str]) -> dict[str, CellCodes]:
+    """The codes of each different cell of a column.
+
+    Blanks part codes where the column shows that they do: all that it has are words in capitals, `RBBB TWC` as in
+    Chapman's table, and of half of such cells each word stands alone in another one. `SINUS RHYTHM` stays one.
+    """
+    found = {cell: read_codes(cell) for cell in cells}
+    names = {code for one in found.values() for code in one.codes if not is_concept_id(code)}
+    several = [name.split() for name in names if " " in name]
+    known = [words for words in several if names.issuperset(words)]
+    if not several or 2 * len(known) < len(several) or not all(map(_CAPITALS.fullmatch, names)):
+        return found
+    return {cell: _parted(one) for cell, one in found.items()}
+
+
+def _parted(cell: CellCodes) -> CellCodes:
+    codes: Codes = {}
+    for name, likelihood in cell.codes.items():
+        for word in name.split():
+            codes.setdefault(word, likelihood)
+    return CellCodes(codes, cell.unread)
+
+
 def read_name(name: str) -> str | None:
     """The code that the name of a column is; None if it is none."""
     found = _read_items([name])
@@ -72,11 +97,15 @@ def _split(text: str) -> list[str]:
 
 
 def _split_weakly(item: str) -> Sequence[str]:
-    """What blanks, `+` and `&` part, where each part is a known code: `Old MI` is one, and so is `AFIB/AFLT`."""
+    """What blanks, `+` and `&` part, where each part is a known code: `Old MI` is one, and so is `AFIB/AFLT`.
+
+    So are the AHA's statements and their modifiers, `60+310`.
+    """
     words = [word for word in _WEAK.split(item) if word]
-    return (
-        words if len(words) > 1 and all(word in scp_statements() or is_concept_id(word) for word in words) else [item]
-    )
+    if _WITH_MODIFIERS.fullmatch(item):
+        return words
+    known = scp_statements()
+    return words if len(words) > 1 and all(word in known or is_concept_id(word) for word in words) else [item]
 
 
 def _read_items(items: Sequence[str]) -> CellCodes:

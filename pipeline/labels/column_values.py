@@ -11,7 +11,7 @@ from ecg12.ecg.errors import InputError, SignalError
 from ecg12.ecg.labels.snomed import is_concept_id
 from ecg12.ecg.labels.statements import scp_statements
 from ecg12.pipeline.formats.text_tables.cells import NumberStyle, is_missing, is_number
-from ecg12.pipeline.labels.code_cells import CellCodes, read_codes, read_name
+from ecg12.pipeline.labels.code_cells import CellCodes, read_codes, read_column, read_name
 from ecg12.pipeline.labels.column_names import (
     CODES,
     DATE,
@@ -77,6 +77,7 @@ def learn_columns(table: LabelTable, roles: ColumnRoles) -> tuple[TableColumns, 
     values = _different_values(table)
     labels = {place: table.columns[place] for place in roles.by_role.get(LABELS, ())}
     targets = list(roles.by_role.get(TARGET, ()))
+    code_places = list(roles.by_role.get(CODES, ()))
     unused = list(roles.unused)
     for place in roles.open:
         name = table.columns[place]
@@ -85,13 +86,15 @@ def learn_columns(table: LabelTable, roles: ColumnRoles) -> tuple[TableColumns, 
             labels[place] = name
         elif kind == TARGET:
             targets.append(place)
+        elif kind == CODES:
+            code_places.append(place)
         else:
             unused.append((name, kind))
     names = {place: read_name(name) for place, name in labels.items()}
     for place in [place for place, code in names.items() if code is None]:
         unused.append((table.columns[place], "its name is no code"))
         del names[place]
-    codes = {place: {cell: read_codes(cell) for cell in values[place]} for place in roles.by_role.get(CODES, ())}
+    codes = {place: read_column(values[place]) for place in code_places}
     for place, cells in codes.items():
         _check_codes(table, place, cells)
     first = roles.first(DATE)
@@ -131,11 +134,19 @@ def _kind_of(name: str, values: set[str]) -> str:
         return "empty"
     if is_identifier(name):
         return "an identifier"
+    if all(map(_is_concepts, stated)):
+        return CODES
     if {value.lower() for value in stated} <= YES | NO:
         return LABELS
     if 10 * sum(map(is_number, stated)) >= MOST_NUMBERS_OF_TEN * len(stated):
         return TARGET
     return "text"
+
+
+def _is_concepts(value: str) -> bool:
+    """Whether a cell has nothing but concepts of SNOMED CT, whose check digits tell them from other numbers."""
+    found = read_codes(value)
+    return bool(found.codes) and not found.unread and all(map(is_concept_id, found.codes))
 
 
 def _decimal_sign(table: LabelTable, place: int, values: Iterable[str]) -> str:

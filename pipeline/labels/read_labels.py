@@ -111,6 +111,11 @@ def _read_table(
     """Record → what its row states and where that stands; and how the table was understood."""
     roles = assign_roles(table.columns, told)
     if RECORD not in roles.by_role:
+        if nameless := next((name for name in table.columns if index.find(name)), None):
+            raise InputError(
+                f"{table.path}: its first line has record {nameless} where the columns' names belong; expected them "
+                "there: write a line such as record,label above it"
+            )
         raise InputError(
             f"{table.path}: no column names the record: {', '.join(table.columns)}; expected one such as record, "
             "filename or ecg_id, or --label-columns record=COLUMN"
@@ -168,7 +173,11 @@ class _Keys:
             self._numbers = named.pop("ecg_id", None)
             self.places = [place for name, place in named.items() if name.startswith("filename")]
         else:
-            self.places = [max(places, key=lambda place: sum(bool(index.find(cell)) for cell in values[place]))]
+            n_found = {place: sum(bool(index.find(cell)) for cell in values[place]) for place in places}
+            self.places = [max(places, key=lambda place: n_found[place])]
+            number = next((place for place in places if plain_name(table.columns[place]) == "ecg_id"), None)
+            if number is not None and not any(n_found.values()):  # tables about PTB-XL, as PTB-XL+ has them
+                self.places, self._numbers = [], number
         shown = [*self.places, *([] if self._numbers is None else [self._numbers])]
         self.described = ", ".join(table.columns[place] for place in shown)
         self._shown = shown
@@ -195,7 +204,9 @@ class _Keys:
         names = [cells[place] for place in self.places]
         if self._numbers is not None:
             number = cells[self._numbers].removesuffix(".0").removesuffix(",0")
-            names += [f"HR{int(number):05d}"] if number.isdecimal() and len(number) < 10 else []
+            if number.isdecimal() and len(number) < 10:
+                stem = f"{int(number):05d}"
+                names += [f"HR{stem}"] if self.places else [f"HR{stem}", f"{stem}_hr", f"{stem}_lr"]
         return names
 
     def _find(self, cell: str, cells: Sequence[str]) -> Sequence[int]:

@@ -119,7 +119,7 @@ class RowReader:
         values = {}
         for place, decimal in self.columns.targets.items():
             cell = cells[place]
-            if is_missing(cell):
+            if is_missing(cell) or cell in self.columns.roles.unmeasured:
                 continue
             try:
                 value = to_number(cell, decimal)

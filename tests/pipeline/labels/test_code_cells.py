@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg12.pipeline.labels.code_cells import read_codes, read_name
+from ecg12.pipeline.labels.code_cells import read_codes, read_column, read_name
 
 NORMAL, AF = "426783006", "164889003"
 
@@ -145,3 +145,24 @@ def test_no_cell_is_too_odd(text):
 def test_literals_that_are_no_codes_are_unread(cell, codes, n_unread):
     found = read_codes(cell)
     assert (found.codes, len(found.unread)) == (codes, n_unread)
+
+
+@pytest.mark.parametrize(
+    ("cells", "parted"),
+    [
+        (["RBBB TWC", "TWC", "RBBB", "NONE", "LVH QTIE 1AVB"], True),  # Chapman's column Beat
+        (["RBBB TWC", "LVH QTIE", "TWC"], False),
+        (["SINUS RHYTHM", "ATRIAL FIBRILLATION", "SINUS"], False),
+        (["Old MI", "MI", "Old"], False),
+    ],
+)
+def test_blanks_part_codes_in_capitals_that_stand_alone_elsewhere(cells, parted):
+    codes = {code for found in read_column(cells).values() for code in found.codes}
+    assert any(" " in code for code in codes) is not parted
+
+
+def test_ahas_statements_and_their_modifiers_are_parted():
+    assert list(read_codes("60+310;22").codes) == ["60", "310", "22"]
+    assert list(read_codes("A2+C4").codes) == ["A2", "C4"]
+    assert list(read_codes("4+1").codes) == ["4", "1"]
+    assert read_codes("4.2E+08").codes == {}

@@ -226,3 +226,82 @@ def test_what_pandas_reads_of_a_table_is_what_is_taken(tmp_path):
             assert facts.stated.targets == ({} if pd.isna(row.qrs) else {"qrs": row.qrs})
             assert facts.patient == str(row.Patient)
             assert facts.sex == {"Female": "Female", "M": "Male"}.get(row.Gender)
+
+
+def records_of(*names):
+    return [RecordKey("d", name, Path(f"/d/{name}.hea")) for name in names]
+
+
+def test_chapmans_diagnostics(tmp_path):
+    """As Diagnostics.xlsx of the release of 2020 is when it is saved as CSV."""
+    text = (
+        "FileName,Rhythm,Beat,PatientAge,Gender,VentricularRate,QRSDuration\n"
+        "MUSE_1,AFIB,RBBB TWC,85,MALE,117,114\nMUSE_2,SB,TWC,59,FEMALE,52,92\n"
+        "MUSE_3,SA,NONE,20,FEMALE,67,82\nMUSE_4,SR,RBBB,30,MALE,70,130\n"
+    )
+    labels = read(tmp_path, text, records=records_of("MUSE_1", "MUSE_2", "MUSE_3", "MUSE_4"))
+    first, *_, third, _ = labels.facts.values()
+    assert (first.codes, first.age, first.sex) == (("AFIB", "RBBB", "TWC"), 85, "Male")
+    assert third.codes == ("SA",)
+    assert first.stated.targets == {"VentricularRate": 117, "QRSDuration": 114}
+
+
+def test_shandongs_and_zhengzhous_tables(tmp_path):
+    """Codes of the AHA with modifiers, ages of children in days."""
+    text = (
+        "ECG_ID,AHA_Code,Patient_ID,Age,Sex,N,Date\nA1,22;23,S1,55,M,5000,2020-03-04\n"
+        "A2,60+310;50,S2,2905d,'Female',5000,2020-07-16\n"
+    )
+    first, second = read(tmp_path, text).facts.values()
+    assert (first.codes, first.age, first.patient) == (("22", "23"), 55, "S1")
+    assert (second.codes, second.sex, second.unread) == (("60", "310", "50"), "Female", ())
+    assert second.age == pytest.approx(2905 / 365.25)
+
+
+def test_mimics_measurements(tmp_path):
+    text = (
+        "subject_id,study_id,cart_id,ecg_time,report_0,rr_interval,p_onset,qrs_axis\n"
+        "10000032,40689238,6848296,2180-07-23 08:44:00,Sinus rhythm,659,40,77\n"
+        "10000032,44458630,6848296,2180-07-23 09:54:00,Sinus rhythm,722,29999,76\n"
+    )
+    first, second = read(tmp_path, text, records=records_of("40689238", "44458630")).facts.values()
+    assert (first.patient, first.stated.date) == ("10000032", "2180-07-23T08:44:00")
+    assert first.stated.targets == {"rr_interval": 659, "p_onset": 40, "qrs_axis": 77}
+    assert second.stated.targets == {"rr_interval": 722, "qrs_axis": 76}  # 29999 was not measured
+
+
+def test_echonexts_metadata(tmp_path):
+    text = (
+        "ecg_key,patient_key,split,location_setting,sex,age_at_ecg,qt_corrected,shd_moderate_or_greater_flag\n"
+        "A1,P1,train,inpatient,Male,64,430,1\nA2,P2,no_split,outpatient,Female,90,,0\n"
+    )
+    first, second = read(tmp_path, text).facts.values()
+    assert (first.codes, first.age, first.sex, first.patient) == (("shd_moderate_or_greater_flag",), 64, "Male", "P1")
+    assert (first.stated.fold, first.stated.targets) == ("train", {"qt_corrected": 430})
+    assert (second.codes, second.stated.annotated) == ((), True)
+
+
+@pytest.mark.parametrize("names", [("HR00001", "HR00012"), ("00001_hr", "00012_hr"), ("00001_lr", "00012_lr")])
+def test_tables_about_ptbxl_name_its_records_by_their_numbers(tmp_path, names):
+    labels = read(tmp_path, "ecg_id,QT_Int_Global\n1,380\n12,410.5\n13,400\n", records=records_of(*names))
+    assert [facts.stated.targets["QT_Int_Global"] for facts in labels.facts.values()] == [380, 410.5]
+    assert labels.tables[0].strangers == ("13",)
+
+
+@pytest.mark.parametrize("name", ["SNOMEDCTCode", "finding", "Result Codes"])
+def test_numbers_that_are_concepts_are_codes_whatever_their_column_is_called(tmp_path, name):
+    labels = read(tmp_path, f'Recording,{name}\nA1,"426783006,164889003"\nA2,164889003\nA3,\n')
+    assert labels.facts[ONE].codes == ("426783006", "164889003")
+    assert labels.facts[TWO].stated.targets == {}
+
+
+def test_names_of_columns_in_camel_case_and_a_bare_id(tmp_path):
+    labels = read(tmp_path, "id,PatientID,StudyDate,Label\nA1,7,2020-01-02,mi\n")
+    assert (labels.facts[ONE].patient, labels.facts[ONE].stated.date) == ("7", "2020-01-02")
+    assert labels.facts[ONE].codes == ("mi",)
+
+
+def test_a_table_without_names_of_columns_is_told_so(tmp_path):
+    """As REFERENCE.csv of the Challenge of 2017 is."""
+    with pytest.raises(InputError, match=r"first line has record A1 where .* write a line such as record,label above"):
+        read(tmp_path, "A1,N\nA2,A\nA3,~\n")
