@@ -129,7 +129,7 @@ def train(
     best = summary.history[summary.best_epoch]
     click.echo(
         f"{'stopped' if summary.interrupted else 'done'} after {len(summary.history)} epochs on {summary.n_train:,} "
-        f"records ({summary.residency}), "
+        f"records ({summary.residency}), {f'sides {summary.split}, ' if summary.split else ''}"
         + (
             f"validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: {describe(summary.figure, best)}"
             if summary.n_valid

@@ -80,7 +80,8 @@ def _in_dataset(datasets: NDArray[Any], name: str | None) -> NDArray[np.bool_]:
     found = datasets == name
     if not name or not found.any():
         raise ConfigError(
-            f"leave_out is {name!r}; expected what labelled records have: {', '.join(filter(None, np.unique(datasets)))}"
+            f"leave_out is {name!r}; expected what labelled records have: "
+            f"{', '.join(filter(None, np.unique(datasets)))}"
         )
     return found
 

@@ -28,7 +28,7 @@ from ecg12.pipeline.training.open_run import opened
 from ecg12.pipeline.training.optimise import schedule_of
 from ecg12.pipeline.training.resume import keep_epoch
 from ecg12.pipeline.training.run_task import choose_task, score_of, select_figure, task_of_codes
-from ecg12.pipeline.training.train_rows import Rows, choose_rows
+from ecg12.pipeline.training.train_rows import Rows, choose_rows, describe_split
 from ecg12.pipeline.training.validation import Judged, no_judgement, rule_of, validate
 
 
@@ -36,13 +36,15 @@ from ecg12.pipeline.training.validation import Judged, no_judgement, rule_of, va
 class TrainSummary:
     """What a training did; `history` has a row for each epoch, `best_epoch` counts from 0.
 
-    `residency` is where its windows were, never "auto"; `figure` is what the best epoch was chosen by.
+    `split` says who dealt its records, "" for chance; `residency` is where its windows were, never "auto"; `figure` is
+    what the best epoch was chosen by.
     """
 
     folder: Path
     n_train: int
     n_valid: int
     n_test: int
+    split: str
     residency: str
     task: str
     figure: str
@@ -113,6 +115,7 @@ def train(
         task = task_of_codes(store, choose_task(folder, (options or {}).get("task")), options or {}, preset)
         how: dict[str, Any] = {"preset": preset, "pretrained": pretrained}
         config = configure(folder, store, options or {}, model_options or {}, task=task, **how)
+        split = "" if rows is not None else describe_split(store, folder, config, task)
         rows = rows or choose_rows(store, folder, config, task, pretrained)
         run = prepare_run(folder, store, task, config, rows, place.device, ranks, consent)
         run = replace(run, pretrained=pretrained or folder)
@@ -127,6 +130,7 @@ def train(
         n_train=len(run.rows.train),
         n_valid=len(run.rows.valid),
         n_test=len(run.rows.test),
+        split=split,
         task=task.name,
         figure=epochs.figure,
         residency=run.config.residency,

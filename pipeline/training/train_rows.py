@@ -19,7 +19,7 @@ from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.prediction_folders import TEST_IDS
 from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.tasks.stored_labels import column_of, labels_of
-from ecg12.pipeline.training.given_sides import AUTO, RANDOM, given_sides, has_given_sides
+from ecg12.pipeline.training.given_sides import AUTO, OFFICIAL, RANDOM, given_sides, has_given_sides
 from ecg12.pipeline.training.split import hold_out, split_by_group
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,18 @@ def choose_rows(store: Store, folder: Path, config: TrainConfig, task: Task, pre
     """
     rows = _choose_all(store, folder, config, task, pretrained or folder)
     return replace(rows, train=take_share(store, rows.train, config.train_share, seed=config.seed))
+
+
+def describe_split(store: Store, folder: Path, config: TrainConfig, task: Task) -> str:
+    """In words, who dealt the sides of a run that is about to begin or to go on; "" where chance did."""
+    begins = not (folder / files.LAST_STATE).exists()
+    if begins and (folder / files.TRAIN_IDS).exists():
+        return "by the ids in its folder"
+    if config.hold_out.tests or not has_given_sides(store, task, config.split):
+        return ""
+    if config.split in (AUTO, OFFICIAL) and task.split is not None:
+        return f"by the official split, column {task.split.column}"
+    return f"by {config.split}"
 
 
 def _choose_all(store: Store, folder: Path, config: TrainConfig, task: Task, pretrained: Path) -> Rows:

@@ -150,6 +150,7 @@ def test_official_sides_of_a_task(simulated_store: Path, tmp_path: Path, store: 
     summary = train(simulated_store, folder=tmp_path / "run", options=options, model_options=TINY)
     ids = read_ids(tmp_path / "run" / "test_ids.txt")
     assert summary.n_test == len(ids) > 0
+    assert summary.split == "by the official split, column dataset"
     assert {store.datasets[store.index_of(name)] for name in ids} == {"ptb"}
 
 
