@@ -68,5 +68,8 @@ def fit_one(labels: npt.NDArray[np.bool_], scores: FloatArray, objective: str) -
         worth = credit / (credit + found.false_positives + beta2 * missed)
     best = int(np.flatnonzero(worth >= worth.max() - 1e-12)[-1])  # from the highest threshold down
     at = float(found.thresholds[best])
-    below = float(found.thresholds[best + 1]) if best + 1 < len(found.thresholds) else min(0.0, at - 1.0)
+    if best + 1 < len(found.thresholds):
+        below = float(found.thresholds[best + 1])
+    else:  # all are positive
+        below = 0.0 if at > 0 else at - 1.0
     return at / 2 + below / 2
