@@ -79,10 +79,8 @@ def hold_out(
 def _in_dataset(datasets: NDArray[Any], name: str | None) -> NDArray[np.bool_]:
     found = datasets == name
     if not name or not found.any():
-        raise ConfigError(
-            f"leave_out is {name!r}; expected what labelled records have: "
-            f"{', '.join(filter(None, np.unique(datasets)))}"
-        )
+        there = ", ".join(filter(None, np.unique(datasets)))
+        raise ConfigError(f"leave_out is {name!r}; expected what labelled records have: {there}")
     return found
 
 
