@@ -39,7 +39,7 @@ def inspect_store(
         described = describe_record(stores, record)
         for fact, value in described.facts.items():
             click.echo(f"{fact:<22}{value}")
-        texts = [f"{label.name} ({label.abbreviation}, {label.code})" for label in described.labels]
+        texts = [_called(label) for label in described.labels]
         click.echo(f"{'labels':<22}{'; '.join(texts) or 'none'}")
         echo_rows(
             described.leads,
@@ -53,6 +53,8 @@ def inspect_store(
         )
         return
     summary = describe_store(stores)
+    # a store of own labels has none of the Challenge's classes to show first
+    all_classes = all_classes or not any(entry.scored for entry in summary.classes)
     echo_store(summary)
     click.echo(f"{summary.n_labelled:,} records with labels, in {summary.n_groups:,} groups of one patient or record")
     echo_table(
@@ -69,6 +71,12 @@ def inspect_store(
     if n_hidden:
         click.echo(f"and {n_hidden} classes that are not scored: --all-classes shows them")
     echo_rejects(summary.rejects)
+
+
+def _called(label: Any) -> str:
+    """A label in words, and in short and by its code where these are others."""
+    short = [one for one in dict.fromkeys((label.abbreviation, label.code)) if one != label.name]
+    return f"{label.name} ({', '.join(short)})" if short else label.name
 
 
 def _echo_quality(stores: tuple[Path, ...]) -> None:

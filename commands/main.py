@@ -87,7 +87,7 @@ class PlainWarnings(logging.Filter):
 )
 @click.version_option(__version__, message="%(version)s")
 def main() -> None:
-    """12-lead ECG: WFDB records → one verified zarr store → trained classifiers → Challenge predictions."""
+    """12-lead ECG: recordings and labels → one verified zarr store → trained classifiers → predictions."""
     begin_process()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.captureWarnings(True)

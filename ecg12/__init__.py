@@ -1,4 +1,4 @@
-"""12-lead ECG: WFDB records → one verified zarr store → trained classifiers → Challenge predictions.
+"""12-lead ECG: recordings and labels → one verified zarr store → trained classifiers → predictions.
 
 The names in `__all__` are the public interface: docs/python.md has them by task, CHANGELOG.md what becomes of them.
 They are imported when first asked for, so that `import ecg12` waits for nothing. Nothing else here is promised.

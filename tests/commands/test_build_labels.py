@@ -56,6 +56,8 @@ def test_inspect_shows_what_tables_state(folder: Path) -> None:
     one = run("inspect", folder / "s.zarr", "--record", "A1").output
     assert "fold                  1" in one
     assert "likelihoods           NORM 80 %, OWN 5 %" in one
+    assert "; OWN" in one
+    assert "(OWN" not in one
     plain = run("build-cache", folder / "ward", "--output", folder / "p.zarr", "--workers", 1)
     assert "vocabulary" not in plain.output + run("inspect", folder / "p.zarr").output
 
@@ -88,3 +90,15 @@ def test_ptbxls_table_in_an_input_gives_patients_and_its_labels_are_named(folder
     taken = build(folder, "--force", "--labels", table)
     assert "which were not taken" not in taken.output
     assert "scp-ecg 1" in run("inspect", folder / "s.zarr").output
+
+
+def test_inspect_shows_own_labels_where_there_are_no_others(folder: Path) -> None:
+    for header in (folder / "ward").glob("*.hea"):
+        header.write_text(header.read_text().replace("# Dx: 426783006", "# Dx: Unknown").replace("#Dx: 426783006", ""))
+    (folder / "own.csv").write_text("record,block\nA1,1\nA2,0\nA3,1\n", encoding="utf-8")
+    assert build(folder, "--labels", folder / "own.csv").exit_code == 0
+    said = run("inspect", folder / "s.zarr").output
+    assert [line.split() for line in said.splitlines() if line.startswith("block")] == [
+        ["block", "block", "no", "2", "block"]
+    ]
+    assert "not scored" not in said

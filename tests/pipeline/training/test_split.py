@@ -148,7 +148,7 @@ def test_a_hold_out_that_cannot_be_is_named() -> None:
     groups, datasets, labels = ["a", "b", "c"], ["ptb"] * 3, np.ones((3, 1), np.uint8)
     with pytest.raises(ConfigError, match="leave_out is 'cpsc'; expected what labelled records have: ptb"):
         hold_out(groups, datasets, labels, HoldOut(leave_out="cpsc"), seed=1, valid_split=0.3)
-    with pytest.raises(ConfigError, match="leave_out is ''; expected what labelled records have: 3$"):  # of a site
+    with pytest.raises(ConfigError, match=r"leave_out is ''; expected what labelled records have: 3$"):  # of a site
         hold_out(groups, ["", "3", "3"], labels, HoldOut(leave_out=""), seed=1, valid_split=0.3)
     with pytest.raises(ConfigError, match="without ptb no record is left to train on"):
         hold_out(groups, datasets, labels, HoldOut(leave_out="ptb"), seed=1, valid_split=0.3)
