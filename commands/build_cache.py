@@ -145,7 +145,7 @@ def build_cache(
         if table.name == PTBXL_TABLE_NAME and table not in labels:
             click.echo(f"{table} has labels and folds, too, which were not taken: --labels takes them")
     if summary.tables:
-        click.echo(f"patients of {summary.n_known:,} records: {', '.join(map(str, summary.tables))}")
+        click.echo(f"patients of {summary.n_known:,} records: {', '.join(dict.fromkeys(map(str, summary.tables)))}")
     if summary.n_untold:
         click.echo(
             f"{summary.n_untold:,} records of ptb-xl have no known patient: a split may have one on both sides; "

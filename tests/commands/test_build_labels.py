@@ -89,6 +89,7 @@ def test_ptbxls_table_in_an_input_gives_patients_and_its_labels_are_named(folder
     assert f"{table} has labels and folds, too, which were not taken: --labels takes them" in done.output
     taken = build(folder, "--force", "--labels", table)
     assert "which were not taken" not in taken.output
+    assert f"patients of 2 records: {table}\n" in taken.output
     assert "scp-ecg 1" in run("inspect", folder / "s.zarr").output
 
 
