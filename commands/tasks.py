@@ -68,7 +68,8 @@ def check(task: str, stores: tuple[Path, ...]) -> None:
     found = check_task(wanted, open_stores(stores or (DEFAULT_STORE,)))
     click.echo(f"{found.task}: {wanted.title or wanted.kind}")
     others = found.n_records - found.n_labelled
-    click.echo(f"{found.n_labelled:,} of {found.n_records:,} records; the other {others:,} have no label of it")
+    rest = f"the other {others:,} have no label of it" if others else "all have a label of it"
+    click.echo(f"{found.n_labelled:,} of {found.n_records:,} records; {rest}")
     _echo_classes(found)
     if found.number is not None:
         low, _, quarter, middle, most, _, high = found.number

@@ -34,6 +34,10 @@ def test_what_a_task_finds_is_said(simulated_store: Path, tmp_path: Path) -> Non
     assert {"female", "male"} <= {line.split()[0] for line in sex.output.splitlines() if line}
     age = invoke("tasks", "check", "age", simulated_store).output
     assert " years; half of the records between " in age
+    whose = tmp_path / "whose.toml"
+    names = ["cpsc", "cpsc-extra", "georgia", "incart", "ptb", "ptb-xl"]
+    whose.write_text(f'name = "whose"\nkind = "one-of-many"\ncolumn = "dataset"\nclasses = {names}\n')
+    assert "80 of 80 records; all have a label of it" in invoke("tasks", "check", whose, simulated_store).output
     own = tmp_path / "own.toml"
     own.write_text(
         'name = "own"\nvocabulary = "snomed-ct"\n[split]\ncolumn = "dataset"\ntrain = ["cpsc"]\ntest = ["ptb"]\n'
