@@ -7,7 +7,7 @@ split is refused, unless it was told to be taken.
 import csv
 import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from ecg12.ecg.errors import ConfigError, EcgError, StoreError
 from ecg12.ecg.tasks.task import Task
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.prediction_folders import TEST_IDS
+from ecg12.pipeline.runtime.printable_names import printable
 from ecg12.pipeline.tasks.stored_labels import column_of
 from ecg12.pipeline.training.split import Sides
 
@@ -33,6 +34,9 @@ _WORDS: Mapping[str, str] = {
     **dict.fromkeys(("valid", "val", "validation", "dev", "development", "tune"), VALID),
     **dict.fromkeys(("test", "testing", "tst", "eval", "holdout", "held-out"), TEST),
 }
+_LONGEST = 200
+"""Characters of what a message repeats."""
+
 _RECORD_COLUMNS = ("record", "record_name", "name", "filename", "file", "filename_hr", "filename_lr", "id", "ecg_id")
 
 
@@ -75,7 +79,7 @@ def stated_sides(store: Store, task: Task, split: str) -> NDArray[np.object_]:
     """The side of each row of a store: train, valid, test, or "" for none; arguments and errors of `given_sides`."""
     if split in (AUTO, OFFICIAL):
         return _official(store, task)
-    if Path(split).is_dir():
+    if _is(Path.is_dir, split):
         return _of_files(store, Path(split))
     return _of_column(store, task, split)
 
@@ -123,11 +127,11 @@ def _of_files(store: Store, folder: Path) -> NDArray[np.object_]:
 def _of_column(store: Store, task: Task, split: str) -> NDArray[np.object_]:
     values = column_of(store, split)
     if values is None:
-        path, colon, column = split.rpartition(":")
-        if not colon or not Path(path).is_file():
+        path, column = _table_and_column(split)
+        if not path:
             raise ConfigError(
-                f"split {split!r}: no column of the store, no folder, and no TABLE:COLUMN of a file that is there; "
-                f"expected one of these, or {OFFICIAL} or {RANDOM}"
+                f"split {split[:_LONGEST]!r}: no column of the store, no folder, and no TABLE:COLUMN of a file that is "
+                f"there; expected one of these, or {OFFICIAL} or {RANDOM}"
             )
         values = _read_column(store, Path(path), column)
     texts = [str(value).strip() for value in values]
@@ -138,7 +142,7 @@ def _of_column(store: Store, task: Task, split: str) -> NDArray[np.object_]:
         of_side = {side: getattr(task.split, side) for side in SIDES}
         if stated <= {value for own in of_side.values() for value in own}:
             return _by_value(np.array(texts, object), of_side)
-    some = ", ".join(sorted(stated)[:10])
+    some = ", ".join(printable(one[:_LONGEST]) for one in sorted(stated)[:10])
     raise ConfigError(
         f"split {split}: values {some}{', …' * (len(stated) > 10)}; expected train, valid and test"
         + (
@@ -147,6 +151,22 @@ def _of_column(store: Store, task: Task, split: str) -> NDArray[np.object_]:
             else f"; task {task.name} has no [split] that says which is which: a task of your own has it (tasks show)"
         )
     )
+
+
+def _table_and_column(split: str) -> tuple[str, str]:
+    """The parts of TABLE:COLUMN, in both of which there may be further colons; empty where there is no such table."""
+    parts = split.split(":")
+    places = range(len(parts) - 1, 0, -1)
+    both = ((":".join(parts[:place]), ":".join(parts[place:])) for place in places)
+    return next(((path, column) for path, column in both if _is(Path.is_file, path)), ("", ""))
+
+
+def _is(kind: Callable[[Path], bool], path: str) -> bool:
+    """Whether there is such a thing; no where the system knows no path like that, which is too long or too deep."""
+    try:
+        return kind(Path(path))
+    except OSError:
+        return False
 
 
 def _read_column(store: Store, path: Path, column: str) -> NDArray[np.object_]:

@@ -161,3 +161,25 @@ def test_patients_are_not_torn_apart_unless_told(
         sides(store, str(tmp_path))
     assert sides(store, str(tmp_path), torn=True).test.sum() == 1
     assert "on several sides" in caplog.text
+
+
+def test_colons_in_a_path_and_in_a_column(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "C:").mkdir()
+    rows = "".join(f"{one},{'train' if number % 2 else 'test'}\n" for number, one in enumerate(store.ids))
+    (tmp_path / "C:" / "x.csv").write_text(f"record,target:side\n{rows}")
+    found = sides(store, f"{tmp_path}/C:/x.csv:target:side", torn=True)
+    assert (found.train.sum(), found.test.sum()) == (store.n_records // 2, (store.n_records + 1) // 2)
+
+
+@pytest.mark.parametrize("split", ["x" * 5000, "x" * 5000 + ":side", "C:\\x.csv:fold", "a\0b:side", ":"])
+def test_what_cannot_be_a_path_is_none(store: Store, split: str) -> None:
+    with pytest.raises(ConfigError, match=r"split .{1,220}: no column of the store, no folder, and no TABLE:COLUMN"):
+        sides(store, split)
+
+
+def test_values_in_a_message_are_short_and_of_one_line(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"record,side\n{store.ids[0]},{'y' * 9000}\n{store.ids[1]},a\x1b[31m\n")
+    with pytest.raises(ConfigError, match="expected train, valid and test") as caught:
+        sides(store, f"{tmp_path / 't.csv'}:side")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
