@@ -49,7 +49,7 @@ from ecg12.pipeline.runs.reference_folder import (
 from ecg12.pipeline.runs.run_plugins import ENVIRONMENT as ENVIRONMENT
 from ecg12.pipeline.runs.run_plugins import plugins_of
 from ecg12.pipeline.runs.run_rule import THRESHOLDS as THRESHOLDS
-from ecg12.pipeline.runs.run_rule import decides_by_thresholds, make_rule
+from ecg12.pipeline.runs.run_rule import check_fits, decides_by_thresholds, make_rule
 from ecg12.pipeline.runs.safe_writing import to_json
 from ecg12.pipeline.runs.train_config import TrainConfig
 from ecg12.pipeline.tasks.task_files import TASK, task_of_folder
@@ -253,6 +253,7 @@ def load_model(folder: Path, plugins: Sequence[str] = ()) -> TrainedModel | Refe
         raise RunFolderError(
             f"{folder / CLASSES}: {type(error).__name__} {error}; expected a list of classes"
         ) from error
+    check_fits(folder, training, task, mapping, columns)
     state, thresholds = _load_model_file(folder, columns, training, task)
     rule = make_rule(folder, training, task, mapping, read_correction(folder), columns, thresholds)
     try:

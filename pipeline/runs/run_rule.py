@@ -9,6 +9,7 @@ from ecg12.ecg.decisions.output_mapping import OutputMapping
 from ecg12.ecg.decisions.reference_rules import AugustRule
 from ecg12.ecg.decisions.threshold_rule import ThresholdRule
 from ecg12.ecg.errors import ConfigError, RunFolderError
+from ecg12.ecg.tasks.named import CHALLENGE_2020
 from ecg12.ecg.tasks.task import NUMBER, Task
 from ecg12.pipeline.runs.train_config import TrainConfig
 
@@ -18,6 +19,20 @@ THRESHOLDS = "thresholds.json"
 def decides_by_thresholds(training: TrainConfig, task: Task) -> bool:
     """Whether a model needs thresholds."""
     return training.decision == "thresholds" and task.kind != NUMBER
+
+
+def check_fits(
+    folder: Path, training: TrainConfig, task: Task, mapping: OutputMapping, columns: tuple[str, ...]
+) -> None:
+    """Raise RunFolderError where a model's outputs are not of its task: whatever it told would be of something else."""
+    is_number = any(part.kind == NUMBER for part in mapping.parts)
+    if is_number is not (task.kind == NUMBER):
+        raise RunFolderError(f"{folder}: a task of {task.kind} over outputs of another kind; train again")
+    if training.task != CHALLENGE_2020 and training.train_classes == "scored" and set(columns) != set(task.columns):
+        raise RunFolderError(
+            f"{folder}: classes {', '.join(columns[:5])}, … of the model, and {', '.join(task.columns[:5])}, … of task "
+            f"{task.name} are not the same; train again"
+        )
 
 
 def make_rule(

@@ -1,9 +1,10 @@
 """A task by its name, from a file, or from the folder of a run that carries one."""
 
+import os
 from pathlib import Path
 
 from ecg12.cache.storage.atomic import write_text_atomically
-from ecg12.cache.storage.small_file import read_small_text
+from ecg12.cache.storage.small_file import read_json, read_small_text
 from ecg12.ecg.errors import ConfigError, EcgError
 from ecg12.ecg.tasks.named import CHALLENGE_2020, NAMED_TASKS, named_task
 from ecg12.ecg.tasks.reading import parse_task
@@ -12,6 +13,8 @@ from ecg12.ecg.tasks.writing import format_task
 
 TASK = "task.toml"
 """The task that a run folder carries; without it, it is the Challenge's of 2020."""
+
+_CONFIG = "config.json"
 
 
 OF_PREDICTIONS = "# The task of these predictions, as predict wrote it."
@@ -41,10 +44,26 @@ def task_of_folder(folder: Path) -> Task:
     Raises
     ------
     ConfigError
-        If its file is damaged.
+        If its file is damaged, or missing or another than the run's configuration names.
     """
-    path = folder / TASK
-    return parse_task(_text_of(path), where=str(path)) if path.exists() else named_task(CHALLENGE_2020)
+    path, stated = folder / TASK, _stated_name(folder)
+    if not os.path.lexists(path):
+        if stated not in (None, CHALLENGE_2020):
+            raise ConfigError(f"{path}: missing; expected task {stated}, which {folder / _CONFIG} names: train again")
+        return named_task(CHALLENGE_2020)
+    task = parse_task(_text_of(path), where=str(path))
+    if stated not in (None, task.name):
+        raise ConfigError(f"{path}: task {task.name}; expected {stated}, which {folder / _CONFIG} names: train again")
+    return task
+
+
+def _stated_name(folder: Path) -> str | None:
+    """What the configuration of a run calls its task; None where there is none, or none that can be read."""
+    try:
+        values = read_json(folder / _CONFIG)
+        return str(values["train"].get("task", CHALLENGE_2020))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # whoever needs the configuration says so
+        return None
 
 
 def carry_task(folder: Path, task: Task) -> None:

@@ -1,5 +1,6 @@
 """Tasks from files and folders, held against stores: what is read, and what is counted before anything trains."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,30 @@ def test_predictions_carry_their_task_and_nobody_elses_is_removed(tmp_path: Path
     (tmp_path / TASK).write_text(OWN)
     drop_task(tmp_path)
     assert (tmp_path / TASK).read_text() == OWN
+
+
+@pytest.mark.parametrize("act", ["loop", "dangling", "fifo", "folder"])
+def test_a_task_that_is_no_file_is_not_taken_for_none(tmp_path: Path, act: str) -> None:
+    path = tmp_path / TASK
+    if act == "fifo":
+        os.mkfifo(path)
+    elif act == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path if act == "loop" else tmp_path / "nothing")
+    with pytest.raises(ConfigError, match=r"task\.toml: cannot be read"):
+        task_of_folder(tmp_path)
+
+
+def test_a_runs_task_is_the_one_that_its_configuration_names(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"train": {"task": "sex"}}')
+    with pytest.raises(ConfigError, match=r"task\.toml: missing; expected task sex, which .*config\.json names"):
+        task_of_folder(tmp_path)
+    (tmp_path / TASK).write_text(format_task(named_task("sex")))
+    assert task_of_folder(tmp_path).name == "sex"
+    (tmp_path / TASK).write_text(format_task(named_task("age")))
+    with pytest.raises(ConfigError, match=r"task\.toml: task age; expected sex, which"):
+        task_of_folder(tmp_path)
+    (tmp_path / "config.json").write_text('{"train": {}}')
+    (tmp_path / TASK).unlink()
+    assert task_of_folder(tmp_path) is named_task(CHALLENGE_2020)
