@@ -20,6 +20,9 @@ from ecg12.cache.table_values import check_column, check_places
 from ecg12.ecg.errors import ChecksumError, ConfigError, FormatVersionError, RemoteError, StoreError
 
 _COLUMNS = {column.path: column for column in (*COLUMNS, *OPTIONAL_COLUMNS)}
+_OPTIONAL = frozenset(column.path for column in OPTIONAL_COLUMNS)
+_NAMES_OF = {"class": "label/code", "target": "target/name"}
+"""Dimensions but the records', and the columns that name what lies along them."""
 
 
 class Store:
@@ -90,6 +93,9 @@ class Store:
 
     def _read_column(self, path: str) -> NDArray:
         sizes = {"record": self.n_records, "chunk": self.n_chunks, "lead": len(self.leads)}
+        for dim, names in _NAMES_OF.items():
+            if path in _OPTIONAL and path != names and dim in _COLUMNS[path].dims:
+                sizes[dim] = len(self.column(names))
         values = read_table(self.path, _COLUMNS[path], sizes)
         check_column(f"{self.path}/{path}", path, values)
         return values

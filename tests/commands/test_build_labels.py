@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import zarr
 from click.testing import CliRunner, Result
 
 from ecg12.commands import main as program
@@ -103,3 +104,28 @@ def test_inspect_shows_own_labels_where_there_are_no_others(folder: Path) -> Non
         ["block", "block", "no", "2", "block"]
     ]
     assert "not scored" not in said
+
+
+@pytest.mark.parametrize(("path", "dim"), [("label/vocabulary", "class"), ("target/value", "record, target")])
+def test_a_column_that_is_shorter_than_its_names_is_damage_and_no_traceback(folder: Path, path: str, dim: str) -> None:
+    table = "record,scp_codes,qt,pr\nA1,NORM,400,1\nA2,SR,410,2\nA3,SR,420,3\n"
+    (folder / "labels.csv").write_text(table, encoding="utf-8")
+    build(folder, "--labels", folder / "labels.csv")
+    group = zarr.open_group(str(folder / "s.zarr"), mode="r+")
+    old = group[path]
+    values = old[...][..., :-1]
+    del group[path]
+    kind = str if values.dtype.kind in "OTU" else values.dtype
+    new = group.create_array(
+        path,
+        shape=values.shape,
+        chunks=values.shape,
+        dtype=kind,
+        compressors=old.compressors,
+        dimension_names=old.metadata.dimension_names,
+    )
+    new[...] = values
+    said = run("inspect", folder / "s.zarr", "--record", "A1")
+    assert said.exit_code == 1
+    assert isinstance(said.exception, SystemExit)
+    assert f"s.zarr/{path}: shape {values.shape} along {dim}; expected " in said.output
