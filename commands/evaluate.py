@@ -102,8 +102,10 @@ def echo_scores(summary: Any) -> None:
         ],
     )
     if summary.calibration_classes:
+        # a record of none of a task's classes may well be labelled
+        without = "of none of the classes" if summary.task.metric is None else "without a scored label"
         click.echo(
-            f"{summary.n_records:,} records, {summary.n_unlabelled:,} of them without a scored label; expected "
+            f"{summary.n_records:,} records, {summary.n_unlabelled:,} of them {without}; expected "
             f"calibration error {format_cell(summary.calibration)} in {summary.n_bins} bins of equal width, mean over "
             "classes with positives"
         )

@@ -8,7 +8,7 @@ import click
 
 from ecg12.commands.shared.field_options import FieldCommand, Sections, field_options
 from ecg12.commands.shared.options import DEFAULT_STORE, NumberList, cuda_option, stores_argument
-from ecg12.commands.shared.printing import echo_epoch_row, program_name
+from ecg12.commands.shared.printing import count_epochs, echo_epoch_row, program_name
 from ecg12.commands.shared.progress import Bar
 
 EPOCH_COLUMNS = {
@@ -146,7 +146,7 @@ def pretrain(stores: tuple[Any, ...], folder: str | None, cuda: bool, **options:
     )
     best = summary.history[summary.best_epoch]
     click.echo(
-        f"{'stopped' if summary.interrupted else 'done'} after {len(summary.history)} epochs of "
+        f"{'stopped' if summary.interrupted else 'done'} after {count_epochs(len(summary.history))} of "
         f"{summary.pretrain_model} ({summary.n_parameters:,} parameters) on {summary.n_train:,} records "
         f"({summary.residency}), validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: "
         f"validation loss {best['valid_loss']:.4f}"

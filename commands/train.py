@@ -10,7 +10,7 @@ import click
 from ecg12.commands.evaluate import echo_scores
 from ecg12.commands.shared.field_options import field_options
 from ecg12.commands.shared.options import DEFAULT_STORE, cuda_option, plugin_option, stores_argument
-from ecg12.commands.shared.printing import echo_epoch_row, echo_table, program_name
+from ecg12.commands.shared.printing import count_epochs, echo_epoch_row, echo_table, program_name
 from ecg12.commands.shared.progress import Bar
 from ecg12.commands.shared.train_options import TRAIN_OPTIONS, TrainCommand, split_options
 
@@ -128,8 +128,8 @@ def train(
         return
     best = summary.history[summary.best_epoch]
     click.echo(
-        f"{'stopped' if summary.interrupted else 'done'} after {len(summary.history)} epochs on {summary.n_train:,} "
-        f"records ({summary.residency}), {f'sides {summary.split}, ' if summary.split else ''}"
+        f"{'stopped' if summary.interrupted else 'done'} after {count_epochs(len(summary.history))} on "
+        f"{summary.n_train:,} records ({summary.residency}), {f'sides {summary.split}, ' if summary.split else ''}"
         + (
             f"validated on {summary.n_valid:,}; best epoch {summary.best_epoch + 1}: {describe(summary.figure, best)}"
             if summary.n_valid

@@ -63,6 +63,11 @@ def echo_epoch_row(row: Mapping[str, float], columns: Mapping[str, tuple[str, st
     click.echo(f"{int(row['epoch']) + 1:>5}  " + "  ".join(values))
 
 
+def count_epochs(n: int) -> str:
+    """So many epochs, in words."""
+    return f"{n:,} epoch{'s' * (n != 1)}"
+
+
 def program_name() -> str:
     """What the program was called as, for commands that are suggested."""
     return click.get_current_context().find_root().info_name or "ecg12"

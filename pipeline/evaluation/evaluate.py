@@ -12,7 +12,7 @@ from ecg12.cache.several_stores import Locations
 from ecg12.cache.storage.atomic import write_text_atomically
 from ecg12.cache.storage.location import Location
 from ecg12.ecg.errors import ConfigError, InputError
-from ecg12.ecg.scores.challenge_csv_slips import GRAVE, MEANINGS
+from ecg12.ecg.scores.challenge_csv_slips import GRAVE, MEANINGS, NOTHING
 from ecg12.ecg.tasks.named import CHALLENGE_2020, NAMED_TASKS, named_task
 from ecg12.ecg.tasks.task import NUMBER, Task
 from ecg12.pipeline.evaluation.answers import Answers as Answers  # belongs to the surface
@@ -145,6 +145,7 @@ def evaluate(
             folder: read_answers(truth, folder, shown, slips, prefix=f"{folder.name}/" if found.gains else "")
             for folder in folders
         }
+    _check_task(truth, outputs, slips.get(NOTHING, {}), n_files)
     summary = judge_answers(truth, answers[found.folder], config, from_stores=all(map(is_store, places)))
     everyone = found.held_out is None and which.records is None and which.split is None and which.side is None
     summary = replace(
@@ -161,6 +162,16 @@ def evaluate(
         interrupted=any(map(is_interrupted, {outputs, *folders})),
     )
     return replace(summary, written=_write(summary, scores_path, json_path))
+
+
+def _check_task(truth: Truth, outputs: Path, unread: Mapping[str, str], n_files: int) -> None:
+    """Refuse predictions that say nothing of a task's classes; the Challenge's evaluators count them as negative."""
+    if truth.task.metric is None and len(unread) == n_files:
+        name, text = next(iter(unread.items()))
+        raise InputError(
+            f"{outputs}: none of the {n_files:,} files has a class of task {truth.task.name} ({name}: {text}); "
+            "expected predictions by a model of that task: name theirs with --task"
+        )
 
 
 def task_of_outputs(outputs: Path, found: Outputs) -> Task:

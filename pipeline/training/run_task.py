@@ -14,7 +14,7 @@ from ecg12.cache.reader import Store
 from ecg12.ecg.errors import ConfigError, RunFolderError
 from ecg12.ecg.labels.snomed import abbreviation_of, name_of
 from ecg12.ecg.tasks.named import CHALLENGE_2020
-from ecg12.ecg.tasks.task import LESS_IS_BETTER, LOSS, METRIC, ONE, NumberRange, Task, TaskClass, Term
+from ecg12.ecg.tasks.task import LESS_IS_BETTER, LOSS, METRIC, NUMBER, ONE, NumberRange, Task, TaskClass, Term
 from ecg12.ecg.tasks.writing import format_task
 from ecg12.pipeline.runs import run_folder as files
 from ecg12.pipeline.runs.presets import preset_values
@@ -108,6 +108,8 @@ def options_of(task: Task) -> dict[str, Any]:
         values["task"] = task.name
     if task.class_weights != "none":
         values["class_weights"] = task.class_weights
+    if task.kind == NUMBER:
+        values["output_layer"] = NUMBER
     if task.kind == ONE:
         values |= {"output_layer": "standard_softmax", "decision": "rank", "scale_by_rank": (1.0,)}
     return values
@@ -119,6 +121,11 @@ def check_options(task: Task, config: TrainConfig) -> None:
         raise ConfigError(
             f"select_by is {config.select_by!r}; expected {AUTO}, {LOSS} or a figure of task {task.name}: "
             f"{', '.join(task.figures)}"
+        )
+    if task.kind == NUMBER and (config.output_layer, config.decision) != (NUMBER, "thresholds"):
+        raise ConfigError(
+            f"output_layer {config.output_layer}, decision {config.decision}; expected neither: task {task.name} tells "
+            "a number, which has an output layer of its own and is not decided"
         )
     if not task.is_by_code and (config.train_classes != "scored" or config.valid_classes != "scored"):
         raise ConfigError(

@@ -874,7 +874,7 @@ def test_ctrl_c_says_how_to_go_on(simulated_store: Path, tmp_path: Path) -> None
         line = ["train", simulated_store, "--folder", tmp_path / "run", "--epochs", 3]
         result = invoke(*line, "--net-filter-size", "4,6", "--net-seq-length", "256,16")
     assert result.exit_code == 130
-    assert "stopped after 1 epochs" in result.output
+    assert "stopped after 1 epoch" in result.output
     assert f"continue with: python cli.py train {simulated_store} --folder {tmp_path / 'run'}" in result.output
 
 

@@ -81,7 +81,7 @@ def test_pretrain_and_train_in_words(simulated_store: Path, tmp_path: Path) -> N
     assert f"classify with: python cli.py train {simulated_store} --folder {run}" in result.output
     again = invoke("train", simulated_store, "--folder", tmp_path / "c", "--pretrained", run, "--probe", "--epochs", 1)
     assert again.exit_code == 0, again.output
-    assert "done after 1 epochs on" in again.output
+    assert "done after 1 epoch on" in again.output
 
 
 def test_an_interrupted_pretraining_says_how_to_go_on(simulated_store: Path, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_an_interrupted_pretraining_says_how_to_go_on(simulated_store: Path, tmp
     with mock.patch("ecg12.commands.pretrain.Bar", Stopped):
         result = invoke("pretrain", simulated_store, "--folder", tmp_path / "run", *SMALL, *LSTM)
     assert result.exit_code == 130
-    assert "stopped after 1 epochs of lstm" in result.output
+    assert "stopped after 1 epoch of lstm" in result.output
     assert f"continue with: python cli.py pretrain {simulated_store} --folder {tmp_path / 'run'}" in result.output
 
 

@@ -1,8 +1,8 @@
 """What pages tell a reader to type: lines of their `sh` blocks, their `python` blocks, and commands in the text.
 
 A line that ends in a backslash goes on in the next, `&&` stands between two commands, and comments are left out. A
-`python` block whose first line is a comment with a file's name, such as `# my_net.py`, is that file, to be saved and
-not run.
+`python` or `toml` block whose first line is a comment with a file's name, such as `# my_net.py`, is that file, to be
+saved and not run.
 """
 
 import itertools
@@ -91,12 +91,11 @@ def blocks_of(page: Path) -> Iterator[tuple[str, int, str]]:
 
 
 def _steps_in(page: str, language: str, begin: int, text: str) -> Iterator[Step]:
-    if language == "python":
-        file = re.match(r"# ([\w/]+\.py)\n", text)
-        if file:
-            yield Step(page, begin, "file", text.partition("\n")[2], file[1])
-        else:
-            yield Step(page, begin, "python", text)
+    file = re.match(r"# ([\w/]+\.(?:py|toml))\n", text)
+    if language in ("python", "toml") and file:
+        yield Step(page, begin, "file", text.partition("\n")[2], file[1])
+    elif language == "python":
+        yield Step(page, begin, "python", text)
     elif language == "sh" and text.startswith("#!"):
         yield Step(page, begin, "script", text)
     elif language == "sh":

@@ -52,11 +52,15 @@ def test_options_that_a_task_brings_along() -> None:
 
 def test_options_that_make_no_sense_for_a_task() -> None:
     check_options(named_task("sex"), TrainConfig(select_by="accuracy"))
-    check_options(named_task("age"), TrainConfig(select_by="rmse"))
+    check_options(named_task("age"), TrainConfig(select_by="rmse", output_layer="number"))
     with pytest.raises(
         ConfigError, match="select_by is 'auroc'; expected auto, valid_loss or a figure of task age: mae"
     ):
         check_options(named_task("age"), TrainConfig(select_by="auroc"))
+    check_options(named_task("age"), TrainConfig(output_layer="number"))
+    for options in ({"output_layer": "softmax"}, {"output_layer": "number", "decision": "rank"}):
+        with pytest.raises(ConfigError, match="expected neither: task age tells a number"):
+            check_options(named_task("age"), TrainConfig(**options))
     with pytest.raises(ConfigError, match="expected scored: the classes of task sex are more than codes of the store"):
         check_options(named_task("sex"), TrainConfig(train_classes="dset"))
 
