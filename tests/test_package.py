@@ -80,8 +80,10 @@ def test_the_wheel_has_every_module_and_every_table(wheel: Path) -> None:
     expected = {"ecg12/py.typed", *(f"ecg12/{path.name}" for path in (ROOT / "ecg12").glob("*.py"))}
     for room in ROOMS:
         expected |= {f"ecg12/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / room).rglob("*.py")}
-    data = {"ecg12/ecg/tables/classes.csv", "ecg12/ecg/tables/weights.csv", "ecg12/cache/FORMAT.md"}
-    assert names == expected | data | {"ecg12/pipeline/report/drawing/page.css"}
+    tables = [*(ROOT / "ecg" / "tables").glob("*.csv"), *(ROOT / "ecg" / "tasks" / "files").glob("*.toml")]
+    assert len(tables) == 17
+    data = {f"ecg12/{path.relative_to(ROOT).as_posix()}" for path in tables}
+    assert names == expected | data | {"ecg12/cache/FORMAT.md", "ecg12/pipeline/report/drawing/page.css"}
 
 
 def test_the_three_ways_to_call_it_are_one_program(installed: Path, hostile: Path) -> None:

@@ -936,7 +936,7 @@ def test_an_output_that_lacks_our_signs_gets_question_marks(encoding: str) -> No
     command = [sys.executable, "cli.py", "--help"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
     arrow = "→" if encoding == "utf-8" else "?"
-    assert f"WFDB records {arrow} one verified zarr store" in done.stdout.decode(encoding)
+    assert f"recordings and labels {arrow} one verified zarr store" in done.stdout.decode(encoding)
 
 
 OUTPUTS = {

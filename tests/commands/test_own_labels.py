@@ -69,7 +69,7 @@ def test_labelled_files_of_any_kind_train_and_are_judged(
     assert f"{N_RECORDS} of {N_RECORDS} rows are of these records" in built
     assert "Remark" in built  # what is no label and no measurement is said
     checked = run("tasks", "check", "wards.toml", "w.zarr")
-    assert f"{N_RECORDS} of {N_RECORDS} records; the other 0" in checked
+    assert f"{N_RECORDS} of {N_RECORDS} records; all have a label of it" in checked
     assert "official split (column fold): train 12, valid 6, test 6" in checked
     trained = run("train", "w.zarr", "--task", "wards.toml", "--folder", "run", *QUICK)
     assert "validated on 6" in trained

@@ -90,7 +90,7 @@ def test_stores_that_do_not_go_together_are_one_line(stores: tuple[Path, Path], 
 
 def test_ctrl_c_names_all_stores(stores: tuple[Path, Path], tmp_path: Path) -> None:
     history = [{"challenge_metric": 0.5, "auroc": 0.5}]
-    numbers = {"best_epoch": 0, "n_train": 1, "n_valid": 1}
+    numbers = {"best_epoch": 0, "n_train": 1, "n_valid": 1, "n_test": 0, "figure": "challenge_metric", "split": ""}
     summary = mock.Mock(interrupted=True, folder=tmp_path / "run", history=history, **numbers)
     with mock.patch("ecg12.pipeline.training.train.train", return_value=summary):
         result = invoke("train", *stores, "--folder", tmp_path / "run")

@@ -8,7 +8,9 @@
 - `labels.csv`: a table of their labels, folds and QT intervals
 - `new-ecgs/` and `records/`: three recordings each, without labels
 - `my.zarr`: the store of `my-ecgs/`
-- `ptb-xl/`: thirty recordings and their table in the form of PTB-XL's own release
+- `ptb-xl/`: thirty recordings and their table in the form of PTB-XL's own release; `ptb-xl.zarr`, their store, and
+  `answers-ptb-xl/`, what a model of the superclasses says of them
+- `exports/` and `numbers/`: recordings with copies at another rate beside them, and bare arrays
 - `numbers.npy`: a bare array of one recording, 500 Hz, mV
 
 A page that makes one of these itself says so in `MADE_BY_THE_PAGE`: it begins without.
@@ -22,6 +24,7 @@ import numpy as np
 from ecg12.cache.schema import StoreConfig
 from ecg12.pipeline.demo import run_demo
 from ecg12.pipeline.ingest.build_cache import build_cache
+from ecg12.pipeline.prediction.predict import predict
 from ecg12.pipeline.training.train import train
 from tests.conftest import TINY
 from tests.docs.pages import ROOT
@@ -32,6 +35,7 @@ MADE_BY_THE_PAGE = {
     "README.md": ["data"],
     "docs/tutorial.md": ["my.zarr", "my.html"],
     "docs/guide/data.md": ["data"],
+    "docs/tasks.md": ["ptb-xl.zarr"],
     "docs/guide/stores.md": ["data/ecg.zarr", "my.zarr"],
 }
 QUICK = {"epochs": 1, "max_windows_per_record": 1, "precision": "fp32"}
@@ -46,7 +50,8 @@ def prepare(folder: Path, published: Published) -> None:
     train(folder / "data" / "ecg.zarr", folder=folder / "runs" / "example", options=QUICK, model_options=TINY)
     run_demo(folder / "demo", n_records=60, train_options=QUICK, model_options=TINY)
     _write_own(folder)
-    _write_ptbxl(folder / "ptb-xl")
+    _write_ptbxl(folder)
+    _write_exports(folder)
     build_cache([folder / "my-ecgs"], folder / "my.zarr", StoreConfig())
 
 
@@ -67,6 +72,22 @@ def _write_own(folder: Path) -> None:
 
 
 def _write_ptbxl(folder: Path) -> None:
+    store, run = folder / "ptb-xl.zarr", folder / "superclasses"
+    table = _write_release(folder / "ptb-xl")
+    build_cache([folder / "ptb-xl"], store, StoreConfig(), labels=[table])
+    train(store, folder=run, options=QUICK | {"task": "ptbxl-superdiagnostic"}, model_options=TINY)
+    predict([store], folder / "answers-ptb-xl", run)
+
+
+def _write_exports(folder: Path) -> None:
+    for name, seed, fs in (("one_hr", 31, 500), ("one_lr", 31, 100), ("drafts/two", 32, 500)):
+        path = folder / "exports" / name
+        write_record(path.parent, path.name, pulses_uv(10 * fs, fs=fs, seed=seed), fs=fs)
+    (folder / "numbers").mkdir()
+    np.save(folder / "numbers" / "three.npy", pulses_uv(5000, seed=33) / 1000)
+
+
+def _write_release(folder: Path) -> Path:
     lines = ["ecg_id,patient_id,age,sex,site,device,recording_date,scp_codes,strat_fold,filename_lr,filename_hr"]
     for number in range(1, 31):
         name = f"records500/00000/{number:05d}_hr"
@@ -78,6 +99,7 @@ def _write_ptbxl(folder: Path) -> None:
         lines.append(f"{facts},\"{{'{code}': 100.0, 'SR': 0.0}}\",{fold},records100/00000/{number:05d}_lr,{name}")
         assert header.is_file()
     (folder / "ptbxl_database.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / "ptbxl_database.csv"
 
 
 def begin_page(page: str, prepared: Path, folder: Path) -> None:

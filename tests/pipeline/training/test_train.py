@@ -222,7 +222,7 @@ def test_a_store_without_labels_is_refused(tmp_path: Path) -> None:
     for number in range(3):
         write_record(tmp_path / "in", f"A000{number}", dx="")
     build_cache([tmp_path / "in"], tmp_path / "ecg.zarr", StoreConfig())
-    with pytest.raises(ConfigError, match="none of its 3 records has a label; expected labelled records"):
+    with pytest.raises(ConfigError, match="none of its 3 records has a label of task challenge2020; expected labelled"):
         train(tmp_path / "ecg.zarr", folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
