@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ecg12.commands import main as program
-from ecg12.ecg.errors import PluginError, SignalError
+from ecg12.ecg.errors import InputError, PluginError, SignalError
 from ecg12.ecg.signals.leads import LEADS
 from ecg12.pipeline.formats.told_by_user import InputConfig
 from ecg12.pipeline.recordings.find_recordings import find_inputs, name_inputs
@@ -193,7 +193,7 @@ class TestFinding:
 
     def test_a_folder_without_any_names_the_formats(self, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
-        with pytest.raises(Exception, match=r"\.npy or \.mat files, or JSON ECG$"):
+        with pytest.raises(InputError, match=r"\.npy or \.mat files, or JSON ECG$"):
             find(tmp_path / "empty", readers=(READER,))
 
 
@@ -225,6 +225,6 @@ class TestReading:
 
     def test_plot_draws_them(self, records: Path, tmp_path: Path) -> None:
         command = ["plot", records / "one.ecgj", "--output", tmp_path / "p", "--reader", READER, "--dpi", 40]
-        result = CliRunner().invoke(program.main, list(map(str, command)))
+        result = CliRunner().invoke(program.main, list(map(str, command)), catch_exceptions=False)
         assert result.exit_code == 0, result.output
         assert (tmp_path / "p" / "one.png").is_file()
