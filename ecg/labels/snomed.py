@@ -16,7 +16,7 @@ import csv
 import difflib
 import importlib.resources
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from types import MappingProxyType
@@ -121,9 +121,6 @@ _PERMUTATION = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
 _BY_TEXT = {info.abbreviation.lower(): info for info in CLASSES.values()} | {
     info.name.lower(): info for info in CLASSES.values()
 }
-_COLUMN = {code: index for index, code in enumerate(SCORED_CLASSES)} | {
-    code: SCORED_CLASSES.index(kept) for code, kept in EQUIVALENTS.items()
-}
 
 
 def _multiply(a: int, b: int) -> int:
@@ -203,30 +200,3 @@ def _further_names() -> Mapping[str, tuple[str, str]]:
     """Name and abbreviation of codes beyond the class table: the Challenge's of 2021, and SCP-ECG's statements."""
     names = {row["code"]: (row["name"], row["abbreviation"]) for row in _read_rows("classes_2021.csv")}
     return names | {row["code"]: (row["name"], row["code"]) for row in _read_rows("scp_statements.csv")}
-
-
-def scored_matrix(dx_codes_per_record: Sequence[Sequence[str]]) -> npt.NDArray[np.uint8]:
-    """One row per record, 1 in the column of every scored class among its codes.
-
-    Codes that are not scored leave no trace, repeats and equivalent codes count once.
-
-    Parameters
-    ----------
-    dx_codes_per_record : one sequence of SNOMED CT codes (strings) per record
-
-    Returns
-    -------
-    uint8 array, shape (n_records, 24), columns in SCORED_CLASSES order
-
-    Raises
-    ------
-    TypeError
-        If a record's codes are one string or hold something else than strings: both would otherwise count
-        as "no scored class" in silence.
-    """
-    matrix = np.zeros((len(dx_codes_per_record), len(SCORED_CLASSES)), dtype=np.uint8)
-    for row, codes in zip(matrix, dx_codes_per_record, strict=True):
-        if isinstance(codes, str) or not all(isinstance(code, str) for code in codes):
-            raise TypeError(f"dx codes {codes!r}: expected a sequence of strings, such as ('164889003',)")
-        row[[_COLUMN[code] for code in codes if code in _COLUMN]] = 1
-    return matrix

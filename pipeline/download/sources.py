@@ -27,8 +27,6 @@ def hosts_of(place: str) -> tuple[str, ...]:
     return (f"https://physionet-open.s3.amazonaws.com/{place}", f"https://physionet.org/files/{place}")
 
 
-RELEASE_HOSTS: Final = hosts_of(CHALLENGE_RELEASE)
-
 TARBALL_HOSTS: Final = ("https://cloudypipeline.com:9555/api/download/physionet2020training/{path}/",)
 """The host of the original instructions; it answers no more, and `--mirror` or `--from` take its place."""
 

@@ -5,7 +5,8 @@ import pytest
 
 from ecg12.ecg.errors import ConfigError, UnknownCodeError
 from ecg12.ecg.labels.class_choice import choose_columns
-from ecg12.ecg.labels.snomed import SCORED_CLASSES, scored_matrix
+from ecg12.ecg.labels.snomed import SCORED_CLASSES
+from tests.ecg.scored_labels import scored_matrix
 
 CODES = ("164889003", "17338001", "427172004", "OWN")
 LABELS = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0]], np.uint8)

@@ -184,31 +184,6 @@ class TestTextLabels:
         assert found == set(TEXT_LABELS.values())
 
 
-class TestScoredMatrix:
-    def test_by_hand(self):
-        matrix = snomed.scored_matrix(
-            [
-                ("164889003",),
-                ("59118001", "713427006", "59118001"),  # one class by three mentions
-                ("164884008", "HOSPITAL-7"),  # neither is scored
-                (),
-            ]
-        )
-        assert matrix.shape == (4, 24)
-        assert matrix.dtype == np.uint8
-        expected = np.zeros((4, 24))
-        expected[0, 1] = expected[1, 4] = 1
-        np.testing.assert_array_equal(matrix, expected)
-
-    def test_no_records(self):
-        assert snomed.scored_matrix([]).shape == (0, 24)
-
-    @pytest.mark.parametrize("codes", ["164889003", (164889003,)])
-    def test_refuses_what_would_silently_be_no_label(self, codes):
-        with pytest.raises(TypeError, match=r"dx codes .*expected a sequence of strings"):
-            snomed.scored_matrix([codes])
-
-
 class TestConceptIds:
     # Multiplication table and permutation as they are printed everywhere; the function builds both itself.
     TABLE = (

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ecg12.ecg.errors import ConfigError, PredictionError
-from ecg12.ecg.labels.snomed import NORMAL_INDEX, SCORED_CLASSES, WEIGHTS, scored_matrix
+from ecg12.ecg.labels.snomed import NORMAL_INDEX, SCORED_CLASSES, WEIGHTS
 from ecg12.ecg.scores import challenge_metric as metric
 from ecg12.ecg.scores.scores import OF_CLASSES, challenge, compute_scores
+from tests.ecg.scored_labels import scored_matrix
 
 SMALL_WEIGHTS = np.array([[1.0, 0.5, 0.3], [0.5, 1.0, 0.2], [0.3, 0.2, 1.0]])
 NAN = math.nan

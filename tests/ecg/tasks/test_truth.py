@@ -121,3 +121,14 @@ def test_columns_and_numbers() -> None:
         read_labels(site, three)
     with pytest.raises(ConfigError, match="column 'sex' holds texts; expected numbers"):
         read_labels(task('kind = "number"\ncolumn = "sex"'), three)
+
+
+def test_the_challenges_labels_by_hand() -> None:
+    records = [{"164889003"}, {"59118001", "713427006"}, {"164884008", "HOSPITAL-7"}, set()]
+    codes = tuple(sorted(set().union(*records)))
+    found = read_labels(named_task("challenge2020"), stored(records, codes, None))
+    expected = np.zeros((4, 24))
+    expected[0, 1] = expected[1, 4] = 1  # one class by two codes; neither of the third record's is scored
+    np.testing.assert_array_equal(found.matrix, expected)
+    assert found.matrix.dtype == np.uint8
+    assert found.labelled.tolist() == [True, True, True, False]

@@ -13,7 +13,7 @@ from ecg12.cache.schema import StoreConfig
 from ecg12.pipeline.download.download import DownloadConfig, DownloadSummary, download
 from ecg12.pipeline.download.manifest import read_manifest
 from ecg12.pipeline.download.patient_table import FETCHED, PROVEN, TRUSTED, UNPROVEN, places_of_mirrors
-from ecg12.pipeline.download.sources import CHALLENGE_RELEASE, PTBXL_TABLE, RELEASE_HOSTS, RELEASE_LIST, PatientTable
+from ecg12.pipeline.download.sources import CHALLENGE_RELEASE, PTBXL_TABLE, RELEASE_LIST, PatientTable, hosts_of
 from ecg12.pipeline.ingest.build_cache import build_cache
 from ecg12.pipeline.training.split import split_by_group
 from tests.pipeline.http_server import Act, Server
@@ -52,7 +52,7 @@ def missing_in(texts: tuple[str, ...]) -> str:
 
 
 def test_the_table_is_asked_of_its_own_release_on_the_same_hosts() -> None:
-    ours = [host.removesuffix(CHALLENGE_RELEASE) + "ptb-xl/1.0.3" for host in RELEASE_HOSTS]
+    ours = [host.removesuffix(CHALLENGE_RELEASE) + "ptb-xl/1.0.3" for host in hosts_of(CHALLENGE_RELEASE)]
     assert list(PTBXL_TABLE.hosts) == ours
     assert all(host.startswith("https://") for host in PTBXL_TABLE.hosts)
 

@@ -5,7 +5,15 @@ import re
 from pathlib import Path
 
 from ecg12.ecg.datasets import DATASETS, KNOWN_DATASETS
-from ecg12.pipeline.download.sources import RELEASE_HOSTS, RELEASES, SOURCES, TARBALL_HOSTS, WEIGHT_SETS, WEIGHTS
+from ecg12.pipeline.download.sources import (
+    CHALLENGE_RELEASE,
+    RELEASES,
+    SOURCES,
+    TARBALL_HOSTS,
+    WEIGHT_SETS,
+    WEIGHTS,
+    hosts_of,
+)
 
 
 def test_every_dataset_has_one_source() -> None:
@@ -18,7 +26,7 @@ def test_every_dataset_has_one_source() -> None:
 def test_releases_are_whole() -> None:
     of_2020, of_2021, ptbxl = RELEASES.values()
     assert of_2020.sources == SOURCES
-    assert of_2020.hosts == RELEASE_HOSTS
+    assert of_2020.hosts == hosts_of(CHALLENGE_RELEASE)
     assert [source.dataset for source in of_2021.sources] == list(KNOWN_DATASETS)
     assert sum(source.dataset.n_records for source in of_2021.sources) == 88_253
     assert [source.release_path for source in of_2021.sources[:6]] == [source.release_path for source in SOURCES]
